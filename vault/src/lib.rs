@@ -1,1 +1,21 @@
+//! The trusted base: the only crate in which plaintext, keys or un-noised numbers exist. Synchronous.
+//!
+//! Public functions return releases, pseudonymised rows, counts of the vault's own work, or errors: never a clear value.
 
+pub mod answers;
+pub mod audience;
+pub mod blocks;
+pub mod budget;
+pub mod consent;
+pub mod ingest;
+pub mod keys;
+pub mod log;
+pub mod pseudonym;
+pub mod release;
+pub mod scan;
+pub mod store;
+pub mod subjects;
+pub mod vault;
+pub mod wal;
+
+pub use vault::{Config, Vault, VaultError};

@@ -1,0 +1,277 @@
+//! A dataset described: attributes, event types and their fields, classes, public domains and bounds, purposes.
+//!
+//! Everything here is public knowledge about a dataset and never about a person: prices, half-widths, sensitivities
+//! and error texts may use it freely. A [`Schema`] is only built by checked constructors, so every column id, domain
+//! and bound in it is consistent. Column ids are dense, appended and never reused; codes of a domain likewise.
+
+mod parse;
+
+pub use parse::{SchemaError, parse};
+
+use crate::id::{DatasetId, FieldName, OrganizationId, PopulationId, PurposeId};
+use crate::privacy::{NanoRho, Quarter};
+use serde::{Deserialize, Serialize};
+
+/// How far a field identifies a person; policies speak about classes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FieldClass {
+    /// Names a person: e-mail, customer number. Never in an aggregate.
+    Identifier,
+    /// May single a person out in combination: age band, region.
+    QuasiIdentifier,
+    /// Special category: health, belief, income of a household. Denied by the policies that ship.
+    Sensitive,
+    /// What a person did.
+    Behavioral,
+    /// Says nothing about a person.
+    NonPersonal,
+}
+
+/// What kind of dataset this is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DatasetKind {
+    /// The default: the ledger's cap is the promise.
+    Private,
+    /// Any cap; every answer is stamped NOT PRIVATE.
+    Test,
+}
+
+/// A column's number within its group (attributes, or one event type). Appended, never reused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ColumnId(pub u16);
+
+/// An event type's number within its dataset. Appended, never reused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct EventTypeId(pub u16);
+
+/// The type of a field and its public bounds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum FieldType {
+    /// One of a public, closed list. Stored as code 1 for the first value, 0 for missing. At most 4,096 values.
+    Enum {
+        /// The public domain, in code order.
+        domain: Vec<String>,
+    },
+    /// Stored as code 1 for false, 2 for true, 0 for missing.
+    Bool,
+    /// A whole number within inclusive bounds.
+    Integer {
+        /// Smallest allowed value.
+        min: i64,
+        /// Largest allowed value.
+        max: i64,
+    },
+    /// A decimal stored as an integer of `10^-scale` units, within inclusive bounds in those units.
+    Decimal {
+        /// Digits after the decimal mark, 0-9.
+        scale: u8,
+        /// Smallest allowed value in units.
+        min: i64,
+        /// Largest allowed value in units.
+        max: i64,
+    },
+    /// A day, stored as days since 1970-01-01, within inclusive bounds.
+    Date {
+        /// First allowed day.
+        min: i32,
+        /// Last allowed day.
+        max: i32,
+    },
+    /// A byte string of at most `max_bytes`; sealed, never scanned, only matched by its owner.
+    Identifier {
+        /// Longest allowed value in bytes of UTF-8, at most 255.
+        max_bytes: u8,
+    },
+}
+
+/// How a column is laid out in a block.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Layout {
+    /// One byte a row: dictionary codes, 0 is missing. Domains of up to 255 values, and bool.
+    Code8,
+    /// Two bytes a row, little endian: dictionary codes, 0 is missing.
+    Code16,
+    /// Eight bytes a row, little endian, two's complement; missing is [`i64::MIN`], which no bound admits.
+    Int64,
+    /// Length-prefixed bytes; empty is missing.
+    Bytes,
+}
+
+impl FieldType {
+    /// Returns how a column of this type is stored.
+    pub fn layout(&self) -> Layout {
+        match self {
+            Self::Enum { domain } if domain.len() <= 255 => Layout::Code8,
+            Self::Enum { .. } => Layout::Code16,
+            Self::Bool => Layout::Code8,
+            Self::Integer { .. } | Self::Decimal { .. } | Self::Date { .. } => Layout::Int64,
+            Self::Identifier { .. } => Layout::Bytes,
+        }
+    }
+
+    /// Returns the labels of the codes 1.. for closed domains; `None` where the domain is not a list.
+    pub fn labels(&self) -> Option<Vec<&str>> {
+        match self {
+            Self::Enum { domain } => Some(domain.iter().map(String::as_str).collect()),
+            Self::Bool => Some(vec!["false", "true"]),
+            _ => None,
+        }
+    }
+}
+
+/// An attribute of a subject, or a field of an event.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Field {
+    /// Its column, equal to its position in its group.
+    pub column: ColumnId,
+    /// Its name, unique in its group.
+    pub name: FieldName,
+    /// How far it identifies a person.
+    pub class: FieldClass,
+    /// Its type and public bounds.
+    pub ty: FieldType,
+    /// For portraits and pictures: the words a person sees.
+    pub display: String,
+    /// For event fields with a closed domain: most distinct values one subject may contribute to (the L0 bound of a
+    /// breakdown over it). Attributes: always 1.
+    pub max_distinct: u32,
+    /// Groups of domain values, for `generalise`: for each code (from 1) the label that stands for it. Empty when the
+    /// field has none; then `generalise` shows the value only if the domain itself is already coarse (a band).
+    pub coarse: Vec<String>,
+    /// Days a value is kept; `None` is for as long as the dataset exists.
+    pub retention_days: Option<u32>,
+}
+
+/// A type of event and its fields. Every event also has a subject, a time and an id.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EventType {
+    /// Its number, equal to its position in the schema.
+    pub id: EventTypeId,
+    /// Its name, unique in the dataset.
+    pub name: FieldName,
+    /// Its fields, `fields[i].column == i`.
+    pub fields: Vec<Field>,
+    /// For people: the words of this event.
+    pub display: String,
+    /// Most events of one subject that count in an answer; later ones by time are kept but not counted.
+    pub max_per_subject: u32,
+    /// Days an event is kept; `None` is for as long as the dataset exists.
+    pub retention_days: Option<u32>,
+}
+
+/// A dataset's description. Built by [`parse`]; a value of this type is consistent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Schema {
+    /// Format version of this description: 1.
+    pub version: u32,
+    /// The dataset.
+    pub dataset: DatasetId,
+    /// Its owner; immutable.
+    pub organization: OrganizationId,
+    /// Whose privacy its ledger protects.
+    pub population: PopulationId,
+    /// For people: what this dataset is.
+    pub display: String,
+    /// Private, or test.
+    pub kind: DatasetKind,
+    /// IANA time zone: days, windows and epochs are read in it.
+    pub time_zone: String,
+    /// The identifier attribute that names a subject in ingest; exactly one.
+    pub subject_key: ColumnId,
+    /// Attributes, `attributes[i].column == i`.
+    pub attributes: Vec<Field>,
+    /// Event types, `events[i].id == i`.
+    pub events: Vec<EventType>,
+    /// Purposes people may consent to; parents are implied by the dots.
+    pub purposes: Vec<PurposeId>,
+    /// Most loss per calendar quarter.
+    pub cap_quarter: NanoRho,
+    /// Most loss in a lifetime.
+    pub cap_lifetime: NanoRho,
+}
+
+/// A reference to a field of a schema.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum FieldRef {
+    /// An attribute of the subject.
+    Attribute(ColumnId),
+    /// A field of an event type.
+    EventField(EventTypeId, ColumnId),
+    /// An event type as such: that it happened, and when.
+    Event(EventTypeId),
+}
+
+impl Schema {
+    /// Finds an attribute by name.
+    pub fn attribute(&self, name: &str) -> Option<&Field> {
+        self.attributes.iter().find(|field| field.name.as_str() == name)
+    }
+
+    /// Finds an event type by name.
+    pub fn event(&self, name: &str) -> Option<&EventType> {
+        self.events.iter().find(|event| event.name.as_str() == name)
+    }
+
+    /// Finds the field a reference names; `None` for [`FieldRef::Event`] and for references of another schema.
+    pub fn field(&self, reference: FieldRef) -> Option<&Field> {
+        match reference {
+            FieldRef::Attribute(column) => self.attributes.get(usize::from(column.0)),
+            FieldRef::EventField(event, column) => {
+                self.events.get(usize::from(event.0))?.fields.get(usize::from(column.0))
+            }
+            FieldRef::Event(_) => None,
+        }
+    }
+
+    /// Returns a reference's written form: `age_band`, `order.category`, `order`.
+    pub fn path(&self, reference: FieldRef) -> String {
+        match reference {
+            FieldRef::Attribute(_) => self.field(reference).map_or_else(String::new, |f| f.name.to_string()),
+            FieldRef::EventField(event, _) => {
+                let event = self.events.get(usize::from(event.0)).map_or("", |e| e.name.as_str());
+                let field = self.field(reference).map_or("", |f| f.name.as_str());
+                format!("{event}.{field}")
+            }
+            FieldRef::Event(event) => {
+                self.events.get(usize::from(event.0)).map_or_else(String::new, |e| e.name.to_string())
+            }
+        }
+    }
+
+    /// Resolves a written form (`age_band`, `order.category`, `order`) to a reference.
+    pub fn resolve(&self, path: &str) -> Option<FieldRef> {
+        if let Some((event, field)) = path.split_once('.') {
+            let event = self.event(event)?;
+            let field = event.fields.iter().find(|f| f.name.as_str() == field)?;
+            return Some(FieldRef::EventField(event.id, field.column));
+        }
+        match self.attribute(path) {
+            Some(field) => Some(FieldRef::Attribute(field.column)),
+            None => Some(FieldRef::Event(self.event(path)?.id)),
+        }
+    }
+
+    /// Returns every field reference of the schema: attributes, then each event type and its fields.
+    pub fn references(&self) -> Vec<FieldRef> {
+        let mut all: Vec<FieldRef> = self.attributes.iter().map(|f| FieldRef::Attribute(f.column)).collect();
+        for event in &self.events {
+            all.push(FieldRef::Event(event.id));
+            all.extend(event.fields.iter().map(|f| FieldRef::EventField(event.id, f.column)));
+        }
+        all
+    }
+
+    /// Returns the class of a reference; an event as such is [`FieldClass::Behavioral`].
+    pub fn class(&self, reference: FieldRef) -> FieldClass {
+        self.field(reference).map_or(FieldClass::Behavioral, |f| f.class)
+    }
+
+    /// Returns the caps of a ledger for the given quarter: (quarter, lifetime).
+    pub fn caps(&self, _quarter: Quarter) -> (NanoRho, NanoRho) {
+        (self.cap_quarter, self.cap_lifetime)
+    }
+}
