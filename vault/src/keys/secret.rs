@@ -36,3 +36,8 @@ impl std::fmt::Debug for SecretKey {
         f.write_str("SecretKey(..)")
     }
 }
+
+/// Fills `bytes` from the operating system.
+pub fn random_bytes(bytes: &mut [u8]) -> Result<(), RandomUnavailable> {
+    SystemRandom::new().fill(bytes).map_err(|_| RandomUnavailable)
+}
