@@ -1,0 +1,4 @@
+//! Behavior of the whole, one module a subject.
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+mod tidy;
