@@ -1,0 +1,117 @@
+//! A leaf in one sentence of plain words, for an officer.
+
+use super::leaf::{Decision, Kind, Leaf, quarter_text};
+use policy::consent::LawfulBasis;
+use std::fmt::Write;
+
+/// Says what a leaf means, in one sentence.
+pub fn explain(leaf: &Leaf) -> String {
+    let mut out = format!("{}: {} {}", when(leaf), who(leaf), deed(leaf));
+    // Writing to a string can't fail, here and below.
+    if let Some(purpose) = &leaf.purpose {
+        let _ = write!(out, " for {purpose}");
+    }
+    if let Some(basis) = leaf.basis {
+        let _ = write!(out, " on {}", basis_text(basis));
+    }
+    if let Some(request) = &leaf.req {
+        let _ = write!(out, " (request {request})");
+    }
+    for clause in clauses(leaf) {
+        out.push_str("; ");
+        out.push_str(&clause);
+    }
+    out.push('.');
+    out
+}
+
+fn when(leaf: &Leaf) -> String {
+    let t = jiff::Timestamp::from_microsecond(leaf.t.0).unwrap_or(jiff::Timestamp::MAX);
+    t.strftime("%Y-%m-%d %H:%M UTC").to_string()
+}
+
+fn who(leaf: &Leaf) -> String {
+    match (&leaf.client, &leaf.partner) {
+        (Some(client), Some(partner)) => format!("client `{client}` of partner `{partner}`"),
+        (Some(client), None) => format!("client `{client}`"),
+        (None, Some(partner)) => format!("partner `{partner}`"),
+        (None, None) if leaf.kind == Kind::AnonymousRefusals => "callers without a valid token".into(),
+        (None, None) => "the gateway".into(),
+    }
+}
+
+fn deed(leaf: &Leaf) -> String {
+    let what = leaf.what.as_ref().map_or("something", |what| what.as_str());
+    let object = leaf.object.as_ref().map_or_else(String::new, |object| format!(" `{object}`"));
+    let dataset = leaf.dataset.as_ref().map(|dataset| format!(" dataset `{dataset}`"));
+    let on = dataset.as_ref().map_or_else(String::new, |dataset| format!(" on{dataset}"));
+    let dataset = dataset.unwrap_or_else(|| " a dataset".into());
+    match leaf.kind {
+        Kind::Intent => format!("asked for {what}{on}"),
+        Kind::Outcome => format!("was answered {what}{on}"),
+        Kind::Refuse => format!("asked for {what}{on}"),
+        Kind::Consent => format!("recorded that one person chose to {what}{on}"),
+        Kind::Erase => format!("erased one person{on}"),
+        Kind::Dataset => format!("changed{dataset} ({what})"),
+        Kind::Record => format!("wrote the record{object} ({what})"),
+        Kind::TokenIssue => format!("was issued the token{object}"),
+        Kind::TokenRevoke => format!("revoked the token{object}"),
+        Kind::LogRead => format!("read the log ({what}){on}"),
+        Kind::Epoch => format!("closed an epoch of{dataset}"),
+        Kind::Audience => format!("was delivered an audience{on}"),
+        Kind::Ingest => format!("wrote data{on}"),
+        Kind::Key => format!("changed the key{object} ({what})"),
+        Kind::AnonymousRefusals => "were refused".into(),
+        Kind::Quota => format!("set the quota of{object}{on}"),
+        Kind::Start => "started".into(),
+        Kind::Stop => "stopped".into(),
+    }
+}
+
+fn basis_text(basis: LawfulBasis) -> &'static str {
+    match basis {
+        LawfulBasis::Consent => "consent",
+        LawfulBasis::Contract => "contract",
+        LawfulBasis::LegitimateInterest => "legitimate interest",
+    }
+}
+
+fn clauses(leaf: &Leaf) -> Vec<String> {
+    let mut out = Vec::new();
+    if !leaf.purposes.is_empty() {
+        let names: Vec<_> = leaf.purposes.iter().map(|purpose| purpose.as_str()).collect();
+        out.push(format!("purposes {}", names.join(", ")));
+    }
+    if !leaf.fields.is_empty() {
+        let names: Vec<_> = leaf.fields.keys().map(|path| path.as_str()).collect();
+        out.push(format!("fields {}", names.join(", ")));
+    }
+    if let Some(epoch) = leaf.epoch {
+        out.push(format!("epoch {epoch}"));
+    }
+    let because = leaf.reason.as_ref().map_or_else(String::new, |reason| format!(": {reason}"));
+    match leaf.decision {
+        Some(Decision::Permit) => out.push(format!("permitted{because}")),
+        Some(Decision::Refuse) => out.push(format!("refused{because}")),
+        None => out.extend(leaf.reason.as_ref().map(ToString::to_string)),
+    }
+    out.extend(charge(leaf));
+    if let Some(of) = leaf.of {
+        out.push(format!("completes entry {of}"));
+    }
+    out.extend(leaf.counts.iter().map(|(name, count)| format!("{name} {count}")));
+    out
+}
+
+fn charge(leaf: &Leaf) -> Option<String> {
+    let rho = leaf.rho?;
+    let verb = if leaf.kind == Kind::Quota { "rho" } else { "charged rho" };
+    let mut out = format!("{verb} {}", rho.rho());
+    if let Some(population) = &leaf.population {
+        let _ = write!(out, " to population `{population}`");
+    }
+    if let Some(quarter) = leaf.quarter {
+        let _ = write!(out, " in {}", quarter_text(quarter));
+    }
+    Some(out)
+}

@@ -1,0 +1,150 @@
+//! Tiles and entry bundles as files (C2SP tlog-tiles): their paths, their bytes, and durable writing.
+
+use super::LogError;
+use super::merkle::Hash;
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Hashes in a full tile, entries in a full bundle.
+pub(super) const WIDTH: u64 = 256;
+
+/// Which kind of file, at which level.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Entries,
+    Hashes(usize),
+}
+
+/// Returns the path of tile `n`; `width` 256 is the full one. Index 1234067 is `x001/x234/067`.
+pub(super) fn path(dir: &Path, kind: Kind, n: u64, width: u64) -> PathBuf {
+    let mut path = dir.join("tile");
+    match kind {
+        Kind::Entries => path.push("entries"),
+        Kind::Hashes(level) => path.push(level.to_string()),
+    }
+    let digits = n.to_string();
+    let digits = format!("{}{digits}", "0".repeat((3 - digits.len() % 3) % 3));
+    let groups = digits.len() / 3;
+    for (at, group) in digits.as_bytes().chunks(3).enumerate() {
+        let group = String::from_utf8_lossy(group);
+        let last = at.saturating_add(1) == groups;
+        path.push(match (last, width == WIDTH) {
+            (false, _) => format!("x{group}"),
+            (true, true) => group.into_owned(),
+            (true, false) => format!("{group}.p"),
+        });
+    }
+    if width == WIDTH { path } else { path.join(width.to_string()) }
+}
+
+/// Encodes hashes.
+pub(super) fn encode_hashes(hashes: &[Hash]) -> Vec<u8> {
+    hashes.concat()
+}
+
+/// Encodes entries, each prefixed by its length as a big-endian u16; lengths were checked at append.
+pub(super) fn encode_entries(entries: &[Arc<[u8]>]) -> Vec<u8> {
+    let mut out = Vec::new();
+    for entry in entries {
+        out.extend_from_slice(&u16::try_from(entry.len()).unwrap_or(u16::MAX).to_be_bytes());
+        out.extend_from_slice(entry);
+    }
+    out
+}
+
+/// Reads the first `width` hashes of tile `n`: from the tile of that width, or from the full one.
+pub(super) fn read_hashes(dir: &Path, level: usize, n: u64, width: u64) -> Result<Vec<Hash>, LogError> {
+    let (path, bytes) = read(dir, Kind::Hashes(level), n, width)?;
+    let (hashes, rest) = bytes.as_chunks::<32>();
+    let width = usize::try_from(width).unwrap_or(usize::MAX);
+    match hashes.get(..width) {
+        Some(hashes) if rest.is_empty() => Ok(hashes.to_vec()),
+        _ => Err(LogError::damaged(&path, "the tile has the wrong length")),
+    }
+}
+
+/// Reads the first `width` entries of bundle `n`, and says from which file.
+pub(super) fn read_entries(dir: &Path, n: u64, width: u64) -> Result<(PathBuf, Vec<Arc<[u8]>>), LogError> {
+    let (path, bytes) = read(dir, Kind::Entries, n, width)?;
+    let mut entries = Vec::new();
+    let mut rest = bytes.as_slice();
+    while (entries.len() as u64) < width {
+        let entry = rest.split_first_chunk::<2>().and_then(|(len, tail)| {
+            tail.split_at_checked(usize::from(u16::from_be_bytes(*len)))
+        });
+        let Some((entry, tail)) = entry else {
+            return Err(LogError::damaged(&path, "the bundle is cut short"));
+        };
+        entries.push(Arc::from(entry));
+        rest = tail;
+    }
+    Ok((path, entries))
+}
+
+fn read(dir: &Path, kind: Kind, n: u64, width: u64) -> Result<(PathBuf, Vec<u8>), LogError> {
+    let partial = path(dir, kind, n, width);
+    match std::fs::read(&partial) {
+        Ok(bytes) => Ok((partial, bytes)),
+        // A partial tile may be gone once the full one is there.
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound && width != WIDTH => {
+            let full = path(dir, kind, n, WIDTH);
+            let bytes = std::fs::read(&full).map_err(|_| LogError::io("read", &partial, &error))?;
+            Ok((full, bytes))
+        }
+        Err(error) => Err(LogError::io("read", &partial, &error)),
+    }
+}
+
+/// Writes files so that each is whole or absent after a crash; [`Batch::finish`] makes them durable.
+#[derive(Debug, Default)]
+pub(super) struct Batch {
+    dirs: BTreeSet<PathBuf>,
+}
+
+impl Batch {
+    /// Writes and syncs one file under a passing name, then renames it into place.
+    pub(super) fn write(&mut self, path: &Path, bytes: &[u8]) -> Result<(), LogError> {
+        let dir = path.parent().unwrap_or(path);
+        ensure_dir(dir)?;
+        let passing = path.with_extension("new");
+        let write = || {
+            let mut file = File::create(&passing)?;
+            file.write_all(bytes)?;
+            file.sync_all()?;
+            std::fs::rename(&passing, path)
+        };
+        write().map_err(|error| LogError::io("write", path, &error))?;
+        self.dirs.insert(dir.to_owned());
+        Ok(())
+    }
+
+    /// Syncs the folders written to.
+    pub(super) fn finish(self) -> Result<(), LogError> {
+        self.dirs.iter().try_for_each(|dir| sync_dir(dir))
+    }
+}
+
+/// Creates a folder durably, with those above it.
+pub(super) fn ensure_dir(dir: &Path) -> Result<(), LogError> {
+    if dir.is_dir() {
+        return Ok(());
+    }
+    let parent = dir.parent().filter(|parent| !parent.as_os_str().is_empty());
+    if let Some(parent) = parent {
+        ensure_dir(parent)?;
+    }
+    match std::fs::create_dir(dir) {
+        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
+            return Err(LogError::io("create", dir, &error));
+        }
+        _ => {}
+    }
+    parent.map_or(Ok(()), sync_dir)
+}
+
+fn sync_dir(dir: &Path) -> Result<(), LogError> {
+    File::open(dir).and_then(|file| file.sync_all()).map_err(|error| LogError::io("sync", dir, &error))
+}

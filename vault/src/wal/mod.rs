@@ -1,0 +1,298 @@
+//! The write-ahead log: the one place that acknowledges a write.
+//!
+//! Guarantees: when [`Ticket::wait`] returns `Ok`, the frame and all before it are on disk (`fdatasync`) and every later
+//! [`Wal::open`] replays them, whole and in order. A write or sync error poisons the log for good, since the state of the
+//! file is then unknown: every later call fails. Sequence numbers are contiguous, so a missing frame or segment is found.
+//! At open only a torn tail is cut: bytes of the last segment that no frame of a later batch follows, hence never
+//! acknowledged. Anything else that does not read back is [`WalError::Corrupt`], with file and offset.
+//!
+//! Does not: tell a torn last frame from one that was acknowledged and rotted since (the log's checkpoints do, by its size);
+//! hold checksums an attacker can't forge; seal anything, since callers bring sealed parts.
+//!
+//! Batches: one thread writes whatever gathered while the last sync ran. After a batch of several frames it waits, at most
+//! [`GATHER`], until as many wait again or [`BATCH_BYTES`] gathered, so that callers in lockstep share a sync; a lone caller
+//! never waits. Callers block while more than [`QUEUE_BYTES`] wait.
+
+mod frame;
+mod replay;
+mod segment;
+mod writer;
+
+pub use frame::{Frame, SealedPart};
+pub use replay::Replay;
+
+use crate::keys::SecretKey;
+use segment::{FRAME_HEADER, FrameHeader, HEADER, Header, MAX_PAYLOAD};
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+use writer::{Shared, Writer};
+
+/// Longest wait for more frames after a shared batch: about one sync of a fast disk.
+pub const GATHER: Duration = Duration::from_millis(2);
+/// A batch this large is written without waiting for more.
+pub const BATCH_BYTES: usize = 1 << 20;
+/// Bytes that may wait for the writer before callers block: a few batches, so that memory stays small.
+pub const QUEUE_BYTES: usize = 8 << 20;
+/// Default size at which a new segment is begun: small enough that space comes back soon, large enough that creating
+/// segments costs nothing.
+pub const SEGMENT_BYTES: u64 = 64 << 20;
+
+/// Why the write-ahead log did not do it. Messages name files and sequence numbers, never contents.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum WalError {
+    /// An earlier write or sync failed: nothing more is written until the log is opened anew.
+    #[error("the write-ahead log stopped: {0}")]
+    Poisoned(Arc<str>),
+    /// A stored frame or header does not read back.
+    #[error("{file} is damaged at byte {offset}: {problem}")]
+    Corrupt {
+        /// The segment file.
+        file: PathBuf,
+        /// Where in it.
+        offset: u64,
+        /// What is wrong.
+        problem: String,
+    },
+    /// Frames that should exist do not.
+    #[error("the write-ahead log holds frames {first} to {last}, but frame {wanted} is needed")]
+    Missing {
+        /// First frame held.
+        first: u64,
+        /// Last frame held.
+        last: u64,
+        /// The frame needed.
+        wanted: u64,
+    },
+    /// Sequence numbers must follow each other.
+    #[error("frame {got} was handed in where {want} is next")]
+    OutOfOrder {
+        /// What came.
+        got: u64,
+        /// What is next.
+        want: u64,
+    },
+    /// The frame is longer than a frame may be.
+    #[error("a frame of {bytes} bytes is longer than {limit}")]
+    TooLarge {
+        /// Its size.
+        bytes: usize,
+        /// The limit.
+        limit: usize,
+    },
+    /// Another process has the log open.
+    #[error("{0} is in use by another process")]
+    InUse(PathBuf),
+    /// The operating system refused.
+    #[error("can't {doing} {file}: {problem}")]
+    Io {
+        /// What was tried.
+        doing: &'static str,
+        /// On which file.
+        file: PathBuf,
+        /// What it said.
+        problem: String,
+    },
+}
+
+impl WalError {
+    fn io(doing: &'static str, file: &Path, error: &io::Error) -> Self {
+        Self::Io { doing, file: file.to_owned(), problem: error.to_string() }
+    }
+
+    fn corrupt(file: &Path, offset: u64, problem: &str) -> Self {
+        Self::Corrupt { file: file.to_owned(), offset, problem: problem.to_owned() }
+    }
+}
+
+/// An open write-ahead log. Dropping it writes what is enqueued and stops the writer.
+#[derive(Debug)]
+pub struct Wal {
+    dir: PathBuf,
+    shared: Arc<Shared>,
+    writer: Option<std::thread::JoinHandle<()>>,
+    _lock: File,
+}
+
+impl Wal {
+    /// Opens the log in `dir` and returns it with the frames from `from_seq` on, to be applied before anything is enqueued.
+    ///
+    /// An empty or absent folder is begun at `from_seq` if that is 0 or 1; otherwise frames are missing (see
+    /// [`Wal::create`]). A new segment is begun once one holds `segment_bytes`.
+    pub fn open(dir: &Path, from_seq: u64, segment_bytes: u64) -> Result<(Self, Replay), WalError> {
+        std::fs::create_dir_all(dir).map_err(|error| WalError::io("create", dir, &error))?;
+        let lock = lock(dir)?;
+        let segments = segment::list(dir).map_err(|error| WalError::io("list", dir, &error))?;
+        let recovered = replay::recover(dir, segments, from_seq)?;
+        let (segments, tail) = match recovered {
+            Some(recovered) => recovered,
+            None if from_seq <= 1 => begin(dir, from_seq)?,
+            None => return Err(WalError::Missing { first: 0, last: 0, wanted: from_seq }),
+        };
+        let replay = Replay::new(dir, &segments, &tail, from_seq)?;
+        let wal = Self::start(dir, segments, tail, segment_bytes, lock)?;
+        Ok((wal, replay))
+    }
+
+    /// Begins an empty log at `first_seq` in a folder without segments: at a restore, whose frames before that are applied.
+    pub fn create(dir: &Path, first_seq: u64) -> Result<(), WalError> {
+        std::fs::create_dir_all(dir).map_err(|error| WalError::io("create", dir, &error))?;
+        let _lock = lock(dir)?;
+        let segments = segment::list(dir).map_err(|error| WalError::io("list", dir, &error))?;
+        if let (Some(first), Some(last)) = (segments.first(), segments.last()) {
+            return Err(WalError::Missing { first: *first, last: *last, wanted: first_seq });
+        }
+        begin(dir, first_seq).map(|_| ())
+    }
+
+    fn start(dir: &Path, segments: Vec<u64>, tail: Tail, segment_bytes: u64, lock: File) -> Result<Self, WalError> {
+        let path = segment::path(dir, tail.header.first_seq);
+        let file = File::options().append(true).open(&path).map_err(|error| WalError::io("open", &path, &error))?;
+        let shared = Arc::new(Shared::new(tail.next_seq, segments));
+        let writer = Writer {
+            shared: Arc::clone(&shared),
+            dir: dir.to_owned(),
+            file,
+            id: tail.header.id,
+            written: tail.len,
+            segment_bytes,
+        };
+        let thread = std::thread::Builder::new().name("wal".into()).spawn(move || writer.run());
+        let thread = thread.map_err(|error| WalError::io("start the writer of", dir, &error))?;
+        Ok(Self { dir: dir.to_owned(), shared, writer: Some(thread), _lock: lock })
+    }
+
+    /// Returns the sequence number the next frame must have.
+    pub fn next_seq(&self) -> u64 {
+        self.shared.state.lock().next_seq
+    }
+
+    /// Hands a frame to the writer. Callers hold their own lock over taking `seq` and calling this; `seq` must be
+    /// [`Wal::next_seq`]. Copies the frame once; blocks while the queue is full.
+    pub fn enqueue(&self, seq: u64, frame: &Frame) -> Result<Ticket, WalError> {
+        let len = frame::encoded_len(frame);
+        if len > MAX_PAYLOAD {
+            return Err(WalError::TooLarge { bytes: len, limit: MAX_PAYLOAD });
+        }
+        let mut state = self.shared.state.lock();
+        while state.poison.is_none() && state.pending.len() > QUEUE_BYTES {
+            self.shared.room.wait(&mut state);
+        }
+        state.check()?;
+        if seq != state.next_seq {
+            return Err(WalError::OutOfOrder { got: seq, want: state.next_seq });
+        }
+        state.pending.reserve(len.saturating_add(FRAME_HEADER));
+        // The writer adds place and checksum, off the callers' lock and bound to the segment the frame lands in.
+        let header = FrameHeader { len: u32::try_from(len).unwrap_or(u32::MAX), seq, place: 0, sum: [0; 16] };
+        state.pending.extend_from_slice(&header.encode());
+        frame::encode(frame, &mut state.pending);
+        state.frames = state.frames.saturating_add(1);
+        state.next_seq = seq.saturating_add(1);
+        self.shared.work.notify_one();
+        Ok(Ticket { shared: Arc::clone(&self.shared), seq })
+    }
+
+    /// Waits until every frame enqueued so far is durable.
+    pub fn sync(&self) -> Result<(), WalError> {
+        let next = self.next_seq();
+        self.shared.wait_until_durable(next)
+    }
+
+    /// Returns the highest sequence number that is durable: at open, the last one found (one less than the first if none).
+    pub fn durable_seq(&self) -> u64 {
+        self.shared.state.lock().durable_next.saturating_sub(1)
+    }
+
+    /// Says whether a write or sync failed: if so nothing may be served.
+    pub fn is_poisoned(&self) -> bool {
+        self.shared.state.lock().poison.is_some()
+    }
+
+    /// Unlinks the segments whose frames are all below `seq`; never the newest. The caller has made what those frames did
+    /// durable elsewhere.
+    pub fn remove_before(&self, seq: u64) -> Result<(), WalError> {
+        let mut segments = self.shared.segments.lock();
+        let mut removed = false;
+        while let [first, second, ..] = segments.as_slice()
+            && *second <= seq
+        {
+            let path = segment::path(&self.dir, *first);
+            std::fs::remove_file(&path).map_err(|error| WalError::io("remove", &path, &error))?;
+            segments.remove(0);
+            removed = true;
+        }
+        if removed {
+            segment::sync_dir(&self.dir).map_err(|error| WalError::io("sync", &self.dir, &error))?;
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Wal {
+    fn drop(&mut self) {
+        self.shared.state.lock().closing = true;
+        self.shared.work.notify_all();
+        if let Some(writer) = self.writer.take() {
+            // The writer records its own failure as poison; a panic in it is printed by the runtime.
+            let _ = writer.join();
+        }
+    }
+}
+
+/// A frame on its way to disk.
+#[derive(Debug)]
+#[must_use = "the frame is not acknowledged until the ticket was waited for"]
+pub struct Ticket {
+    shared: Arc<Shared>,
+    seq: u64,
+}
+
+impl Ticket {
+    /// Waits until the frame, and all before it, are durable. An error means it may or may not be.
+    pub fn wait(self) -> Result<(), WalError> {
+        self.shared.wait_until_durable(self.seq.saturating_add(1))
+    }
+
+    /// Returns the frame's sequence number.
+    pub fn seq(&self) -> u64 {
+        self.seq
+    }
+}
+
+/// Where the last segment ends.
+#[derive(Debug)]
+struct Tail {
+    header: Header,
+    len: u64,
+    next_seq: u64,
+}
+
+fn lock(dir: &Path) -> Result<File, WalError> {
+    let path = dir.join("lock");
+    let file = File::options().create(true).truncate(false).write(true).open(&path);
+    let file = file.map_err(|error| WalError::io("open", &path, &error))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(std::fs::TryLockError::WouldBlock) => Err(WalError::InUse(dir.to_owned())),
+        Err(std::fs::TryLockError::Error(error)) => Err(WalError::io("lock", &path, &error)),
+    }
+}
+
+fn new_header(first_seq: u64) -> io::Result<Header> {
+    let random = SecretKey::random().map_err(io::Error::other)?;
+    let (id, _) = random.expose().split_first_chunk::<16>().ok_or_else(|| io::Error::other("no randomness"))?;
+    Ok(Header { first_seq, id: *id })
+}
+
+fn begin(dir: &Path, first_seq: u64) -> Result<(Vec<u64>, Tail), WalError> {
+    let path = segment::path(dir, first_seq);
+    let header = new_header(first_seq).map_err(|error| WalError::io("create", &path, &error))?;
+    segment::create(dir, &header).map_err(|error| WalError::io("create", &path, &error))?;
+    Ok((vec![first_seq], Tail { header, len: HEADER, next_seq: first_seq }))
+}
+
+#[cfg(test)]
+mod tests;
