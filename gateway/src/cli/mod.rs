@@ -1,0 +1,3 @@
+//! The command line `silhouette`.
+
+pub mod chart;
