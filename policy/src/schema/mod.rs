@@ -4,13 +4,20 @@
 //! and error texts may use it freely. A [`Schema`] is only built by checked constructors, so every column id, domain
 //! and bound in it is consistent. Column ids are dense, appended and never reused; codes of a domain likewise.
 
+mod encode;
+pub(crate) mod number;
 mod parse;
+#[cfg(test)]
+#[expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
+mod tests;
 
-pub use parse::{SchemaError, parse};
+pub use encode::{EncodeError, Encoded, Encoder};
+pub use parse::{CAP_LIFETIME, CAP_QUARTER, SchemaError, parse};
 
 use crate::id::{DatasetId, FieldName, OrganizationId, PopulationId, PurposeId};
 use crate::privacy::{NanoRho, Quarter};
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 /// How far a field identifies a person; policies speak about classes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -205,6 +212,11 @@ pub enum FieldRef {
     Event(EventTypeId),
 }
 
+/// Writes bytes as lower-case hex.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 impl Schema {
     /// Finds an attribute by name.
     pub fn attribute(&self, name: &str) -> Option<&Field> {
@@ -236,9 +248,10 @@ impl Schema {
                 let field = self.field(reference).map_or("", |f| f.name.as_str());
                 format!("{event}.{field}")
             }
-            FieldRef::Event(event) => {
-                self.events.get(usize::from(event.0)).map_or_else(String::new, |e| e.name.to_string())
-            }
+            FieldRef::Event(event) => self
+                .events
+                .get(usize::from(event.0))
+                .map_or_else(String::new, |e| e.name.to_string()),
         }
     }
 
@@ -268,6 +281,13 @@ impl Schema {
     /// Returns the class of a reference; an event as such is [`FieldClass::Behavioral`].
     pub fn class(&self, reference: FieldRef) -> FieldClass {
         self.field(reference).map_or(FieldClass::Behavioral, |f| f.class)
+    }
+
+    /// Returns the hash of the whole description: SHA-256 of its JSON, in hex. Equal schemas, equal hashes.
+    pub fn hash(&self) -> String {
+        // Why no error: a struct of names, numbers and lists always has a JSON form.
+        let json = serde_json::to_vec(self).unwrap_or_default();
+        hex(&Sha256::digest(json))
     }
 
     /// Returns the caps of a ledger for the given quarter: (quarter, lifetime).

@@ -5,6 +5,9 @@
 
 mod canonical;
 mod check;
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+pub(crate) mod test_schema;
 
 pub use check::{SegmentError, parse};
 
