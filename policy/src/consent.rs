@@ -16,6 +16,20 @@ pub enum LawfulBasis {
     LegitimateInterest,
 }
 
+impl LawfulBasis {
+    /// All bases, in a fixed order.
+    pub const ALL: [Self; 3] = [Self::Consent, Self::Contract, Self::LegitimateInterest];
+
+    /// Returns the name in rules and in the log: `legitimate_interest`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Consent => "consent",
+            Self::Contract => "contract",
+            Self::LegitimateInterest => "legitimate_interest",
+        }
+    }
+}
+
 /// What happened to a subject's consent for a purpose.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -3,8 +3,9 @@
 use crate::consent::LawfulBasis;
 use crate::id::{ClientId, PurposeId};
 use crate::permit::{Permit, Role, Verb};
+use crate::purpose::{covers, partner_may_use};
 use crate::rules::Rules;
-use crate::schema::{FieldRef, Schema};
+use crate::schema::{FieldClass, FieldRef, Schema};
 use crate::treatment::Treatment;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -112,8 +113,119 @@ impl Reason {
     }
 }
 
-/// Decides. Cost: a map lookup once the table of (principal, purpose, basis, dataset) is cached for this policy epoch.
-pub fn decide(rules: &Rules, request: &Request<'_>) -> Decision {
-    let _ = (rules, request, Arc::new(BTreeMap::<FieldRef, Treatment>::new()));
-    Decision::Refusal(Refusal { reason: Reason::Internal, message: String::new(), next_step: String::new() })
+impl Refusal {
+    /// Builds a refusal from its public parts.
+    pub fn new(reason: Reason, message: impl Into<String>, next_step: impl Into<String>) -> Self {
+        Self { reason, message: message.into(), next_step: next_step.into() }
+    }
 }
+
+/// Decides. Cost: a map look-up once the row of (principal, purpose, basis, dataset) is cached for this policy epoch.
+///
+/// A permit carries the whole disclosure table, not only the fields asked for; the vault reads treatments from it.
+/// Fields that do not exist and fields that are not granted give one and the same refusal.
+pub fn decide(rules: &Rules, request: &Request<'_>) -> Decision {
+    match check(rules, request) {
+        Ok(permit) => Decision::Permit(permit),
+        Err(refusal) => Decision::Refusal(refusal),
+    }
+}
+
+fn check(rules: &Rules, request: &Request<'_>) -> Result<Permit, Refusal> {
+    let used_for = used_for(request)?;
+    let row = rules.row(request.principal, request.dataset, used_for);
+    if !row.allows(request.verb) {
+        return Err(verb_denied(request.verb));
+    }
+    if let (Some((purpose, _)), Some(schema)) = (used_for, request.dataset)
+        && !schema.purposes.iter().any(|known| covers(known, purpose))
+    {
+        return Err(Refusal::new(
+            Reason::PurposeDenied,
+            format!("nobody in this dataset is asked for consent to `{purpose}`"),
+            "ask for one of the dataset's purposes, or for a part of one",
+        ));
+    }
+    let table = &row.disclosure.table;
+    if !request.fields.iter().all(|(field, need)| grants(request, table, *field, *need)) {
+        return Err(field_unavailable());
+    }
+    Ok(Permit {
+        verb: request.verb,
+        client: request.principal.client.clone(),
+        role: request.principal.role.clone(),
+        dataset: request.dataset.map(|schema| schema.dataset.clone()),
+        purpose: used_for.map(|(purpose, _)| purpose.clone()),
+        basis: used_for.map(|(_, basis)| basis),
+        table: Arc::clone(table),
+        table_hash: row.disclosure.hash,
+        policy_epoch: rules.epoch(),
+        request_id: request.request_id.to_owned(),
+    })
+}
+
+/// Checks the purpose against the verb, the token and the partner's name.
+fn used_for<'a>(request: &Request<'a>) -> Result<Option<(&'a PurposeId, LawfulBasis)>, Refusal> {
+    if let Some(purpose) = request.purpose {
+        let carried = request.principal.purposes.iter().any(|carried| covers(carried, purpose));
+        if !carried || !partner_may_use(&request.principal.role, purpose) {
+            return Err(Refusal::new(
+                Reason::PurposeDenied,
+                format!("this token doesn't carry the purpose `{purpose}`"),
+                "use a token that carries it, or ask a steward to register the purpose for this client",
+            ));
+        }
+    }
+    if !request.verb.needs_purpose() {
+        return Ok(None);
+    }
+    match (request.dataset, request.purpose, request.basis) {
+        (Some(_), Some(purpose), Some(basis)) => Ok(Some((purpose, basis))),
+        (_, _, None) => Err(incomplete("a lawful basis")),
+        (_, None, _) => Err(incomplete("a purpose")),
+        (None, _, _) => Err(incomplete("a dataset")),
+    }
+}
+
+fn incomplete(what: &str) -> Refusal {
+    Refusal::new(
+        Reason::PurposeDenied,
+        format!("people's data is only used with {what} named, and this call names none"),
+        format!("name {what} in the call"),
+    )
+}
+
+fn verb_denied(verb: Verb) -> Refusal {
+    let action = verb.action();
+    Refusal::new(
+        Reason::PurposeDenied,
+        format!("the policies in force don't allow this client `{action}` here"),
+        "check the purpose and the dataset, or ask a steward which policies apply",
+    )
+}
+
+fn field_unavailable() -> Refusal {
+    Refusal::new(
+        Reason::FieldUnavailable,
+        "a field of this call doesn't exist or isn't available to this client for this purpose",
+        "look up the fields this client can use for this purpose, or ask a steward to grant it",
+    )
+}
+
+fn grants(
+    request: &Request<'_>,
+    table: &BTreeMap<FieldRef, Treatment>,
+    field: FieldRef,
+    need: Treatment,
+) -> bool {
+    let Some(granted) = table.get(&field).copied() else { return false };
+    // An identifier's pseudonym is no step above an aggregate of it: only the very treatment counts.
+    let identifier = request.dataset.is_some_and(|schema| schema.class(field) == FieldClass::Identifier);
+    if identifier && request.principal.role != Role::System && need != granted {
+        return false;
+    }
+    need > Treatment::Deny && granted >= need
+}
+
+#[cfg(test)]
+mod tests;

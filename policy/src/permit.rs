@@ -34,8 +34,47 @@ pub enum Verb {
     IssueToken,
 }
 
+impl Verb {
+    /// All verbs, in a fixed order.
+    pub const ALL: [Self; 11] = [
+        Self::ManageDataset,
+        Self::Ingest,
+        Self::RecordConsent,
+        Self::Release,
+        Self::Audience,
+        Self::ReadLog,
+        Self::ReadBudget,
+        Self::Maintain,
+        Self::ManageClients,
+        Self::ManagePolicies,
+        Self::IssueToken,
+    ];
+
+    /// Returns the Cedar action that stands for this verb.
+    pub const fn action(self) -> &'static str {
+        match self {
+            Self::ManageDataset => "manage_dataset",
+            Self::Ingest => "ingest",
+            Self::RecordConsent => "record_consent",
+            Self::Release => "release",
+            Self::Audience => "audience",
+            Self::ReadLog => "read_log",
+            Self::ReadBudget => "read_budget",
+            Self::Maintain => "maintain",
+            Self::ManageClients => "manage_clients",
+            Self::ManagePolicies => "manage_policies",
+            Self::IssueToken => "issue_token",
+        }
+    }
+
+    /// Returns whether the verb uses people's data, and so needs a dataset, a purpose and a lawful basis.
+    pub const fn needs_purpose(self) -> bool {
+        matches!(self, Self::Release | Self::Audience)
+    }
+}
+
 /// Who acts.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Role {
     /// An internal service.
     Service,
@@ -49,6 +88,31 @@ pub enum Role {
     Producer,
     /// The gateway itself: folding, retention, erasure.
     System,
+}
+
+impl Role {
+    /// Names of all roles, as the rules know them.
+    pub const NAMES: [&'static str; 6] = ["service", "partner", "officer", "steward", "producer", "system"];
+
+    /// Returns the role's name in the rules: `service`.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Service => "service",
+            Self::Partner(_) => "partner",
+            Self::Officer => "officer",
+            Self::Steward => "steward",
+            Self::Producer => "producer",
+            Self::System => "system",
+        }
+    }
+
+    /// Returns the partner a client acts for.
+    pub const fn partner(&self) -> Option<&PartnerId> {
+        match self {
+            Self::Partner(partner) => Some(partner),
+            _ => None,
+        }
+    }
 }
 
 /// A permitted call. No `Clone`, `Default` or `Deserialize`; private fields; minted only by `decide`.

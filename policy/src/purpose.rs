@@ -1,8 +1,60 @@
 //! The tree of purposes: `marketing` covers `marketing.portrait`, never `marketingx`.
 
 use crate::id::PurposeId;
+use crate::permit::Role;
 
 /// Returns whether `wider` covers `purpose`: equal, or an ancestor of it on dot boundaries.
 pub fn covers(wider: &PurposeId, purpose: &PurposeId) -> bool {
     purpose.as_str().strip_prefix(wider.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+}
+
+/// The branch of the tree whose purposes name who data is shared with.
+const SHARING: &str = "sharing";
+
+/// Returns whether a role may use a purpose as far as sharing goes: a partner uses of the `sharing` branch only
+/// `sharing.partner.` and its own name, and what lies under that. The rules decide everything else.
+pub fn partner_may_use(role: &Role, purpose: &PurposeId) -> bool {
+    let mut parts = purpose.as_str().split('.');
+    match role {
+        Role::Partner(own) if parts.next() == Some(SHARING) => {
+            parts.next() == Some("partner") && parts.next() == Some(own.as_str())
+        }
+        _ => true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::id::{InvalidName, PartnerId};
+
+    #[test]
+    fn parents_cover_children_on_dot_boundaries_only() -> Result<(), InvalidName> {
+        let purpose = PurposeId::new;
+        assert!(covers(&purpose("marketing")?, &purpose("marketing")?));
+        assert!(covers(&purpose("marketing")?, &purpose("marketing.portrait.region")?));
+        assert!(!covers(&purpose("marketing")?, &purpose("marketingx")?));
+        assert!(!covers(&purpose("marketing.portrait")?, &purpose("marketing")?));
+        assert!(!covers(&purpose("marketing.por")?, &purpose("marketing.portrait")?));
+        Ok(())
+    }
+
+    #[test]
+    fn a_partner_shares_under_its_own_name_only() -> Result<(), InvalidName> {
+        let acme = Role::Partner(PartnerId::new("acme")?);
+        for (purpose, allowed) in [
+            ("sharing.partner.acme", true),
+            ("sharing.partner.acme.suppression", true),
+            ("sharing.partner.acme2", false),
+            ("sharing.partner.other", false),
+            ("sharing.partner", false),
+            ("sharing", false),
+            ("sharing.acme", false),
+            ("marketing.measurement", true),
+        ] {
+            assert_eq!(partner_may_use(&acme, &PurposeId::new(purpose)?), allowed, "{purpose}");
+            assert!(partner_may_use(&Role::Service, &PurposeId::new(purpose)?));
+        }
+        Ok(())
+    }
 }

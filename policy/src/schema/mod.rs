@@ -35,6 +35,23 @@ pub enum FieldClass {
     NonPersonal,
 }
 
+impl FieldClass {
+    /// All classes, most identifying first.
+    pub const ALL: [Self; 5] =
+        [Self::Identifier, Self::QuasiIdentifier, Self::Sensitive, Self::Behavioral, Self::NonPersonal];
+
+    /// Returns the name in rules and in schema files: `quasi_identifier`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Identifier => "identifier",
+            Self::QuasiIdentifier => "quasi_identifier",
+            Self::Sensitive => "sensitive",
+            Self::Behavioral => "behavioral",
+            Self::NonPersonal => "non_personal",
+        }
+    }
+}
+
 /// What kind of dataset this is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

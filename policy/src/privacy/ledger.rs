@@ -1,0 +1,168 @@
+//! The ledger of one population: what has been spent, by whom, and whether the next charge fits.
+//!
+//! Guarantees: after any sequence of charges, neither the quarter nor the lifetime nor a client is above its cap; a
+//! charge that fits to the last nano-rho is accepted; nothing overflows. Whether a charge fits depends on prices, caps
+//! and the calendar only, never on data, so a refusal may say all it knows. Nothing is ever given back.
+//!
+//! Not here: durability and order. Whoever holds the ledger makes a charge durable before noise is drawn.
+
+use super::{NanoRho, Quarter, basis_points_of_cap};
+use crate::decide::{Reason, Refusal};
+use crate::id::ClientId;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// The caps of a population's ledger.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Caps {
+    /// Most loss in a calendar quarter.
+    pub quarter: NanoRho,
+    /// Most loss ever.
+    pub lifetime: NanoRho,
+}
+
+impl From<(NanoRho, NanoRho)> for Caps {
+    fn from((quarter, lifetime): (NanoRho, NanoRho)) -> Self {
+        Self { quarter, lifetime }
+    }
+}
+
+impl Caps {
+    /// Returns the most a client may spend in a quarter: half the cap, so that no client alone can starve the others.
+    pub const fn largest_quota(self) -> NanoRho {
+        NanoRho(self.quarter.0 / 2)
+    }
+}
+
+/// What a population has spent.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Ledger {
+    quarter: Quarter,
+    quarter_spent: NanoRho,
+    lifetime_spent: NanoRho,
+    clients: BTreeMap<ClientId, (Quarter, NanoRho)>,
+    quotas: BTreeMap<ClientId, NanoRho>,
+}
+
+impl Ledger {
+    /// Returns what everyone together spent in the quarter of `now`.
+    pub fn quarter_spent(&self, now: Quarter) -> NanoRho {
+        if now > self.quarter { NanoRho::ZERO } else { self.quarter_spent }
+    }
+
+    /// Returns what was ever spent.
+    pub const fn lifetime_spent(&self) -> NanoRho {
+        self.lifetime_spent
+    }
+
+    /// Returns what a client spent in the quarter of `now`.
+    pub fn client_spent(&self, client: &ClientId, now: Quarter) -> NanoRho {
+        // A clock that went back does not open a quarter again.
+        let current = now.max(self.quarter);
+        self.clients.get(client).filter(|(quarter, _)| *quarter >= current).map_or(NanoRho::ZERO, |(_, spent)| *spent)
+    }
+
+    /// Returns a client's quota: the one set for it, half the quarter's cap by default and at most.
+    pub fn quota(&self, client: &ClientId, caps: Caps) -> NanoRho {
+        self.quotas.get(client).copied().unwrap_or(NanoRho(u64::MAX)).min(caps.largest_quota())
+    }
+
+    /// Sets a client's quota per quarter. A quota above half the cap counts as half the cap.
+    pub fn set_quota(&mut self, client: &ClientId, quota: NanoRho) {
+        self.quotas.insert(client.clone(), quota);
+    }
+
+    /// Says whether a charge would be accepted now, and why not.
+    ///
+    /// # Errors
+    /// `PRICE_ABOVE_CAP` if it could never fit, `QUOTA_EXHAUSTED` or `BUDGET_EXHAUSTED` if it does not fit now.
+    pub fn check(&self, client: &ClientId, rho: NanoRho, now: Quarter, caps: Caps) -> Result<(), Refusal> {
+        let quota = self.quota(client, caps);
+        let most = quota.min(caps.quarter).min(caps.lifetime);
+        if rho > most {
+            return Err(price_above_cap(rho, most));
+        }
+        let next = now.max(self.quarter).next();
+        let left_to_client = quota.saturating_sub(self.client_spent(client, now));
+        if rho > left_to_client {
+            return Err(quota_exhausted(rho, left_to_client, quota, next));
+        }
+        let left_ever = caps.lifetime.saturating_sub(self.lifetime_spent);
+        if rho > left_ever {
+            return Err(lifetime_exhausted(rho, left_ever, caps));
+        }
+        let left = caps.quarter.saturating_sub(self.quarter_spent(now));
+        if rho > left {
+            return Err(budget_exhausted(rho, left, caps, next));
+        }
+        Ok(())
+    }
+
+    /// Charges, or refuses and changes nothing.
+    ///
+    /// # Errors
+    /// Those of [`Ledger::check`].
+    pub fn try_charge(&mut self, client: &ClientId, rho: NanoRho, now: Quarter, caps: Caps) -> Result<(), Refusal> {
+        self.check(client, rho, now, caps)?;
+        self.record(client, rho, now);
+        Ok(())
+    }
+
+    /// Records a charge that was accepted before, whatever the caps are now: for rebuilding a ledger from its log.
+    pub fn record(&mut self, client: &ClientId, rho: NanoRho, now: Quarter) {
+        if now > self.quarter {
+            self.quarter = now;
+            self.quarter_spent = NanoRho::ZERO;
+            // Balances of closed quarters answer no question any more.
+            self.clients.clear();
+        }
+        let spent = self.client_spent(client, now).saturating_add(rho);
+        self.clients.insert(client.clone(), (self.quarter, spent));
+        self.quarter_spent = self.quarter_spent.saturating_add(rho);
+        self.lifetime_spent = self.lifetime_spent.saturating_add(rho);
+    }
+}
+
+fn price_above_cap(rho: NanoRho, most: NanoRho) -> Refusal {
+    Refusal::new(
+        Reason::PriceAboveCap,
+        format!("this costs {rho}, and {most} is the most one client can ever spend in a quarter"),
+        "ask for less accuracy or fewer cells",
+    )
+}
+
+fn quota_exhausted(rho: NanoRho, left: NanoRho, quota: NanoRho, next: Quarter) -> Refusal {
+    Refusal::new(
+        Reason::QuotaExhausted,
+        format!("this costs {rho}, and {} of this client's quota is left", share(left, quota)),
+        format!("wait until {}, ask for less accuracy, or ask a steward for a larger quota", next.first_day()),
+    )
+}
+
+fn budget_exhausted(rho: NanoRho, left: NanoRho, caps: Caps, next: Quarter) -> Refusal {
+    Refusal::new(
+        Reason::BudgetExhausted,
+        format!("this costs {rho}, and {} of this quarter's budget is left", share(left, caps.quarter)),
+        format!("wait until {}, or ask for less accuracy", next.first_day()),
+    )
+}
+
+fn lifetime_exhausted(rho: NanoRho, left: NanoRho, caps: Caps) -> Refusal {
+    Refusal::new(
+        Reason::BudgetExhausted,
+        format!("this costs {rho}, and {} of the lifetime budget of these people is left", share(left, caps.lifetime)),
+        "ask for less accuracy, or ask a steward for an extension; a new quarter does not help",
+    )
+}
+
+/// Writes what is left, and as per cent of the whole, rounded down: `0.003 (1.50 %)`.
+fn share(left: NanoRho, whole: NanoRho) -> String {
+    let spent = whole.saturating_sub(left);
+    let points = basis_points_of_cap(spent, whole).map_or(0, |spent| 10_000_u64.saturating_sub(spent));
+    format!("{left} ({}.{:02} %)", points / 100, points % 100)
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod tests;
