@@ -1,3 +1,4 @@
 //! The command line `silhouette`.
 
 pub mod chart;
+pub mod import;
