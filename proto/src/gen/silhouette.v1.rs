@@ -2002,7 +2002,11 @@ pub struct GetProofResponse {
 }
 /// A request for the verifier key.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct GetVerifierKeyRequest {}
+pub struct GetVerifierKeyRequest {
+    /// Of which tree.
+    #[prost(enumeration = "LogTree", tag = "1")]
+    pub tree: i32,
+}
 /// The verifier key.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct GetVerifierKeyResponse {
