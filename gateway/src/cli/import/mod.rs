@@ -22,6 +22,7 @@ mod source;
 mod value;
 
 #[cfg(test)]
+#[expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 mod tests;
 
 pub use engine::{Importer, Step};

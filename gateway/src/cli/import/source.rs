@@ -1,4 +1,4 @@
-//! A CSV file as rows of UTF-8: byte-order marks, encodings, headers, and a fence against rows without an end.
+//! A CSV file as rows of UTF-8: byte-order marks, encodings, line ends, headers, and a fence against rows without an end.
 //!
 //! A byte-order mark wins over the encoding that the mapping names. Other encodings than UTF-8 are decoded as they are
 //! read; bytes without meaning become U+FFFD, which [`super::row::Row::text`] refuses.
@@ -66,7 +66,7 @@ impl Source {
             Some(quote) => builder.quote(quote),
             None => builder.quoting(false),
         };
-        let decoded: Box<dyn Read + Send> = Box::new(decoded);
+        let decoded: Box<dyn Read + Send> = Box::new(Newlines { inner: decoded, last: b'\n', finished: false });
         let reader = builder.from_reader(decoded);
         let mut source = Self { name, reader, header: Vec::new(), skipped: format.skip_lines, rows: 0, fence };
         source.header = match &format.columns {
@@ -113,8 +113,10 @@ impl Source {
             return Ok(None);
         }
         self.rows += 1;
-        let line = record.position().map_or(0, csv::Position::line);
-        Ok(Some(line + self.skipped))
+        // The reader stands behind the row's line end. Where it stood before is no help: it skips empty lines.
+        let inside = record.as_slice().iter().filter(|byte| **byte == b'\n').count() as u64;
+        let behind = self.reader.position().line();
+        Ok(Some(behind.saturating_sub(1 + inside) + self.skipped))
     }
 
     fn failure(&self, error: &csv::Error) -> ImportError {
@@ -196,5 +198,60 @@ impl<R: BufRead> Read for Transcoder<R> {
             }
         }
         Ok(0)
+    }
+}
+
+/// Makes every line end a single line feed, and gives the last line one, so that lines can be counted.
+struct Newlines<R> {
+    inner: R,
+    last: u8,
+    finished: bool,
+}
+
+impl<R: BufRead> Read for Newlines<R> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        loop {
+            let input = self.inner.fill_buf()?;
+            if input.is_empty() {
+                return Ok(self.end(out));
+            }
+            let (mut written, mut used) = (0, 0);
+            for (to, _) in out.iter_mut().zip(0..input.len()) {
+                let Some(byte) = next_byte(input, &mut used, &mut self.last) else { break };
+                *to = byte;
+                written += 1;
+            }
+            self.inner.consume(used);
+            if written > 0 || out.is_empty() {
+                return Ok(written);
+            }
+        }
+    }
+}
+
+impl<R> Newlines<R> {
+    fn end(&mut self, out: &mut [u8]) -> usize {
+        match out.first_mut() {
+            Some(to) if !self.finished && !matches!(self.last, b'\n' | b'\r') => {
+                *to = b'\n';
+                self.finished = true;
+                1
+            }
+            _ => 0,
+        }
+    }
+}
+
+/// Returns the next byte of a chunk with line ends made equal; `last` is the byte of the file before it.
+fn next_byte(input: &[u8], used: &mut usize, last: &mut u8) -> Option<u8> {
+    loop {
+        let byte = *input.get(*used)?;
+        *used += 1;
+        let before = std::mem::replace(last, byte);
+        match byte {
+            b'\r' => return Some(b'\n'),
+            b'\n' if before == b'\r' => {}
+            _ => return Some(byte),
+        }
     }
 }
