@@ -1,0 +1,82 @@
+//! What a piece is and where it lies.
+
+use policy::schema::{ColumnId, EventTypeId};
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+/// What a piece holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum PieceKind {
+    /// The attributes of a block's subjects, and their hidden column. One row a subject.
+    Attributes,
+    /// Events of one type of some of a block's subjects, sorted by (subject, time, id).
+    Events(EventTypeId),
+    /// Opaque bytes of the vault's own: consent state, answers, catalog. No rows.
+    State,
+}
+
+impl fmt::Display for PieceKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Attributes => f.write_str("attributes"),
+            Self::Events(event) => write!(f, "events {}", event.0),
+            Self::State => f.write_str("state"),
+        }
+    }
+}
+
+/// Which piece it is. Everything here is authenticated by every chunk of the piece.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct PieceMeta {
+    /// Number of the dataset.
+    pub dataset: u32,
+    /// Number of the block.
+    pub block: u32,
+    /// What it holds.
+    pub kind: PieceKind,
+    /// Number of the piece among those of its kind in the block, from 0.
+    pub part: u16,
+    /// Version of the piece; the caller never uses one twice.
+    pub version: u64,
+    /// Version of the schema it was written under.
+    pub schema_version: u32,
+    /// In-block ordinal of the first subject.
+    pub first: u16,
+    /// Subjects covered: `first .. first + subjects`.
+    pub subjects: u32,
+    /// Rows: equal to `subjects` for attributes, events for events, 0 for state.
+    pub rows: u32,
+}
+
+/// A column of a piece, and its part for columns that are split.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ColumnKey {
+    /// Column id of the schema, or one of the constants here.
+    pub column: u16,
+    /// Part, from 0.
+    pub part: u16,
+}
+
+impl ColumnKey {
+    /// Attributes: [`super::HIDDEN_BYTES`] random bytes a subject.
+    pub const HIDDEN: Self = Self { column: 0xFFFF, part: 0 };
+    /// Events: `subjects + 1` row offsets (u32) into this piece.
+    pub const OFFSETS: Self = Self { column: 0xFFFE, part: 0 };
+    /// Events: microseconds since 1970 (i64).
+    pub const TIME: Self = Self { column: 0xFFFD, part: 0 };
+    /// Events: the id of the event (u64).
+    pub const EVENT_ID: Self = Self { column: 0xFFFC, part: 0 };
+    /// Ids from here up are not columns of a schema.
+    pub const FIRST_SPECIAL: u16 = 0xFFF0;
+
+    /// The first (and mostly only) part of a schema column.
+    pub const fn of(column: ColumnId) -> Self {
+        Self { column: column.0, part: 0 }
+    }
+}
+
+/// Returns where a piece lies: `DATA/blocks/{dataset:08x}/{file:016x}.piece`.
+pub fn piece_path(data: &Path, dataset: u32, file_no: u64) -> PathBuf {
+    data.join("blocks").join(format!("{dataset:08x}")).join(format!("{file_no:016x}.piece"))
+}

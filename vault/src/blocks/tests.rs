@@ -1,0 +1,180 @@
+use super::*;
+use policy::schema::{ColumnId, EventTypeId, Layout};
+use std::path::{Path, PathBuf};
+
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Self {
+        let path = std::env::temp_dir().join(format!("silhouette-blocks-{name}-{}", std::process::id()));
+        std::fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+
+    fn file(&self, file_no: u64) -> PathBuf {
+        self.0.join(format!("{file_no:016x}.piece"))
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        std::fs::remove_dir_all(&self.0).ok();
+    }
+}
+
+fn attributes(version: u64) -> PieceMeta {
+    PieceMeta {
+        dataset: 1,
+        block: 2,
+        kind: PieceKind::Attributes,
+        part: 0,
+        version,
+        schema_version: 1,
+        first: 0,
+        subjects: 4,
+        rows: 4,
+    }
+}
+
+fn write_attributes(dir: &Path, file_no: u64, version: u64) -> Written {
+    let names: [&[u8]; 4] = [b"ann", b"", b"cy", b"dora"];
+    let bytes = encode_bytes(names.into_iter()).unwrap();
+    let columns: [Column<'_>; 4] = [
+        (ColumnKey::of(ColumnId(0)), Layout::Bytes, &bytes),
+        (ColumnKey::HIDDEN, Layout::Bytes, &[7; 128]),
+        (ColumnKey::of(ColumnId(2)), Layout::Code16, &[1, 0, 2, 0, 3, 0, 4, 0]),
+        (ColumnKey::of(ColumnId(1)), Layout::Code8, &[1, 2, 0, 3]),
+    ];
+    write_piece(dir, file_no, &attributes(version), &columns).unwrap()
+}
+
+#[test]
+fn columns_come_back_in_the_order_asked_for() {
+    let folder = Folder::new("order");
+    let written = write_attributes(&folder.0, 1, 1);
+    let piece = Piece::open(&folder.file(1), written.key, &attributes(1)).unwrap();
+    let scanned: Vec<ColumnKey> = piece.columns().iter().map(|(key, _)| *key).collect();
+    assert_eq!(scanned, [1, 2, 0, 0xFFFF].map(|column| ColumnKey { column, part: 0 }));
+
+    let mut buffer = Buffer::default();
+    let keys = [ColumnKey::of(ColumnId(0)), ColumnKey::of(ColumnId(1)), ColumnKey::of(ColumnId(0))];
+    let chunks = piece.read_columns(&keys, &mut buffer).unwrap();
+    assert_eq!(chunks.iter().map(|chunk| chunk.key).collect::<Vec<_>>(), keys);
+    assert_eq!(chunks[1].bytes, [1, 2, 0, 3]);
+    let names = ByteRows::new(chunks[2].bytes, 4).unwrap();
+    assert_eq!(names.row(3), Some(b"dora".as_slice()));
+    assert_eq!(names.row(1), Some(b"".as_slice()));
+    assert_eq!(names.row(4), None);
+}
+
+#[test]
+fn every_flipped_byte_and_every_cut_is_an_error() {
+    let folder = Folder::new("flip");
+    let written = write_attributes(&folder.0, 1, 1);
+    let whole = std::fs::read(folder.file(1)).unwrap();
+    let read = |bytes: &[u8]| {
+        std::fs::write(folder.file(2), bytes).unwrap();
+        let piece = Piece::open(&folder.file(2), written.key.clone(), &attributes(1))?;
+        piece.read_all(&mut Buffer::default()).map(|chunks| chunks.len())
+    };
+    assert_eq!(read(&whole), Ok(4));
+    for place in 0..whole.len() {
+        let mut bytes = whole.clone();
+        bytes[place] ^= 1 << (place % 8);
+        assert!(matches!(read(&bytes), Err(BlockError::Damaged { dataset: 1, block: 2, .. })), "byte {place}");
+        assert!(matches!(read(&whole[..place]), Err(BlockError::Damaged { .. })), "cut at {place}");
+    }
+}
+
+#[test]
+fn another_version_or_another_key_does_not_open() {
+    let folder = Folder::new("swap");
+    let old = write_attributes(&folder.0, 1, 1);
+    let new = write_attributes(&folder.0, 2, 2);
+    assert_ne!(old.sha256, new.sha256);
+    let swapped = Piece::open(&folder.file(1), new.key.clone(), &attributes(2));
+    assert!(matches!(swapped, Err(BlockError::Damaged { problem: "another piece", .. })));
+    let wrong_key = Piece::open(&folder.file(1), new.key, &attributes(1)).unwrap();
+    assert!(wrong_key.read_all(&mut Buffer::default()).is_err());
+}
+
+#[test]
+fn columns_that_do_not_fit_are_refused() {
+    let folder = Folder::new("fit");
+    let code = (ColumnKey::of(ColumnId(0)), Layout::Code8, [1_u8, 2, 3, 4].as_slice());
+    let short = (ColumnKey::of(ColumnId(1)), Layout::Code8, [1_u8, 2].as_slice());
+    for columns in [vec![code, code], vec![code, short]] {
+        let refused = write_piece(&folder.0, 1, &attributes(1), &columns);
+        assert!(matches!(refused, Err(BlockError::Invalid { .. })));
+    }
+    assert_eq!(std::fs::read_dir(&folder.0).unwrap().count(), 0);
+}
+
+#[test]
+fn state_of_several_parts_comes_back_whole() {
+    let folder = Folder::new("state");
+    let meta = PieceMeta { kind: PieceKind::State, subjects: 0, rows: 0, ..attributes(9) };
+    for length in [0, 5, STATE_PART_BYTES * 2 + 3] {
+        let bytes: Vec<u8> = (0..length).map(|i| (i % 251) as u8).collect();
+        let written = write_piece(&folder.0, 1, &meta, &split_state(&bytes)).unwrap();
+        let piece = Piece::open(&folder.file(1), written.key, &meta).unwrap();
+        assert!(*piece.read_state().unwrap() == bytes, "length {length}");
+    }
+}
+
+#[test]
+fn cuts_cover_every_subject_and_row_once() {
+    for (offsets, limit) in [
+        (vec![0, 0, 0], 4),
+        (vec![0, 3, 3, 5, 9], 4),
+        (vec![0, 10, 11, 30], 4),
+        (vec![0, 4, 8, 12], 4),
+        (vec![0, 0, 9, 9], 2),
+    ] {
+        let cuts = cut_events(&offsets, limit);
+        let mut row = 0;
+        for cut in &cuts {
+            assert_eq!(cut.rows.start, row, "{offsets:?}");
+            assert!(cut.rows.len() <= limit, "{offsets:?}");
+            row = cut.rows.end;
+        }
+        assert_eq!(row, *offsets.last().unwrap() as usize);
+        assert_eq!(cuts.last().unwrap().subjects.end, offsets.len() - 1);
+        assert_eq!(cuts[0].subjects.start, 0);
+        for pair in cuts.windows(2) {
+            assert!(pair[1].subjects.start == pair[0].subjects.end || pair[1].subjects.start + 1 == pair[0].subjects.end);
+        }
+    }
+}
+
+#[test]
+fn events_come_back_subject_by_subject() {
+    let folder = Folder::new("events");
+    let offsets = [0_u32, 20_000, 20_000, 20_001, 40_001];
+    let rows = 40_001_i64;
+    let times: Vec<u8> = (0..rows).flat_map(i64::to_le_bytes).collect();
+    let codes: Vec<u8> = (0..rows).map(|i| (i % 7) as u8).collect();
+    let fields = [(ColumnId(0), Layout::Code8, codes.as_slice())];
+    let columns = EventColumns { offsets: &offsets, times: &times, ids: &times, fields: &fields };
+    let mut next = 0;
+    let mut file_no = || {
+        next += 1;
+        next
+    };
+    let pieces = write_event_pieces(&folder.0, &mut file_no, &attributes(1), EventTypeId(3), &columns).unwrap();
+    assert!(pieces.len() >= 3);
+    let mut seen: Vec<Vec<i64>> = vec![Vec::new(); 4];
+    let mut buffer = Buffer::default();
+    for (file, meta, written) in pieces {
+        let piece = Piece::open(&folder.file(file), written.key, &meta).unwrap();
+        let chunks = piece.read_columns(&[ColumnKey::OFFSETS, ColumnKey::TIME], &mut buffer).unwrap();
+        let bounds: Vec<usize> = u32_rows(chunks[0].bytes).map(|offset| offset as usize).collect();
+        let times: Vec<i64> = int_rows(chunks[1].bytes).collect();
+        assert_eq!((bounds.len(), times.len()), (meta.subjects as usize + 1, meta.rows as usize));
+        for (subject, bound) in bounds.windows(2).enumerate() {
+            seen[meta.first as usize + subject].extend(&times[bound[0]..bound[1]]);
+        }
+    }
+    assert_eq!(seen.concat(), (0..rows).collect::<Vec<_>>());
+    assert_eq!(seen.iter().map(Vec::len).collect::<Vec<_>>(), [20_000, 0, 1, 20_000]);
+}
