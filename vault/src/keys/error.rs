@@ -1,0 +1,87 @@
+//! What can be wrong with the root cell and the key tree, naming the part.
+
+use super::page::PageId;
+use super::secret::RandomUnavailable;
+use std::fmt;
+use std::path::PathBuf;
+
+/// A part of the root cell or the key tree.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Part {
+    /// One slot of the root cell, 0 or 1.
+    Slot(u8),
+    /// A page, named as its file is.
+    Page(String),
+    /// A file or folder.
+    Path(PathBuf),
+}
+
+impl Part {
+    pub(super) fn page(id: PageId, generation: u64) -> Self {
+        Self::Page(id.file_name(generation))
+    }
+}
+
+impl fmt::Display for Part {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Slot(slot) => write!(f, "root slot {slot}"),
+            Self::Page(name) => write!(f, "key page {name}"),
+            Self::Path(path) => write!(f, "{}", path.display()),
+        }
+    }
+}
+
+/// Why the key tree was not created, opened or changed. Names files and slots, never contents.
+#[derive(Debug, thiserror::Error)]
+pub enum KeysError {
+    /// A part is missing, cut, altered or not the one its parent names.
+    #[error("{part} can't be used: {problem}")]
+    Damaged {
+        /// Which part.
+        part: Part,
+        /// What is wrong with it.
+        problem: &'static str,
+    },
+    /// Neither slot of the root cell can be read.
+    #[error("the root cell can't be used: slot 0 {first}, slot 1 {second}")]
+    NoRoot {
+        /// What is wrong with slot 0.
+        first: &'static str,
+        /// What is wrong with slot 1.
+        second: &'static str,
+    },
+    /// There is no root cell in the root folder.
+    #[error("{} holds no root cell: this is not the root folder of a vault", .0.display())]
+    NotAVault(PathBuf),
+    /// A folder that should be empty holds a vault, or the key pages of one whose root is elsewhere.
+    #[error("{} holds a vault already", .0.display())]
+    Exists(PathBuf),
+    /// Another process serves from this folder.
+    #[error("{} is in use by another process", .0.display())]
+    InUse(PathBuf),
+    /// A name or a record is empty or above its limit; nothing was changed.
+    #[error("a {what} is {bytes} bytes long; it may have 1-{limit}")]
+    Size {
+        /// What is too long.
+        what: &'static str,
+        /// Its length in bytes.
+        bytes: usize,
+        /// The most it may have, in bytes.
+        limit: usize,
+    },
+    /// The operating system refused; nothing was changed unless [`KeysError::Unsettled`] follows.
+    #[error("{part}: {error}")]
+    Io {
+        /// What it refused to touch.
+        part: Part,
+        /// Its words.
+        error: std::io::Error,
+    },
+    /// An earlier commit failed while it replaced the root: only opening again tells which generation holds.
+    #[error("an earlier change of the root did not finish: open the vault again")]
+    Unsettled,
+    /// No randomness; nothing was changed.
+    #[error(transparent)]
+    Random(#[from] RandomUnavailable),
+}

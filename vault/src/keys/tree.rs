@@ -1,0 +1,384 @@
+//! The open key tree: looking things up, and replacing a generation in one step.
+
+use super::cell::{CELL_BYTES, CELL_FILE, Root, SLOT_BYTES};
+use super::disk::{self, Disk, at};
+use super::entry::{Entries, Group, PieceEntry, PieceId, PieceState, group_of};
+use super::error::{KeysError, Part};
+use super::load::{self, Child, Children, Tree};
+use super::page::{self, PageId};
+use super::secret::SecretKey;
+use sha2::{Digest, Sha256};
+use std::collections::BTreeSet;
+use std::fs::{File, TryLockError};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use zeroize::Zeroizing;
+
+/// The most a name of a secret or record may have, bytes of UTF-8.
+pub const MAX_NAME_BYTES: usize = 200;
+/// The most a record may have, bytes: the tree is for facts about the vault, rewritten at every change.
+pub const MAX_RECORD_BYTES: usize = 4096;
+
+/// The folder of the pages within the data folder.
+const PAGES_FOLDER: &str = "keys";
+/// The file in the data folder whose lock keeps a second process out.
+const LOCK_FILE: &str = "lock";
+/// What a file is called until it is whole.
+const UNFINISHED: &str = "new";
+
+/// What one commit changes. Removals come first, then what is put.
+#[derive(Debug, Default)]
+pub struct Changes {
+    /// Pieces to add, or to replace by (id, state).
+    pub put: Vec<PieceEntry>,
+    /// Pieces to forget, key included; one that does not exist is no error.
+    pub remove: Vec<(PieceId, PieceState)>,
+    /// Secrets to add or replace; names have 1-200 bytes.
+    pub put_secrets: Vec<(String, SecretKey)>,
+    /// Secrets to destroy.
+    pub remove_secrets: Vec<String>,
+    /// Records to add or replace; values have 0-4,096 bytes.
+    pub put_records: Vec<(String, Vec<u8>)>,
+    /// Records to forget.
+    pub remove_records: Vec<String>,
+}
+
+/// The key tree of an open vault. Holds the folders' locks until dropped.
+#[derive(Debug)]
+pub struct KeyTree {
+    pages: PathBuf,
+    cell_path: PathBuf,
+    cell: File,
+    _lock: File,
+    root: Root,
+    tree: Tree,
+    unsettled: bool,
+    pub(super) disk: Disk,
+}
+
+impl KeyTree {
+    /// Creates the tree of a new vault, holding `first`. Both folders are made; neither may hold a vault.
+    ///
+    /// A crash leaves no root cell, so that creating can be tried again.
+    pub fn create(root: &Path, data: &Path, first: Changes) -> Result<Self, KeysError> {
+        Self::create_on(Disk::default(), root, data, first)
+    }
+
+    /// Opens the tree: the highest generation whose pages all open wins, and before this returns both slots hold it
+    /// and pages of other generations are gone.
+    pub fn open(root: &Path, data: &Path) -> Result<Self, KeysError> {
+        Self::open_on(Disk::default(), root, data)
+    }
+
+    pub(super) fn create_on(mut disk: Disk, root: &Path, data: &Path, first: Changes) -> Result<Self, KeysError> {
+        check(&first)?;
+        let pages = data.join(PAGES_FOLDER);
+        disk::create_folder(root)?;
+        disk::create_folder(&pages)?;
+        let lock = lock_folder(data)?;
+        let cell_path = root.join(CELL_FILE);
+        if cell_path.try_exists().map_err(at(&cell_path))? {
+            return Err(KeysError::Exists(root.to_owned()));
+        }
+        if page_files(&pages)?.iter().any(|(_, _, generation)| *generation > 1) {
+            return Err(KeysError::Exists(data.to_owned()));
+        }
+        let root_key = Root { generation: 1, key: SecretKey::random()? };
+        let (tree, changed) = apply(&Tree::default(), first);
+        let tree = write_pages(&mut disk, &pages, &root_key, tree, &changed)?;
+        disk.sync_folder(data)?;
+        let unfinished = cell_path.with_extension(UNFINISHED);
+        let slot = root_key.encode();
+        let both = Zeroizing::new([slot.as_slice(), slot.as_slice()].concat());
+        let file = disk.write(&unfinished, &both)?;
+        disk.sync(&unfinished, &file)?;
+        disk.rename(&unfinished, &cell_path)?;
+        disk.sync_folder(root)?;
+        let cell = lock_cell(&cell_path, root)?;
+        Ok(Self { pages, cell_path, cell, _lock: lock, root: root_key, tree, unsettled: false, disk })
+    }
+
+    pub(super) fn open_on(mut disk: Disk, root: &Path, data: &Path) -> Result<Self, KeysError> {
+        let cell_path = root.join(CELL_FILE);
+        if !cell_path.try_exists().map_err(at(&cell_path))? {
+            return Err(KeysError::NotAVault(root.to_owned()));
+        }
+        let lock = lock_folder(data)?;
+        let cell = lock_cell(&cell_path, root)?;
+        let pages = data.join(PAGES_FOLDER);
+        let slots = read_slots(&cell_path)?;
+        let (winner, tree) = newest_that_opens(&pages, &slots)?;
+        for (slot, found) in slots.iter().enumerate() {
+            if !found.as_ref().is_ok_and(|found| same(found, &winner)) {
+                write_slot(&mut disk, &cell_path, &cell, slot, &winner)?;
+            }
+        }
+        let opened = Self { pages, cell_path, cell, _lock: lock, root: winner, tree, unsettled: false, disk };
+        opened.remove_strays();
+        Ok(opened)
+    }
+
+    /// Returns the generation, which grows by one with every commit.
+    pub fn generation(&self) -> u64 {
+        self.root.generation
+    }
+
+    /// Returns a snapshot of all pieces.
+    pub fn entries(&self) -> Entries {
+        self.tree.entries.clone()
+    }
+
+    /// Returns a named secret.
+    pub fn secret(&self, name: &str) -> Option<SecretKey> {
+        self.tree.names.secrets.get(name).cloned()
+    }
+
+    /// Walks the secrets whose names start with `prefix`, in order.
+    pub fn secrets<'a>(&'a self, prefix: &'a str) -> impl Iterator<Item = (&'a str, &'a SecretKey)> {
+        starting_with(&self.tree.names.secrets, prefix)
+    }
+
+    /// Returns a named record.
+    pub fn record(&self, name: &str) -> Option<Vec<u8>> {
+        self.tree.names.records.get(name).cloned()
+    }
+
+    /// Walks the records whose names start with `prefix`, in order.
+    pub fn records<'a>(&'a self, prefix: &'a str) -> impl Iterator<Item = (&'a str, &'a [u8])> {
+        starting_with(&self.tree.names.records, prefix).map(|(name, value)| (name, value.as_slice()))
+    }
+
+    /// Replaces the generation: durable when it returns, and the old root is gone, so that no older copy of the data
+    /// folder opens any more. Costs about seven syncs. Changes of nothing still replace the root.
+    ///
+    /// On an error nothing was changed and it may be tried again; unless the root itself was being replaced, after
+    /// which every commit is refused as [`KeysError::Unsettled`] until the tree is opened again.
+    pub fn commit(&mut self, changes: Changes) -> Result<(), KeysError> {
+        if self.unsettled {
+            return Err(KeysError::Unsettled);
+        }
+        check(&changes)?;
+        let (tree, changed) = apply(&self.tree, changes);
+        let root = Root { generation: self.root.generation + 1, key: SecretKey::random()? };
+        let tree = write_pages(&mut self.disk, &self.pages, &root, tree, &changed)?;
+        self.unsettled = true;
+        for slot in 0..2 {
+            write_slot(&mut self.disk, &self.cell_path, &self.cell, slot, &root)?;
+        }
+        self.unsettled = false;
+        let superseded = superseded(&self.tree.children, &tree.children, self.root.generation);
+        self.root = root;
+        self.tree = tree;
+        for file in superseded {
+            // A page that stays is sealed under keys that no longer exist; opening removes it.
+            self.disk.unlink(&self.pages.join(file)).ok();
+        }
+        Ok(())
+    }
+
+    /// Removes pages that no parent names and unfinished files, as a crash leaves them. What can't be removed stays:
+    /// it is sealed under keys that do not exist.
+    fn remove_strays(&self) {
+        let named = |id: &PageId, generation: u64| match id {
+            PageId::Top => generation == self.root.generation,
+            id => self.tree.children.get(id).is_some_and(|child| child.generation == generation),
+        };
+        for (path, id, generation) in page_files(&self.pages).unwrap_or_default() {
+            if !named(&id, generation) || path.extension().is_some_and(|end| end == UNFINISHED) {
+                std::fs::remove_file(path).ok();
+            }
+        }
+        std::fs::remove_file(self.cell_path.with_extension(UNFINISHED)).ok();
+    }
+}
+
+/// Walks a map's entries whose names start with `prefix`.
+fn starting_with<'a, V>(
+    map: &'a std::collections::BTreeMap<String, V>,
+    prefix: &'a str,
+) -> impl Iterator<Item = (&'a str, &'a V)> {
+    map.range::<str, _>((std::ops::Bound::Included(prefix), std::ops::Bound::Unbounded))
+        .take_while(move |(name, _)| name.starts_with(prefix))
+        .map(|(name, value)| (name.as_str(), value))
+}
+
+/// Refuses names and records outside their limits.
+fn check(changes: &Changes) -> Result<(), KeysError> {
+    let names =
+        changes.put_secrets.iter().map(|(name, _)| name).chain(changes.put_records.iter().map(|(name, _)| name));
+    for name in names {
+        if !(1..=MAX_NAME_BYTES).contains(&name.len()) {
+            return Err(KeysError::Size { what: "name", bytes: name.len(), limit: MAX_NAME_BYTES });
+        }
+    }
+    match changes.put_records.iter().find(|(_, value)| value.len() > MAX_RECORD_BYTES) {
+        Some((_, value)) => Err(KeysError::Size { what: "record", bytes: value.len(), limit: MAX_RECORD_BYTES }),
+        None => Ok(()),
+    }
+}
+
+/// Returns the tree with the changes made, its children still the old ones, and the pages that differ.
+fn apply(old: &Tree, changes: Changes) -> (Tree, BTreeSet<PageId>) {
+    let mut tree = old.clone();
+    let mut changed = BTreeSet::new();
+    let page = |(dataset, group): Group| PageId::Blocks { dataset, group };
+    let groups = Arc::make_mut(&mut tree.entries.groups);
+    for (id, state) in changes.remove {
+        let group = group_of(id.dataset, id.block);
+        if let Some(entries) = groups.get_mut(&group)
+            && Arc::make_mut(entries).remove(&(id, state)).is_some()
+        {
+            changed.insert(page(group));
+        }
+    }
+    for entry in changes.put {
+        changed.insert(page(entry.group()));
+        let entries = groups.entry(entry.group()).or_default();
+        Arc::make_mut(entries).insert((entry.id, entry.state), entry);
+    }
+    groups.retain(|_, entries| !entries.is_empty());
+    let names = Arc::make_mut(&mut tree.names);
+    let mut touched = !changes.put_secrets.is_empty() || !changes.put_records.is_empty();
+    for name in changes.remove_secrets {
+        touched |= names.secrets.remove(&name).is_some();
+    }
+    for name in changes.remove_records {
+        touched |= names.records.remove(&name).is_some();
+    }
+    names.secrets.extend(changes.put_secrets);
+    names.records.extend(changes.put_records);
+    if touched {
+        changed.insert(PageId::Names);
+    }
+    (tree, changed)
+}
+
+/// Seals and writes the changed pages and the top page, makes them durable, and opens them again from the disk.
+fn write_pages(
+    disk: &mut Disk,
+    folder: &Path,
+    root: &Root,
+    mut tree: Tree,
+    changed: &BTreeSet<PageId>,
+) -> Result<Tree, KeysError> {
+    for id in changed {
+        let Some(body) = encode(&tree, *id) else {
+            tree.children.remove(id);
+            continue;
+        };
+        let key = SecretKey::random()?;
+        let file = page::seal(*id, root.generation, &key, body)?;
+        write_page(disk, folder, &id.file_name(root.generation), &file)?;
+        let child = Child { generation: root.generation, key, sha256: Sha256::digest(&file).into() };
+        tree.children.insert(*id, child);
+    }
+    let top = page::seal(PageId::Top, root.generation, &root.key, load::encode_top(&tree.children))?;
+    write_page(disk, folder, &PageId::Top.file_name(root.generation), &top)?;
+    disk.sync_folder(folder)?;
+    let written = load::load_top(folder, root)?;
+    for id in changed {
+        if let Some(child) = written.get(id) {
+            load::load_child(folder, *id, child)?;
+        }
+    }
+    Ok(tree)
+}
+
+/// Encodes a page's body; `None` if nothing is left in it.
+fn encode(tree: &Tree, id: PageId) -> Option<Zeroizing<Vec<u8>>> {
+    match id {
+        PageId::Top => None,
+        PageId::Names => Some(load::encode_names(&tree.names)),
+        PageId::Blocks { dataset, group } => {
+            tree.entries.groups.get(&(dataset, group)).map(|entries| load::encode_group(entries))
+        }
+    }
+}
+
+fn write_page(disk: &mut Disk, folder: &Path, name: &str, bytes: &[u8]) -> Result<(), KeysError> {
+    let unfinished = folder.join(format!("{name}.{UNFINISHED}"));
+    let file = disk.write(&unfinished, bytes)?;
+    disk.sync(&unfinished, &file)?;
+    disk.rename(&unfinished, &folder.join(name))
+}
+
+/// Names the files of the old generation that the new one does not need.
+fn superseded(old: &Children, new: &Children, old_generation: u64) -> Vec<String> {
+    let replaced = |(id, child): (&PageId, &Child)| {
+        let kept = new.get(id).is_some_and(|kept| kept.generation == child.generation);
+        (!kept).then(|| id.file_name(child.generation))
+    };
+    old.iter().filter_map(replaced).chain([PageId::Top.file_name(old_generation)]).collect()
+}
+
+/// Lists the files of pages, finished and unfinished.
+fn page_files(folder: &Path) -> Result<Vec<(PathBuf, PageId, u64)>, KeysError> {
+    let mut found = Vec::new();
+    for file in std::fs::read_dir(folder).map_err(at(folder))? {
+        let path = file.map_err(at(folder))?.path();
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        let name = name.strip_suffix(UNFINISHED).and_then(|name| name.strip_suffix('.')).unwrap_or(name);
+        if let Some((id, generation)) = PageId::from_file_name(name) {
+            found.push((path, id, generation));
+        }
+    }
+    Ok(found)
+}
+
+type Slots = [Result<Root, &'static str>; 2];
+
+fn read_slots(path: &Path) -> Result<Slots, KeysError> {
+    let cell = Zeroizing::new(disk::read(path).map_err(at(path))?);
+    let slot = |from: usize| match cell.get(from..from + SLOT_BYTES) {
+        Some(slot) if cell.len() <= CELL_BYTES => Root::decode(slot),
+        Some(_) => Err("is in a file that is too long"),
+        None => Err("is cut off"),
+    };
+    Ok([slot(0), slot(SLOT_BYTES)])
+}
+
+/// Loads the tree of the highest generation that opens; if none does, the highest generation's error.
+fn newest_that_opens(folder: &Path, slots: &Slots) -> Result<(Root, Tree), KeysError> {
+    let mut roots: Vec<&Root> = slots.iter().flatten().collect();
+    roots.sort_by_key(|root| std::cmp::Reverse(root.generation));
+    let mut first_error = None;
+    for root in roots {
+        match load::load(folder, root) {
+            Ok(tree) => return Ok((root.clone(), tree)),
+            Err(error) => first_error = first_error.or(Some(error)),
+        }
+    }
+    let [first, second] = slots;
+    let problem = |slot: &Result<Root, &'static str>| slot.as_ref().err().copied().unwrap_or("opens no page");
+    Err(first_error.unwrap_or_else(|| KeysError::NoRoot { first: problem(first), second: problem(second) }))
+}
+
+fn same(one: &Root, other: &Root) -> bool {
+    one.generation == other.generation && one.key.expose() == other.key.expose()
+}
+
+fn write_slot(disk: &mut Disk, path: &Path, cell: &File, slot: usize, root: &Root) -> Result<(), KeysError> {
+    disk.overwrite(path, cell, (slot * SLOT_BYTES) as u64, &root.encode())?;
+    disk.sync(path, cell)
+}
+
+/// Takes the data folder's lock, held until the file is dropped.
+fn lock_folder(data: &Path) -> Result<File, KeysError> {
+    let path = data.join(LOCK_FILE);
+    let file = disk::private_file().create(true).open(&path).map_err(at(&path))?;
+    lock(file, &path, data)
+}
+
+/// Opens the cell and takes its lock: a copy of the data folder must not be served under the same root.
+fn lock_cell(path: &Path, root: &Path) -> Result<File, KeysError> {
+    let file = disk::private_file().open(path).map_err(at(path))?;
+    lock(file, path, root)
+}
+
+fn lock(file: File, path: &Path, folder: &Path) -> Result<File, KeysError> {
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(KeysError::InUse(folder.to_owned())),
+        Err(TryLockError::Error(error)) => Err(KeysError::Io { part: Part::Path(path.to_owned()), error }),
+    }
+}
