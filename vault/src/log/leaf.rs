@@ -99,7 +99,8 @@ impl FieldPath {
         Self(schema.path(field))
     }
 
-    fn parse(text: &str) -> Option<Self> {
+    /// Reads a written form back.
+    pub(super) fn parse(text: &str) -> Option<Self> {
         text.split('.').all(|name| policy::id::FieldName::new(name).is_ok()).then(|| Self(text.to_owned()))
     }
 

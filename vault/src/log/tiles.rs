@@ -66,22 +66,28 @@ pub(super) fn read_hashes(dir: &Path, level: usize, n: u64, width: u64) -> Resul
     }
 }
 
-/// Reads the first `width` entries of bundle `n`, and says from which file.
-pub(super) fn read_entries(dir: &Path, n: u64, width: u64) -> Result<(PathBuf, Vec<Arc<[u8]>>), LogError> {
+/// Entries, and the file they were read from.
+pub(super) struct Bundle {
+    pub path: PathBuf,
+    pub entries: Vec<Arc<[u8]>>,
+}
+
+/// Reads the first `width` entries of bundle `n`.
+pub(super) fn read_entries(dir: &Path, n: u64, width: u64) -> Result<Bundle, LogError> {
     let (path, bytes) = read(dir, Kind::Entries, n, width)?;
     let mut entries = Vec::new();
     let mut rest = bytes.as_slice();
     while (entries.len() as u64) < width {
-        let entry = rest.split_first_chunk::<2>().and_then(|(len, tail)| {
-            tail.split_at_checked(usize::from(u16::from_be_bytes(*len)))
-        });
+        let entry = rest
+            .split_first_chunk::<2>()
+            .and_then(|(len, tail)| tail.split_at_checked(usize::from(u16::from_be_bytes(*len))));
         let Some((entry, tail)) = entry else {
             return Err(LogError::damaged(&path, "the bundle is cut short"));
         };
         entries.push(Arc::from(entry));
         rest = tail;
     }
-    Ok((path, entries))
+    Ok(Bundle { path, entries })
 }
 
 fn read(dir: &Path, kind: Kind, n: u64, width: u64) -> Result<(PathBuf, Vec<u8>), LogError> {

@@ -4,10 +4,10 @@
 //! What is read from files is checked: a full tile against its parent up to the right edge, which was checked against the
 //! signed checkpoint at open; a bundle against its tile. So a damaged file is an error, never an answer.
 
+use super::LogError;
 use super::merkle::{Hash, complete_hash, empty_hash, leaf_hash, node_hash};
 use super::note::{Head, Signer};
-use super::tiles::{self, Batch, Kind, WIDTH};
-use super::LogError;
+use super::tiles::{self, Batch, Bundle, Kind, WIDTH};
 use parking_lot::Mutex;
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -221,7 +221,8 @@ impl TreeLog {
 
     /// Reads a full tile and checks it against its parent.
     fn full_tile(&self, level: usize, n: u64) -> Result<Tile, LogError> {
-        let cached = self.cache.lock().iter().find(|(l, i, _)| (*l, *i) == (level, n)).map(|(.., tile)| Arc::clone(tile));
+        let cached =
+            self.cache.lock().iter().find(|(l, i, _)| (*l, *i) == (level, n)).map(|(.., tile)| Arc::clone(tile));
         if let Some(tile) = cached {
             return Ok(tile);
         }
@@ -259,7 +260,7 @@ impl TreeLog {
             }
         }
         let tile = self.full_tile(0, n)?;
-        let (path, entries) = tiles::read_entries(&self.dir, n, WIDTH)?;
+        let Bundle { path, entries } = tiles::read_entries(&self.dir, n, WIDTH)?;
         if !entries.iter().map(|entry| leaf_hash(entry)).eq(tile.iter().copied()) {
             return Err(LogError::damaged(&path, "a leaf does not hash to its place in the tree"));
         }
@@ -349,9 +350,10 @@ impl TreeLog {
                     0 => (leaf_hashes(&self.dir, n, width)?, tile),
                     _ => (read.clone(), tile),
                 };
-                let parent = news.levels.get(level.saturating_add(1)).and_then(|(start, hashes)| {
-                    hashes.get(usize::try_from(n.checked_sub(*start)?).ok()?)
-                });
+                let parent = news
+                    .levels
+                    .get(level.saturating_add(1))
+                    .and_then(|(start, hashes)| hashes.get(usize::try_from(n.checked_sub(*start)?).ok()?));
                 let whole = width != WIDTH || complete_hash(&read).as_ref() == parent;
                 if read != expected || below != expected || !whole {
                     return Err(LogError::damaged(&path, "what was written does not read back"));
@@ -391,8 +393,8 @@ fn numbered<T>(start: u64, items: &[T]) -> impl Iterator<Item = (u64, &[T])> {
 }
 
 fn leaf_hashes(dir: &Path, n: u64, width: u64) -> Result<Vec<Hash>, LogError> {
-    let (_, entries) = tiles::read_entries(dir, n, width)?;
-    Ok(entries.iter().map(|entry| leaf_hash(entry)).collect())
+    let bundle = tiles::read_entries(dir, n, width)?;
+    Ok(bundle.entries.iter().map(|entry| leaf_hash(entry)).collect())
 }
 
 fn read_checkpoint(path: &Path, text: &str, signer: &Signer, origin: &str) -> Result<Head, LogError> {
@@ -432,7 +434,7 @@ fn load_edge(dir: &Path, size: u64) -> Result<Edge, LogError> {
     }
     let leaves = match size % WIDTH {
         0 => Vec::new(),
-        width => tiles::read_entries(dir, size / WIDTH, width)?.1,
+        width => tiles::read_entries(dir, size / WIDTH, width)?.entries,
     };
     Ok(Edge { size, persisted: size, first_leaf: floor(size), leaves: leaves.into(), levels })
 }

@@ -295,4 +295,5 @@ fn begin(dir: &Path, first_seq: u64) -> Result<(Vec<u64>, Tail), WalError> {
 }
 
 #[cfg(test)]
+#[expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
 mod tests;

@@ -6,11 +6,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 
 /// Finds the end of the log, cutting a torn tail; `None` if the folder holds no log.
-pub(super) fn recover(
-    dir: &Path,
-    mut segments: Vec<u64>,
-    from_seq: u64,
-) -> Result<Option<(Vec<u64>, Tail)>, WalError> {
+pub(super) fn recover(dir: &Path, mut segments: Vec<u64>, from_seq: u64) -> Result<Option<(Vec<u64>, Tail)>, WalError> {
     if let Some(last) = segments.last().copied()
         && was_never_begun(dir, last)?
     {
@@ -86,14 +82,8 @@ impl Replay {
     pub(super) fn new(dir: &Path, segments: &[u64], tail: &Tail, from_seq: u64) -> Result<Self, WalError> {
         let skip = segments.iter().skip(1).take_while(|first| **first <= from_seq).count();
         let segments = segments.iter().skip(skip).rev().copied().collect();
-        let mut replay = Self {
-            dir: dir.to_owned(),
-            segments,
-            current: None,
-            from_seq,
-            end: tail.len,
-            end_seq: tail.next_seq,
-        };
+        let mut replay =
+            Self { dir: dir.to_owned(), segments, current: None, from_seq, end: tail.len, end_seq: tail.next_seq };
         replay.open_next()?;
         Ok(replay)
     }

@@ -44,14 +44,8 @@ impl State {
 
 impl Shared {
     pub(super) fn new(next_seq: u64, segments: Vec<u64>) -> Self {
-        let state = State {
-            pending: Vec::new(),
-            frames: 0,
-            next_seq,
-            durable_next: next_seq,
-            poison: None,
-            closing: false,
-        };
+        let state =
+            State { pending: Vec::new(), frames: 0, next_seq, durable_next: next_seq, poison: None, closing: false };
         Self {
             state: Mutex::new(state),
             segments: Mutex::new(segments),
@@ -90,9 +84,7 @@ impl Shared {
     }
 
     fn gather(&self, state: &mut MutexGuard<'_, State>, last_frames: usize) {
-        let few = |state: &mut State| {
-            state.frames < last_frames && state.pending.len() < BATCH_BYTES && !state.closing
-        };
+        let few = |state: &mut State| state.frames < last_frames && state.pending.len() < BATCH_BYTES && !state.closing;
         self.work.wait_while_for(state, few, GATHER);
     }
 
@@ -143,7 +135,8 @@ impl Writer {
     }
 
     fn write(&mut self, batch: &mut Batch) -> io::Result<()> {
-        if self.written >= self.segment_bytes {
+        // An empty segment is never full: its successor would have its name.
+        if self.written >= self.segment_bytes.max(segment::HEADER + 1) {
             self.rotate(batch.next.saturating_sub(batch.frames as u64))?;
         }
         seal_headers(&self.id, &mut batch.bytes)?;
@@ -168,7 +161,7 @@ impl Writer {
 }
 
 /// Walks the frames of a batch and completes their headers: place in the batch, checksum.
-fn seal_headers(id: &[u8; 16], mut bytes: &mut [u8]) -> io::Result<()> {
+pub(super) fn seal_headers(id: &[u8; 16], mut bytes: &mut [u8]) -> io::Result<()> {
     let broken = || io::Error::other("a frame in the queue is malformed");
     let mut place = 0;
     while !bytes.is_empty() {
