@@ -1,4 +1,5 @@
 //! The command line `silhouette`.
 
 pub mod chart;
+pub mod generate;
 pub mod import;
