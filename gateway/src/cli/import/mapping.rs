@@ -81,14 +81,14 @@ pub(super) struct ConsentSpec {
 #[derive(Debug, Clone)]
 pub(super) enum Purposes {
     Constant(Vec<PurposeId>),
-    Column { value: ValueSpec, separator: Option<String>, known: HashMap<String, PurposeId> },
+    Column { value: Box<ValueSpec>, separator: Option<String>, known: HashMap<String, PurposeId> },
 }
 
 /// A constant, or a column whose texts stand for one of a few things.
 #[derive(Debug, Clone)]
 pub(super) enum Choice<T> {
     Constant(T),
-    Column { value: ValueSpec, known: HashMap<String, T>, what: &'static str },
+    Column { value: Box<ValueSpec>, known: HashMap<String, T>, what: &'static str },
 }
 
 impl Mapping {

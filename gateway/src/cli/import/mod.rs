@@ -9,6 +9,7 @@ mod engine;
 mod error;
 mod filter;
 mod identity;
+mod infer;
 mod lookup;
 mod mapping;
 mod moment;
@@ -27,6 +28,7 @@ mod tests;
 
 pub use engine::{Importer, Step};
 pub use error::{ImportError, MappingError};
+pub use infer::{Ask, Draft, Nobody, infer};
 pub use mapping::Mapping;
 pub use reason::{Fault, Reason};
 pub use record::{Batch, Body, Line, Record, Subject, Value};

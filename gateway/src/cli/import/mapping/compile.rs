@@ -225,7 +225,7 @@ impl Compiler<'_> {
                 let known = ancestors(&self.schema.purposes);
                 let names: Vec<&str> = known.keys().map(String::as_str).collect();
                 let value = values.value(value, &names, &format!("{place}.purpose"))?;
-                Ok(Purposes::Column { value, separator: raw.separator.clone(), known })
+                Ok(Purposes::Column { value: Box::new(value), separator: raw.separator.clone(), known })
             }
             _ => Err(MappingError::new(place, "either `purposes` (a list) or `purpose` (a column) is needed")),
         }
@@ -260,7 +260,7 @@ fn choice<T: Copy>(
             if let Some(text) = value.outputs().find(|text| !text.is_empty() && !known.contains_key(*text)) {
                 return Err(refused(text));
             }
-            Ok(Choice::Column { value, known, what })
+            Ok(Choice::Column { value: Box::new(value), known, what })
         }
     }
 }

@@ -284,9 +284,12 @@ fn number(value: &toml::Value, place: &str, key: &str) -> Result<Number> {
     number::parse(&text, NumberFormat::default()).ok_or_else(|| wrong(place, key, "a number is needed"))
 }
 
+/// Builds a test against a list of texts; the flag turns its outcome around.
+type ListTest = fn(Vec<String>, bool) -> Test;
+
 fn tests(raw: &raw::Filter, place: &str) -> Result<Vec<Test>> {
     let mut tests = Vec::new();
-    let lists: [(&Option<raw::OneOrMany>, fn(Vec<String>, bool) -> Test, bool); 8] = [
+    let lists: [(&Option<raw::OneOrMany>, ListTest, bool); 8] = [
         (&raw.equals, Test::Equals, false),
         (&raw.not_equals, Test::Equals, true),
         (&raw.starts_with, Test::StartsWith, false),
