@@ -31,10 +31,9 @@ mod tree;
 mod tests;
 
 pub(crate) use cell::{CELL_BYTES, CELL_FILE, SLOT_BYTES, SLOT_FIELDS};
-pub(crate) use derive::derive_key;
 pub use entry::{Entries, PieceEntry, PieceId, PieceKind, PieceState};
 pub use error::{KeysError, Part};
-pub(crate) use page::{HEADER_FIELDS, PageId};
+pub(crate) use page::HEADER_FIELDS;
 pub use sealer::{SealError, Sealer, TAG_BYTES};
 pub use secret::{RandomUnavailable, SecretKey, random_bytes};
 pub use tree::{Changes, KeyTree, MAX_NAME_BYTES, MAX_RECORD_BYTES};
