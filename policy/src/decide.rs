@@ -214,12 +214,7 @@ fn field_unavailable() -> Refusal {
     )
 }
 
-fn grants(
-    request: &Request<'_>,
-    table: &BTreeMap<FieldRef, Treatment>,
-    field: FieldRef,
-    need: Treatment,
-) -> bool {
+fn grants(request: &Request<'_>, table: &BTreeMap<FieldRef, Treatment>, field: FieldRef, need: Treatment) -> bool {
     let Some(granted) = table.get(&field).copied() else { return false };
     // An identifier's pseudonym is no step above an aggregate of it: only the very treatment counts.
     let identifier = request.dataset.is_some_and(|schema| schema.class(field) == FieldClass::Identifier);
@@ -230,4 +225,5 @@ fn grants(
 }
 
 #[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
 mod tests;

@@ -116,6 +116,26 @@ impl Role {
 }
 
 /// A permitted call. No `Clone`, `Default` or `Deserialize`; private fields; minted only by `decide`.
+///
+/// Whoever holds one was told yes:
+/// ```
+/// fn scan(permit: &policy::permit::Permit) -> u64 { permit.policy_epoch() }
+/// ```
+/// Nobody else can build, copy or change one:
+/// ```compile_fail
+/// fn forge(permit: policy::permit::Permit) -> policy::permit::Permit {
+///     policy::permit::Permit { policy_epoch: 0, ..permit }
+/// }
+/// ```
+/// ```compile_fail
+/// fn copy(permit: &policy::permit::Permit) -> policy::permit::Permit { permit.clone() }
+/// ```
+/// ```compile_fail
+/// fn from_nothing() -> policy::permit::Permit { Default::default() }
+/// ```
+/// ```compile_fail
+/// fn change(permit: &mut policy::permit::Permit) { permit.policy_epoch = 1; }
+/// ```
 #[derive(Debug)]
 pub struct Permit {
     pub(crate) verb: Verb,

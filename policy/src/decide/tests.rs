@@ -140,7 +140,8 @@ fn management_needs_no_purpose_and_its_permit_opens_no_field() {
     assert_eq!(permit.purpose(), None);
     assert_eq!(permit.basis(), None);
     assert_eq!(permit.treatment(AGE_BAND), Treatment::Deny);
-    let with_fields = Call { verb: Verb::Maintain, who: principal(Role::System), ..portrait(&[(AGE_BAND, Treatment::Aggregate)]) };
+    let with_fields =
+        Call { verb: Verb::Maintain, who: principal(Role::System), ..portrait(&[(AGE_BAND, Treatment::Aggregate)]) };
     assert_eq!(refused(&with_fields), Reason::FieldUnavailable);
 }
 

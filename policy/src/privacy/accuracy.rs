@@ -38,9 +38,10 @@ pub fn rho_for_half_width(half_width: f64, sensitivity_squared: u64) -> Option<N
     #[expect(clippy::cast_precision_loss, reason = "rounded up below, then checked")]
     let rho = NanoRho::from_rho_up(sensitivity_squared as f64 / (2.0 * sigma_allowed * sigma_allowed))?;
     let rho = rho.max(NanoRho(1));
-    // Floats may have rounded the other way; one step is far more than their error.
+    // Floats may have rounded the other way; this step is more than their error.
+    let step = NanoRho(1 + (rho.0 >> 48));
     let holds = half_width_95(sigma(sensitivity_squared, rho)) <= half_width;
-    if holds { Some(rho) } else { rho.checked_add(NanoRho(1)) }
+    if holds { Some(rho) } else { rho.checked_add(step) }
 }
 
 /// Returns a price as a share of a cap in basis points (1 is 0.01 %), rounded up. `None` when the cap is zero.
@@ -63,7 +64,11 @@ pub struct Advice {
 
 impl fmt::Display for Advice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "this needs about {} more people: widen the segment, ask for fewer or coarser values", self.more_people)?;
+        write!(
+            f,
+            "this needs about {} more people: widen the segment, ask for fewer or coarser values",
+            self.more_people
+        )?;
         match self.rho {
             Some(rho) => write!(f, ", or spend {rho}"),
             None => Ok(()),
@@ -74,7 +79,11 @@ impl fmt::Display for Advice {
 /// Predicts whether an answer of `cells` cells at `rho` will be readable for a segment that an earlier release found to
 /// have about `earlier_size` members. `None` means that it will: the half-width is at most a quarter of the average cell.
 #[expect(clippy::cast_precision_loss, reason = "advice in round numbers")]
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "casts saturate, and the value is positive")]
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "casts saturate, and the value is positive"
+)]
 pub fn advise(earlier_size: u64, cells: u64, sensitivity_squared: u64, rho: NanoRho) -> Option<Advice> {
     let cells = cells.max(1) as f64;
     let average = earlier_size as f64 / cells;

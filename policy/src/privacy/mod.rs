@@ -8,9 +8,7 @@
 mod accuracy;
 mod ledger;
 
-pub use accuracy::{
-    Advice, advise, basis_points_of_cap, half_width_95, rho_for_half_width, sigma, sigma_of_count,
-};
+pub use accuracy::{Advice, advise, basis_points_of_cap, half_width_95, rho_for_half_width, sigma, sigma_of_count};
 pub use ledger::{Caps, Ledger};
 
 use crate::time::Timestamp;
@@ -209,5 +207,5 @@ impl fmt::Display for Quarter {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "tests")]
+#[expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
 mod tests;

@@ -5,10 +5,7 @@ use crate::decide::Principal;
 use crate::id::{ClientId, DatasetId, FieldName, OrganizationId, PartnerId, PopulationId, PurposeId};
 use crate::permit::Role;
 use crate::privacy::NanoRho;
-use crate::schema::{
-    ColumnId, DatasetKind, EventType, EventTypeId, Field, FieldClass, FieldRef, FieldType, Schema,
-};
-use crate::treatment::Treatment;
+use crate::schema::{ColumnId, DatasetKind, EventType, EventTypeId, Field, FieldClass, FieldRef, FieldType, Schema};
 
 pub(crate) const EMAIL: FieldRef = FieldRef::Attribute(ColumnId(0));
 pub(crate) const AGE_BAND: FieldRef = FieldRef::Attribute(ColumnId(1));
@@ -81,11 +78,4 @@ pub(crate) fn everyone() -> Vec<Principal> {
 
 pub(crate) fn defaults() -> Rules {
     Rules::parse(Rules::default_texts(), 1).unwrap()
-}
-
-/// The written forms and treatments of a principal's table on consent.
-pub(crate) fn table(rules: &Rules, who: &Principal, what_for: &str) -> Vec<(String, Treatment)> {
-    let schema = schema();
-    let disclosure = rules.table(who, &purpose(what_for), crate::consent::LawfulBasis::Consent, &schema);
-    disclosure.table.iter().map(|(reference, treatment)| (schema.path(*reference), *treatment)).collect()
 }

@@ -10,6 +10,7 @@
 //! separately.
 
 mod diff;
+mod evaluate;
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "tests")]
 pub(crate) mod fixture;
@@ -19,16 +20,12 @@ pub use diff::{Change, VerbChange, disclosure_diff, verb_diff, widens};
 
 use crate::consent::LawfulBasis;
 use crate::decide::Principal;
-use crate::id::{ClientId, DatasetId, FieldName, PurposeId};
+use crate::id::{ClientId, DatasetId, PurposeId};
 use crate::permit::{Role, Verb};
-use crate::purpose::partner_may_use;
-use crate::schema::{FieldClass, FieldRef, Schema};
+use crate::schema::{FieldRef, Schema};
 use crate::treatment::Treatment;
-use cedar_policy::{
-    Authorizer, Context, Decision, Entities, EntityUid, PolicyId, PolicySet, Request, ValidationMode, Validator,
-};
-use model::ModelError;
-use sha2::{Digest, Sha256};
+use cedar_policy::{Authorizer, PolicyId, PolicySet, ValidationMode, Validator};
+pub(crate) use evaluate::Row;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::str::FromStr;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -108,39 +105,6 @@ struct RowKey {
     used_for: Option<(PurposeId, LawfulBasis)>,
 }
 
-/// All that the rules say to one principal for one purpose, basis and dataset.
-#[derive(Debug)]
-pub(crate) struct Row {
-    shape: Vec<(FieldName, Option<FieldClass>)>,
-    verbs: [bool; Verb::ALL.len()],
-    pub(crate) disclosure: Disclosure,
-}
-
-impl Row {
-    /// Returns whether the verb is allowed.
-    pub(crate) fn allows(&self, verb: Verb) -> bool {
-        Verb::ALL.iter().zip(self.verbs).any(|(candidate, allowed)| *candidate == verb && allowed)
-    }
-
-    /// Returns whether the row was computed for this very schema. Names are shared, so this mostly compares pointers.
-    fn fits(&self, dataset: Option<&Schema>) -> bool {
-        let mut expected = self.shape.iter();
-        let same = dataset.into_iter().flat_map(shape).all(|(name, class)| {
-            expected.next().is_some_and(|(seen, seen_class)| seen == name && *seen_class == class)
-        });
-        same && expected.next().is_none()
-    }
-}
-
-/// Lists what of a schema the rules can see: organization aside (it never changes), names and classes in order.
-fn shape(schema: &Schema) -> impl Iterator<Item = (&FieldName, Option<FieldClass>)> {
-    let attributes = schema.attributes.iter().map(|field| (&field.name, Some(field.class)));
-    let events = schema.events.iter().flat_map(|event| {
-        std::iter::once((&event.name, None)).chain(event.fields.iter().map(|field| (&field.name, Some(field.class))))
-    });
-    attributes.chain(events)
-}
-
 impl Rules {
     /// Compiles and validates policy texts. `epoch` numbers the set in permits and in the log.
     ///
@@ -195,7 +159,13 @@ impl Rules {
     /// Returns the disclosure table of a principal for a purpose on a basis.
     ///
     /// Cost: a map look-up when cached; otherwise a Cedar evaluation for each field and treatment, milliseconds.
-    pub fn table(&self, principal: &Principal, purpose: &PurposeId, basis: LawfulBasis, dataset: &Schema) -> Disclosure {
+    pub fn table(
+        &self,
+        principal: &Principal,
+        purpose: &PurposeId,
+        basis: LawfulBasis,
+        dataset: &Schema,
+    ) -> Disclosure {
         self.row(principal, Some(dataset), Some((purpose, basis))).disclosure.clone()
     }
 
@@ -228,7 +198,7 @@ impl Rules {
         if let Some(row) = cached.filter(|row| row.fits(dataset)) {
             return row;
         }
-        let row = Arc::new(self.compute(principal, dataset, used_for));
+        let row = Arc::new(Row::compute(self, principal, dataset, used_for));
         let mut rows = self.rows.write().unwrap_or_else(PoisonError::into_inner);
         if rows.len() >= MAX_ROWS {
             rows.clear();
@@ -237,43 +207,8 @@ impl Rules {
         row
     }
 
-    fn compute(
-        &self,
-        principal: &Principal,
-        dataset: Option<&Schema>,
-        used_for: Option<(&PurposeId, LawfulBasis)>,
-    ) -> Row {
-        let asked = Asked::new(self, principal, dataset, used_for);
-        if asked.is_err() {
-            self.errors.fetch_add(1, Ordering::Relaxed);
-        }
-        let asked = asked.ok();
-        let allows = |verb: Verb| asked.as_ref().is_some_and(|asked| asked.verb(verb));
-        let mut table = BTreeMap::new();
-        for (reference, schema) in dataset.into_iter().flat_map(|d| d.references().into_iter().map(move |r| (r, d))) {
-            let treatment = asked.as_ref().map_or(Treatment::Deny, |asked| asked.treatment(schema, reference));
-            table.insert(reference, treatment);
-        }
-        let hash = hash(&table);
-        Row {
-            shape: dataset.into_iter().flat_map(shape).map(|(name, class)| (name.clone(), class)).collect(),
-            verbs: Verb::ALL.map(allows),
-            disclosure: Disclosure { table: Arc::new(table), hash },
-        }
-    }
-
-    /// Asks Cedar one question. Anything but a clean yes is no.
-    fn allowed(&self, request: Result<Request, ModelError>, entities: &Entities) -> bool {
-        let Ok(request) = request else {
-            self.errors.fetch_add(1, Ordering::Relaxed);
-            return false;
-        };
-        let response = self.authorizer.is_authorized(&request, &self.policies, entities);
-        if response.diagnostics().errors().next().is_some() {
-            self.errors.fetch_add(1, Ordering::Relaxed);
-            return false;
-        }
-        response.decision() == Decision::Allow
+    fn count_error(&self) {
+        self.errors.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Returns the purposes the policies name, so that a comparison of two sets looks at all of them.
@@ -304,106 +239,9 @@ fn add_text(policies: &mut PolicySet, name: &str, text: &str) -> Result<(), Rule
     Ok(())
 }
 
-/// One principal's questions about one dataset for one purpose.
-struct Asked<'a> {
-    rules: &'a Rules,
-    principal: &'a Principal,
-    client: EntityUid,
-    resource: EntityUid,
-    entities: Entities,
-    use_context: Option<Context>,
-    plain_context: Context,
-}
-
-impl<'a> Asked<'a> {
-    fn new(
-        rules: &'a Rules,
-        principal: &'a Principal,
-        dataset: Option<&Schema>,
-        used_for: Option<(&PurposeId, LawfulBasis)>,
-    ) -> Result<Self, ModelError> {
-        // A partner's purpose names the partner. Another partner's is nobody else's business, whatever a policy says.
-        let used_for = used_for.filter(|(purpose, _)| partner_may_use(&principal.role, purpose));
-        Ok(Self {
-            rules,
-            principal,
-            client: model::uid("Client", principal.client.as_str())?,
-            resource: dataset
-                .map_or_else(model::gateway, |schema| model::uid("Dataset", schema.dataset.as_str()))?,
-            entities: model::entities(principal, dataset, used_for.map(|(purpose, _)| purpose), &rules.model)?,
-            use_context: used_for.map(|used_for| model::context(principal, Some(used_for))).transpose()?,
-            plain_context: model::context(principal, None)?,
-        })
-    }
-
-    fn request(&self, action: &str, resource: &EntityUid, context: &Context) -> Result<Request, ModelError> {
-        let action = model::uid("Action", action)?;
-        let (client, resource) = (self.client.clone(), resource.clone());
-        Request::new(client, action, resource, context.clone(), Some(&self.rules.model)).map_err(|_| ModelError)
-    }
-
-    fn verb(&self, verb: Verb) -> bool {
-        let context = if verb.needs_purpose() { self.use_context.as_ref() } else { Some(&self.plain_context) };
-        let about_dataset = self.resource.type_name().to_string() == "Dataset";
-        context.filter(|_| about_dataset || !verb.needs_purpose()).is_some_and(|context| {
-            self.rules.allowed(self.request(verb.action(), &self.resource, context), &self.entities)
-        })
-    }
-
-    /// Climbs the ladder of treatments until the first that is not allowed.
-    fn treatment(&self, schema: &Schema, reference: FieldRef) -> Treatment {
-        let Some(context) = &self.use_context else { return Treatment::Deny };
-        let Ok(field) = model::field_uid(schema, reference) else { return Treatment::Deny };
-        let mut reached = Treatment::Deny;
-        for step in ladder(&self.principal.role, schema.class(reference)) {
-            let Some(action) = step.action() else { break };
-            if !self.rules.allowed(self.request(action, &field, context), &self.entities) {
-                break;
-            }
-            reached = *step;
-        }
-        reached
-    }
-}
-
-/// Returns the treatments a role can reach on a class of fields, strictest first.
-fn ladder(role: &Role, class: FieldClass) -> &'static [Treatment] {
-    const FULL: [Treatment; 5] = Treatment::RELEASING;
-    const WITHOUT_CLEAR: [Treatment; 4] =
-        [Treatment::Aggregate, Treatment::Pseudonymise, Treatment::Generalise, Treatment::Mask];
-    match (role, class) {
-        (Role::System, _) => &FULL,
-        // A count of e-mail addresses per e-mail address is not a statistic.
-        (_, FieldClass::Identifier) => &[Treatment::Pseudonymise],
-        _ => &WITHOUT_CLEAR,
-    }
-}
-
-/// Hashes a table in a fixed encoding. Changing it changes the key of every stored answer.
-fn hash(table: &BTreeMap<FieldRef, Treatment>) -> [u8; 32] {
-    let mut hasher = Sha256::new();
-    hasher.update(b"silhouette disclosure table v1\n");
-    for (reference, treatment) in table {
-        let (kind, event, column) = match reference {
-            FieldRef::Attribute(column) => (0_u8, 0, column.0),
-            FieldRef::EventField(event, column) => (1, event.0, column.0),
-            FieldRef::Event(event) => (2, event.0, 0),
-        };
-        let level = match treatment {
-            Treatment::Deny => 0_u8,
-            Treatment::Aggregate => 1,
-            Treatment::Pseudonymise => 2,
-            Treatment::Generalise => 3,
-            Treatment::Mask => 4,
-            Treatment::Clear => 5,
-        };
-        hasher.update([kind]);
-        hasher.update(event.to_le_bytes());
-        hasher.update(column.to_le_bytes());
-        hasher.update([level]);
-    }
-    hasher.finalize().into()
-}
-
 #[cfg(test)]
+#[expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+mod laws;
+#[cfg(test)]
+#[expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 mod tests;

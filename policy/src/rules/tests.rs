@@ -1,6 +1,7 @@
 use super::fixture::{AGE_BAND, CATEGORY, EMAIL, HEALTH, LOYALTY, ORDER};
 use super::fixture::{defaults, everyone, partner, principal, purpose, schema};
 use super::*;
+use crate::schema::FieldClass;
 use crate::treatment::Treatment::{Aggregate, Clear, Deny, Generalise, Mask, Pseudonymise};
 use LawfulBasis::Consent;
 
@@ -183,7 +184,10 @@ fn the_rules_see_names_classes_datasets_bases_partners_and_organizations() {
     .unwrap();
     assert_eq!(row(&rules, &partner("acme"), "marketing"), [Deny, Aggregate, Deny, Aggregate, Deny, Aggregate]);
     assert_eq!(row(&rules, &partner("other"), "marketing"), [Deny, Deny, Deny, Aggregate, Deny, Aggregate]);
-    assert_eq!(row(&rules, &principal(Role::Service), "marketing"), [Deny, Deny, Deny, Aggregate, Aggregate, Aggregate]);
+    assert_eq!(
+        row(&rules, &principal(Role::Service), "marketing"),
+        [Deny, Deny, Deny, Aggregate, Aggregate, Aggregate]
+    );
     let on_contract = rules.table(&partner("acme"), &purpose("marketing"), LawfulBasis::Contract, &schema());
     assert_eq!(on_contract.table[&AGE_BAND], Deny);
 }
@@ -228,14 +232,16 @@ fn the_cache_is_bounded() {
 #[test]
 fn a_new_set_is_compared_field_by_field() {
     let schema = schema();
-    let wider = "@id(\"extra\") permit (principal in Role::\"service\", action == Action::\"release_pseudonymise\", resource)
+    let wider =
+        "@id(\"extra\") permit (principal in Role::\"service\", action == Action::\"release_pseudonymise\", resource)
         when { context.purpose in Purpose::\"marketing.portrait.deep\" };
         @id(\"log\") permit (principal in Role::\"service\", action == Action::\"read_log\", resource);";
     let new = Rules::parse(&[Rules::default_texts()[0], ("wider", wider)], 2).unwrap();
     let fields = disclosure_diff(&defaults(), &new, &[&schema], &everyone());
     assert!(fields.iter().all(|change| change.widens() && change.role == Role::Service));
     assert!(fields.iter().all(|change| change.purpose.as_str() == "marketing.portrait.deep"));
-    let on_consent: Vec<_> = fields.iter().filter(|c| c.basis == Consent).map(|c| (c.field.as_str(), c.from, c.to)).collect();
+    let on_consent: Vec<_> =
+        fields.iter().filter(|c| c.basis == Consent).map(|c| (c.field.as_str(), c.from, c.to)).collect();
     let expect = [
         ("email", Deny, Pseudonymise),
         ("age_band", Aggregate, Pseudonymise),

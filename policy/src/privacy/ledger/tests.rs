@@ -39,7 +39,11 @@ fn what_can_never_fit_is_said_to_be_too_dear() {
     assert_eq!(charge(&mut ledger, "a", u64::MAX, NOW), Err(Reason::PriceAboveCap));
     ledger.set_quota(&client("a"), NanoRho(10));
     assert_eq!(charge(&mut ledger, "a", 11, NOW), Err(Reason::PriceAboveCap));
-    assert_eq!(ledger, { let mut same = Ledger::default(); same.set_quota(&client("a"), NanoRho(10)); same });
+    assert_eq!(ledger, {
+        let mut same = Ledger::default();
+        same.set_quota(&client("a"), NanoRho(10));
+        same
+    });
 }
 
 #[test]
@@ -110,7 +114,8 @@ fn the_stored_form_is_stable() {
     let mut ledger = Ledger::default();
     ledger.record(&client("crm"), NanoRho(7), NOW);
     ledger.set_quota(&client("crm"), NanoRho(50));
-    let text = r#"{"quarter":8107,"quarter_spent":7,"lifetime_spent":7,"clients":{"crm":[8107,7]},"quotas":{"crm":50}}"#;
+    let text =
+        r#"{"quarter":8107,"quarter_spent":7,"lifetime_spent":7,"clients":{"crm":[8107,7]},"quotas":{"crm":50}}"#;
     assert_eq!(serde_json::to_string(&ledger).unwrap(), text);
     assert_eq!(serde_json::from_str::<Ledger>(text).unwrap(), ledger);
     assert!(serde_json::from_str::<Ledger>(&text.replace("quotas", "quota")).is_err());
@@ -118,7 +123,11 @@ fn the_stored_form_is_stable() {
 
 /// A charge by one of four clients, some quarters later than the last (or a quarter earlier).
 fn any_charge() -> impl Strategy<Value = (usize, u64, i8)> {
-    (0..4_usize, prop_oneof![0..40_u64, 0..300_u64, Just(u64::MAX)], prop_oneof![8 => Just(0_i8), 1 => Just(1), 1 => Just(-1)])
+    (
+        0..4_usize,
+        prop_oneof![0..40_u64, 0..300_u64, Just(u64::MAX)],
+        prop_oneof![8 => Just(0_i8), 1 => Just(1), 1 => Just(-1)],
+    )
 }
 
 fn nth_client(number: usize) -> ClientId {
@@ -130,13 +139,13 @@ proptest! {
     fn no_sequence_passes_a_cap(charges in prop::collection::vec(any_charge(), 0..200), quota in 0..300_u64) {
         let mut ledger = Ledger::default();
         ledger.set_quota(&nth_client(0), NanoRho(quota));
-        let (mut now, mut total, mut latest) = (NOW, 0_u64, NOW);
+        let (mut now, mut total, mut latest) = (NOW, 0_u64, Quarter(0));
         let mut per_quarter = BTreeMap::<(Quarter, Option<usize>), u64>::new();
         for (who, rho, step) in charges {
             now = Quarter(now.0.saturating_add_signed(step.into()));
-            latest = latest.max(now);
             let before = ledger.clone();
             if ledger.try_charge(&nth_client(who), NanoRho(rho), now, CAPS).is_ok() {
+                latest = latest.max(now);
                 total += rho;
                 *per_quarter.entry((latest, None)).or_default() += rho;
                 *per_quarter.entry((latest, Some(who))).or_default() += rho;
