@@ -4,7 +4,21 @@
 //! buffers; keys, un-noised numbers and stored data are the vault's.
 //! A call goes authn -> decode -> `policy::decide` -> vault -> encode; refusals are logged before they are told.
 
+pub mod app;
 pub mod authn;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod http;
+pub mod insight;
+pub mod outer;
+pub mod pace;
+pub mod pipeline;
+pub mod records;
+pub mod rpc;
+pub mod server;
+pub mod status;
+pub mod telemetry;
+pub mod wire;
+
+pub use server::{Bound, ServeError, init, serve, serve_until};

@@ -2,6 +2,7 @@
 
 use crate::id::PurposeId;
 use crate::permit::Role;
+use std::iter::successors;
 
 /// Returns whether `wider` covers `purpose`: equal, or an ancestor of it on dot boundaries.
 pub fn covers(wider: &PurposeId, purpose: &PurposeId) -> bool {
@@ -21,6 +22,16 @@ pub fn partner_may_use(role: &Role, purpose: &PurposeId) -> bool {
         }
         _ => true,
     }
+}
+
+/// Walks from a purpose up to its root: `a.b.c`, `a.b`, `a`.
+pub fn lineage(purpose: &PurposeId) -> impl Iterator<Item = &str> {
+    successors(Some(purpose.as_str()), |below| below.rsplit_once('.').map(|(above, _)| above))
+}
+
+/// Returns whether a purpose is one of those declared, or an ancestor of one; only such can be consented to.
+pub fn is_declared(declared: &[PurposeId], purpose: &PurposeId) -> bool {
+    declared.iter().any(|leaf| covers(purpose, leaf))
 }
 
 #[cfg(test)]
@@ -54,6 +65,25 @@ mod tests {
         ] {
             assert_eq!(partner_may_use(&acme, &PurposeId::new(purpose)?), allowed, "{purpose}");
             assert!(partner_may_use(&Role::Service, &PurposeId::new(purpose)?));
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn lineage_ends_at_the_root() -> Result<(), InvalidName> {
+        assert_eq!(lineage(&PurposeId::new("a.b.c")?).collect::<Vec<_>>(), ["a.b.c", "a.b", "a"]);
+        assert_eq!(lineage(&PurposeId::new("a")?).collect::<Vec<_>>(), ["a"]);
+        Ok(())
+    }
+
+    #[test]
+    fn declared_purposes_bring_their_ancestors() -> Result<(), InvalidName> {
+        let declared = [PurposeId::new("marketing.portrait")?, PurposeId::new("sharing.partner.crmco")?];
+        for yes in ["marketing", "marketing.portrait", "sharing.partner"] {
+            assert!(is_declared(&declared, &PurposeId::new(yes)?), "{yes}");
+        }
+        for no in ["market", "marketing.portrait.x", "other"] {
+            assert!(!is_declared(&declared, &PurposeId::new(no)?), "{no}");
         }
         Ok(())
     }

@@ -30,13 +30,7 @@ const EPOCH_DAY: Date = Date::constant(1970, 1, 1);
 /// Reads a day written `YYYY-MM-DD`, and nothing else, as days since 1970-01-01.
 pub fn parse_day(text: &str) -> Option<i32> {
     let written = text.len() == 10
-        && text.bytes().enumerate().all(|(at, b)| {
-            if at == 4 || at == 7 {
-                b == b'-'
-            } else {
-                b.is_ascii_digit()
-            }
-        });
+        && text.bytes().enumerate().all(|(at, b)| if at == 4 || at == 7 { b == b'-' } else { b.is_ascii_digit() });
     if !written {
         return None;
     }

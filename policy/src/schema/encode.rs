@@ -61,10 +61,9 @@ impl FieldType {
     pub fn show(&self, stored: i64) -> String {
         match self {
             Self::Decimal { scale, .. } => format_scaled(stored, *scale),
-            Self::Date { .. } => i32::try_from(stored)
-                .ok()
-                .and_then(format_day)
-                .unwrap_or_else(|| format!("day {stored}")),
+            Self::Date { .. } => {
+                i32::try_from(stored).ok().and_then(format_day).unwrap_or_else(|| format!("day {stored}"))
+            }
             _ => stored.to_string(),
         }
     }
@@ -116,15 +115,10 @@ impl Field {
     fn code(&self, text: &str, at: Option<usize>) -> Result<Encoded, EncodeError> {
         match at.and_then(|at| u16::try_from(at + 1).ok()) {
             Some(code) => Ok(Encoded::Code(code)),
-            None if text.is_empty() => Err(EncodeError::Empty {
-                field: self.name.clone(),
-            }),
+            None if text.is_empty() => Err(EncodeError::Empty { field: self.name.clone() }),
             None => {
                 let values = self.ty.cardinality().unwrap_or(0);
-                Err(EncodeError::NotInDomain {
-                    field: self.name.clone(),
-                    values,
-                })
+                Err(EncodeError::NotInDomain { field: self.name.clone(), values })
             }
         }
     }
@@ -147,10 +141,9 @@ impl Field {
                 let day = parse_day(text).ok_or_else(|| EncodeError::NotADay { field: field() })?;
                 self.within(i64::from(day), i64::from(*min), i64::from(*max))
             }
-            FieldType::Identifier { max_bytes } if text.len() > usize::from(*max_bytes) => Err(EncodeError::TooLong {
-                field: field(),
-                max_bytes: *max_bytes,
-            }),
+            FieldType::Identifier { max_bytes } if text.len() > usize::from(*max_bytes) => {
+                Err(EncodeError::TooLong { field: field(), max_bytes: *max_bytes })
+            }
             FieldType::Identifier { .. } => Ok(Encoded::Bytes(text.as_bytes().to_vec())),
         }
     }
@@ -167,19 +160,11 @@ impl Field {
     }
 
     fn within(&self, value: i64, min: i64, max: i64) -> Result<Encoded, EncodeError> {
-        if (min..=max).contains(&value) {
-            Ok(Encoded::Int(value))
-        } else {
-            Err(self.out_of_bounds(min, max))
-        }
+        if (min..=max).contains(&value) { Ok(Encoded::Int(value)) } else { Err(self.out_of_bounds(min, max)) }
     }
 
     fn out_of_bounds(&self, min: i64, max: i64) -> EncodeError {
-        EncodeError::OutOfBounds {
-            field: self.name.clone(),
-            min: self.ty.show(min),
-            max: self.ty.show(max),
-        }
+        EncodeError::OutOfBounds { field: self.name.clone(), min: self.ty.show(min), max: self.ty.show(max) }
     }
 }
 
@@ -194,11 +179,7 @@ impl<'a> Encoder<'a> {
     /// Builds the lookup of a field.
     pub fn new(field: &'a Field) -> Self {
         let codes = match &field.ty {
-            FieldType::Enum { domain } => domain
-                .iter()
-                .enumerate()
-                .map(|(at, label)| (label.as_str(), at))
-                .collect(),
+            FieldType::Enum { domain } => domain.iter().enumerate().map(|(at, label)| (label.as_str(), at)).collect(),
             _ => HashMap::new(),
         };
         Self { field, codes }

@@ -265,10 +265,9 @@ impl Schema {
                 let field = self.field(reference).map_or("", |f| f.name.as_str());
                 format!("{event}.{field}")
             }
-            FieldRef::Event(event) => self
-                .events
-                .get(usize::from(event.0))
-                .map_or_else(String::new, |e| e.name.to_string()),
+            FieldRef::Event(event) => {
+                self.events.get(usize::from(event.0)).map_or_else(String::new, |e| e.name.to_string())
+            }
         }
     }
 

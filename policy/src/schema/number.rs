@@ -51,9 +51,7 @@ fn split_exponent(text: &[u8]) -> Result<(&[u8], i64), NumberError> {
     if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
         return Err(NumberError::Malformed);
     }
-    let size = digits
-        .iter()
-        .fold(0_i64, |n, b| (n * 10 + i64::from(b - b'0')).min(1_000_000));
+    let size = digits.iter().fold(0_i64, |n, b| (n * 10 + i64::from(b - b'0')).min(1_000_000));
     Ok((mantissa, if negative { -size } else { size }))
 }
 
@@ -68,11 +66,7 @@ fn to_units(negative: bool, mut digits: Vec<u8>, mut power: i64) -> Result<i64, 
     for digit in significant {
         units = units * 10 + i128::from(*digit);
         if units > i128::from(u64::MAX) {
-            return Err(if power < 0 {
-                NumberError::TooFine
-            } else {
-                NumberError::TooLarge
-            });
+            return Err(if power < 0 { NumberError::TooFine } else { NumberError::TooLarge });
         }
     }
     if units == 0 {
@@ -143,22 +137,17 @@ mod tests {
         check("9223372036854775808", 0, Err(NumberError::TooLarge));
         check("1e400", 0, Err(NumberError::TooLarge));
         check("123456789012345678901234567890", 0, Err(NumberError::TooLarge));
-        for text in [
-            "", "-", ".", "e5", "1e", "1e+", "1.2.3", "1,5", "0x10", " 1", "1 ", "--1", "NaN", "inf", "1_000", "١",
-        ] {
+        for text in
+            ["", "-", ".", "e5", "1e", "1e+", "1.2.3", "1,5", "0x10", " 1", "1 ", "--1", "NaN", "inf", "1_000", "١"]
+        {
             check(text, 2, Err(NumberError::Malformed));
         }
     }
 
     #[test]
     fn written_units_read_back() {
-        for (units, scale, text) in [
-            (5, 2, "0.05"),
-            (-5, 2, "-0.05"),
-            (1234, 2, "12.34"),
-            (0, 3, "0.000"),
-            (7, 0, "7"),
-        ] {
+        for (units, scale, text) in [(5, 2, "0.05"), (-5, 2, "-0.05"), (1234, 2, "12.34"), (0, 3, "0.000"), (7, 0, "7")]
+        {
             assert_eq!(format_scaled(units, scale), text);
         }
         for units in [i64::MIN, i64::MIN + 1, -1, 0, 1, i64::MAX] {

@@ -134,10 +134,7 @@ pub struct SchemaError {
 
 impl SchemaError {
     fn new(place: impl Into<String>, problem: impl Into<String>) -> Self {
-        Self {
-            place: place.into(),
-            problem: problem.into(),
-        }
+        Self { place: place.into(), problem: problem.into() }
     }
 
     /// Returns where: a line, and the name of what is concerned.
@@ -220,9 +217,7 @@ enum RawType {
 /// Parses and checks a schema.
 pub fn parse(text: &str) -> Result<Schema, SchemaError> {
     let raw: RawSchema = toml::from_str(text).map_err(|error| {
-        let place = error
-            .span()
-            .map_or_else(|| "schema".to_owned(), |span| line(text, span.start));
+        let place = error.span().map_or_else(|| "schema".to_owned(), |span| line(text, span.start));
         SchemaError::new(place, error.message().trim())
     })?;
     let doc = Document { text };
@@ -273,10 +268,9 @@ fn display(given: Option<String>, name: &str, place: &str) -> Result<String, Sch
 
 fn retention(given: Option<u32>, place: &str) -> Result<Option<u32>, SchemaError> {
     match given {
-        Some(days) if !(1..=MAX_RETENTION_DAYS).contains(&days) => Err(SchemaError::new(
-            place,
-            format!("`retention_days` is 1-{MAX_RETENTION_DAYS}"),
-        )),
+        Some(days) if !(1..=MAX_RETENTION_DAYS).contains(&days) => {
+            Err(SchemaError::new(place, format!("`retention_days` is 1-{MAX_RETENTION_DAYS}")))
+        }
         other => Ok(other),
     }
 }
@@ -321,10 +315,7 @@ impl Document<'_> {
             .and_then(|zone| zone.iana_name().map(str::to_owned))
             .filter(|name| name != "Etc/Unknown")
             .ok_or_else(|| {
-                SchemaError::new(
-                    self.line(raw),
-                    "`time_zone` is an IANA name such as `Europe/London` or `UTC`",
-                )
+                SchemaError::new(self.line(raw), "`time_zone` is an IANA name such as `Europe/London` or `UTC`")
             })
     }
 
@@ -345,10 +336,7 @@ impl Document<'_> {
         for item in raw.as_ref() {
             let purpose = self.name(item, PurposeId::new)?;
             if purposes.contains(&purpose) {
-                return Err(SchemaError::new(
-                    self.line(item),
-                    format!("purpose `{purpose}` is listed twice"),
-                ));
+                return Err(SchemaError::new(self.line(item), format!("purpose `{purpose}` is listed twice")));
             }
             purposes.push(purpose);
         }
@@ -401,14 +389,9 @@ impl Document<'_> {
             let shown = event.map_or_else(|| name.to_string(), |event| format!("{event}.{name}"));
             let place = format!("{}, {what} `{shown}`", self.line(&item.name));
             if !seen.insert(name.clone()) {
-                return Err(SchemaError::new(
-                    place,
-                    "this name is taken; names are unique in their group",
-                ));
+                return Err(SchemaError::new(place, "this name is taken; names are unique in their group"));
             }
-            let column = u16::try_from(fields.len())
-                .ok()
-                .filter(|n| usize::from(*n) < MAX_COLUMNS);
+            let column = u16::try_from(fields.len()).ok().filter(|n| usize::from(*n) < MAX_COLUMNS);
             let column =
                 column.ok_or_else(|| SchemaError::new(place.as_str(), format!("at most {MAX_COLUMNS} fields")))?;
             fields.push(field(item, name, ColumnId(column), event.is_some(), &place)?);
@@ -423,14 +406,9 @@ impl Document<'_> {
             let name = self.word(&item.name)?;
             let place = format!("{}, event `{name}`", self.line(&item.name));
             if !taken.insert(name.clone()) {
-                return Err(SchemaError::new(
-                    place,
-                    "this name is taken; attributes and events share their names",
-                ));
+                return Err(SchemaError::new(place, "this name is taken; attributes and events share their names"));
             }
-            let id = u16::try_from(events.len())
-                .ok()
-                .filter(|n| usize::from(*n) < MAX_COLUMNS);
+            let id = u16::try_from(events.len()).ok().filter(|n| usize::from(*n) < MAX_COLUMNS);
             let id = id.ok_or_else(|| SchemaError::new(place.as_str(), format!("at most {MAX_COLUMNS} events")))?;
             let max_per_subject = item.max_per_subject.unwrap_or(DEFAULT_MAX_PER_SUBJECT);
             if !(1..=1_000_000).contains(&max_per_subject) {
@@ -452,9 +430,7 @@ impl Document<'_> {
 fn field(raw: &RawField, name: FieldName, column: ColumnId, of_event: bool, place: &str) -> Result<Field, SchemaError> {
     only_keys_of_type(raw, place)?;
     let ty = match raw.ty {
-        RawType::Enum => FieldType::Enum {
-            domain: domain(raw, place)?,
-        },
+        RawType::Enum => FieldType::Enum { domain: domain(raw, place)? },
         RawType::Bool => FieldType::Bool,
         RawType::Integer => {
             let (min, max) = bounds(raw, place, "a whole number", |value| number(value, 0))?;
@@ -475,10 +451,7 @@ fn field(raw: &RawField, name: FieldName, column: ColumnId, of_event: bool, plac
                 _ => None,
             })?;
             let days = |n: i64| i32::try_from(n).map_err(|_| SchemaError::new(place, "this day is out of range"));
-            FieldType::Date {
-                min: days(min)?,
-                max: days(max)?,
-            }
+            FieldType::Date { min: days(min)?, max: days(max)? }
         }
         RawType::Identifier => {
             let max_bytes = raw.max_bytes.filter(|n| *n > 0);
@@ -503,50 +476,26 @@ fn field(raw: &RawField, name: FieldName, column: ColumnId, of_event: bool, plac
 fn only_keys_of_type(raw: &RawField, place: &str) -> Result<(), SchemaError> {
     let given = [
         ("domain", raw.domain.is_some(), matches!(raw.ty, RawType::Enum)),
-        (
-            "coarse",
-            raw.coarse.is_some(),
-            matches!(raw.ty, RawType::Enum | RawType::Bool),
-        ),
-        (
-            "min",
-            raw.min.is_some(),
-            matches!(raw.ty, RawType::Integer | RawType::Decimal | RawType::Date),
-        ),
-        (
-            "max",
-            raw.max.is_some(),
-            matches!(raw.ty, RawType::Integer | RawType::Decimal | RawType::Date),
-        ),
+        ("coarse", raw.coarse.is_some(), matches!(raw.ty, RawType::Enum | RawType::Bool)),
+        ("min", raw.min.is_some(), matches!(raw.ty, RawType::Integer | RawType::Decimal | RawType::Date)),
+        ("max", raw.max.is_some(), matches!(raw.ty, RawType::Integer | RawType::Decimal | RawType::Date)),
         ("scale", raw.scale.is_some(), matches!(raw.ty, RawType::Decimal)),
-        (
-            "max_bytes",
-            raw.max_bytes.is_some(),
-            matches!(raw.ty, RawType::Identifier),
-        ),
+        ("max_bytes", raw.max_bytes.is_some(), matches!(raw.ty, RawType::Identifier)),
     ];
     match given.iter().find(|(_, present, allowed)| *present && !allowed) {
-        Some((key, ..)) => Err(SchemaError::new(
-            place,
-            format!("`{key}` does not belong to this type; remove it"),
-        )),
+        Some((key, ..)) => Err(SchemaError::new(place, format!("`{key}` does not belong to this type; remove it"))),
         None => Ok(()),
     }
 }
 
 fn labels_are_valid(labels: &[String]) -> bool {
-    labels
-        .iter()
-        .all(|l| (1..=MAX_LABEL_BYTES).contains(&l.len()) && !l.chars().any(char::is_control))
+    labels.iter().all(|l| (1..=MAX_LABEL_BYTES).contains(&l.len()) && !l.chars().any(char::is_control))
 }
 
 fn domain(raw: &RawField, place: &str) -> Result<Vec<String>, SchemaError> {
     let domain = raw.domain.clone().unwrap_or_default();
     if domain.is_empty() || domain.len() > MAX_DOMAIN {
-        return Err(SchemaError::new(
-            place,
-            format!("an enum needs `domain`, a list of 1-{MAX_DOMAIN} values"),
-        ));
+        return Err(SchemaError::new(place, format!("an enum needs `domain`, a list of 1-{MAX_DOMAIN} values")));
     }
     if !labels_are_valid(&domain) {
         let problem = format!("values of `domain` are 1-{MAX_LABEL_BYTES} bytes without control characters");
@@ -554,10 +503,7 @@ fn domain(raw: &RawField, place: &str) -> Result<Vec<String>, SchemaError> {
     }
     let mut seen = BTreeSet::new();
     match domain.iter().position(|label| !seen.insert(label)) {
-        Some(at) => Err(SchemaError::new(
-            place,
-            format!("value {} of `domain` repeats an earlier one", at + 1),
-        )),
+        Some(at) => Err(SchemaError::new(place, format!("value {} of `domain` repeats an earlier one", at + 1))),
         None => Ok(domain),
     }
 }
@@ -579,10 +525,9 @@ fn max_distinct(raw: &RawField, ty: &FieldType, of_event: bool, place: &str) -> 
     if !of_event {
         return match raw.max_distinct {
             None | Some(1) => Ok(1),
-            Some(_) => Err(SchemaError::new(
-                place,
-                "`max_distinct` belongs to event fields; an attribute has one value",
-            )),
+            Some(_) => {
+                Err(SchemaError::new(place, "`max_distinct` belongs to event fields; an attribute has one value"))
+            }
         };
     }
     let size = ty.cardinality();
@@ -604,8 +549,7 @@ fn bounds(
     let one = |key: &str, value: &Option<Value>| {
         let read = value.as_ref().and_then(&read);
         // Why not `i64::MIN`: it is how a missing number is stored.
-        read.filter(|n| *n != i64::MIN)
-            .ok_or_else(|| SchemaError::new(place, format!("`{key}` is needed, {what}")))
+        read.filter(|n| *n != i64::MIN).ok_or_else(|| SchemaError::new(place, format!("`{key}` is needed, {what}")))
     };
     let (min, max) = (one("min", &raw.min)?, one("max", &raw.max)?);
     if min > max {

@@ -5,14 +5,8 @@ use crate::segment::test_schema::EXAMPLE;
 
 /// The example of the module documentation of `parse`.
 fn documented() -> String {
-    let lines = include_str!("parse.rs")
-        .lines()
-        .skip_while(|l| !l.ends_with("```toml"))
-        .skip(1);
-    lines
-        .take_while(|l| !l.ends_with("```"))
-        .map(|l| l.trim_start_matches("//!").to_owned() + "\n")
-        .collect()
+    let lines = include_str!("parse.rs").lines().skip_while(|l| !l.ends_with("```toml")).skip(1);
+    lines.take_while(|l| !l.ends_with("```")).map(|l| l.trim_start_matches("//!").to_owned() + "\n").collect()
 }
 
 #[track_caller]
@@ -40,23 +34,10 @@ fn the_documented_example_parses() {
     assert_eq!((schema.cap_quarter, schema.cap_lifetime), (CAP_QUARTER, CAP_LIFETIME));
     assert_eq!(schema.subject_key, ColumnId(0));
     let amount = field(&schema, "order.amount");
-    assert_eq!(
-        amount.ty,
-        FieldType::Decimal {
-            scale: 2,
-            min: -50_000,
-            max: 50_000
-        }
-    );
+    assert_eq!(amount.ty, FieldType::Decimal { scale: 2, min: -50_000, max: 50_000 });
     assert_eq!((amount.column, amount.max_distinct), (ColumnId(1), 16));
     assert_eq!(field(&schema, "order.category").max_distinct, 3);
-    assert_eq!(
-        field(&schema, "joined").ty,
-        FieldType::Date {
-            min: 10_957,
-            max: 25_566
-        }
-    );
+    assert_eq!(field(&schema, "joined").ty, FieldType::Date { min: 10_957, max: 25_566 });
     assert_eq!(field(&schema, "age_band").coarse_label(3), Some("35+"));
     assert_eq!(field(&schema, "age_band").label(0), None);
     assert_eq!(field(&schema, "newsletter").label(2), Some("true"));
@@ -81,12 +62,7 @@ fn a_schema_survives_json() {
 
 #[test]
 fn unknown_keys_name_their_line() {
-    changed(
-        "kind = \"private\"",
-        "kin = \"private\"",
-        "line 6",
-        "unknown field `kin`",
-    );
+    changed("kind = \"private\"", "kin = \"private\"", "line 6", "unknown field `kin`");
     changed("max = 12", "maximum = 12", "line", "unknown field `maximum`");
     refused("version = 1\ndataset = \n", "line 2", "");
     refused("version = 2", "", "missing field");
@@ -94,45 +70,15 @@ fn unknown_keys_name_their_line() {
 
 #[test]
 fn names_are_checked_where_they_stand() {
-    changed(
-        "dataset = \"coop\"",
-        "dataset = \"Coop\"",
-        "line 2",
-        "dataset names are",
-    );
-    changed(
-        "name = \"age_band\"",
-        "name = \"age-band\"",
-        "line",
-        "write `_` instead of `-`",
-    );
-    changed(
-        "name = \"age_band\"",
-        "name = \"missing\"",
-        "line",
-        "word of the segment language",
-    );
+    changed("dataset = \"coop\"", "dataset = \"Coop\"", "line 2", "dataset names are");
+    changed("name = \"age_band\"", "name = \"age-band\"", "line", "write `_` instead of `-`");
+    changed("name = \"age_band\"", "name = \"missing\"", "line", "word of the segment language");
     changed("name = \"household\"", "name = \"age_band\"", "`age_band`", "taken");
-    changed(
-        "name = \"order\"",
-        "name = \"age_band\"",
-        "event `age_band`",
-        "share their names",
-    );
+    changed("name = \"order\"", "name = \"age_band\"", "event `age_band`", "share their names");
     changed("name = \"amount\"", "name = \"category\"", "`order.category`", "taken");
-    changed(
-        "\"marketing.portrait\"",
-        "\"marketing.segmentation\"",
-        "line 9",
-        "listed twice",
-    );
+    changed("\"marketing.portrait\"", "\"marketing.segmentation\"", "line 9", "listed twice");
     changed("Europe/London", "Europe/Londinium", "line 7", "IANA");
-    changed(
-        "subject_key = \"member_no\"",
-        "subject_key = \"age_band\"",
-        "line 8",
-        "of type and class `identifier`",
-    );
+    changed("subject_key = \"member_no\"", "subject_key = \"age_band\"", "line 8", "of type and class `identifier`");
 }
 
 #[test]
@@ -140,91 +86,36 @@ fn bounds_and_domains_say_what_would_be_right() {
     changed("\"45+\"]", "\"18-24\"]", "`age_band`", "value 4 of `domain` repeats");
     changed("\"35+\", \"35+\"]", "\"35+\"]", "`age_band`", "4 here");
     changed("max = 12\n", "", "`household`", "`max` is needed, a whole number");
-    changed(
-        "max = 12",
-        "max = 1.5",
-        "`household`",
-        "`max` is needed, a whole number",
-    );
+    changed("max = 12", "max = 1.5", "`household`", "`max` is needed, a whole number");
     changed("max = 12", "max = 0", "`household`", "`min` is at most `max`");
-    changed(
-        "min = 1\n",
-        "min = -9223372036854775808\n",
-        "`household`",
-        "`min` is needed",
-    );
+    changed("min = 1\n", "min = -9223372036854775808\n", "`household`", "`min` is needed");
     changed("\"-500.00\"", "\"-500.001\"", "`order.amount`", "at most 2 digits");
     changed("\"2000-01-01\"", "\"2000-02-30\"", "`joined`", "YYYY-MM-DD");
     changed("scale = 2", "scale = 12", "`order.amount`", "0-9");
     changed("max_bytes = 32", "max_bytes = 0", "`member_no`", "1-255");
-    changed(
-        "max_bytes = 32",
-        "max_bytes = 32\n min = 1",
-        "`member_no`",
-        "`min` does not belong",
-    );
+    changed("max_bytes = 32", "max_bytes = 32\n min = 1", "`member_no`", "`min` does not belong");
     changed("max_distinct = 3", "max_distinct = 4", "`order.category`", "1-3");
-    changed(
-        "max_per_subject = 1000",
-        "max_per_subject = 0",
-        "event `order`",
-        "1-1000000",
-    );
+    changed("max_per_subject = 1000", "max_per_subject = 0", "event `order`", "1-1000000");
     changed("retention_days = 730", "retention_days = 0", "`age_band`", "1-36500");
 }
 
 #[test]
 fn only_a_test_dataset_may_exceed_the_budget() {
-    changed(
-        "quarter = \"0.20\"",
-        "quarter = \"0.200000001\"",
-        "[budget]",
-        "a private dataset takes at most",
-    );
-    changed(
-        "lifetime = \"0.80\"",
-        "lifetime = 0.81",
-        "[budget]",
-        "a private dataset takes at most",
-    );
-    changed(
-        "lifetime = \"0.80\"",
-        "lifetime = \"0.1\"",
-        "[budget]",
-        "at least `quarter`",
-    );
+    changed("quarter = \"0.20\"", "quarter = \"0.200000001\"", "[budget]", "a private dataset takes at most");
+    changed("lifetime = \"0.80\"", "lifetime = 0.81", "[budget]", "a private dataset takes at most");
+    changed("lifetime = \"0.80\"", "lifetime = \"0.1\"", "[budget]", "at least `quarter`");
     changed("quarter = \"0.20\"", "quarter = \"0\"", "[budget]", "above 0");
-    let test = documented()
-        .replace("\"private\"", "\"test\"")
-        .replace("\"0.80\"", "\"100000\"");
+    let test = documented().replace("\"private\"", "\"test\"").replace("\"0.80\"", "\"100000\"");
     let schema = parse(&test.replace("\"0.20\"", "5000")).unwrap();
-    assert_eq!(
-        (schema.cap_quarter.0, schema.cap_lifetime.0),
-        (5_000_000_000_000, 100_000_000_000_000)
-    );
+    assert_eq!((schema.cap_quarter.0, schema.cap_lifetime.0), (5_000_000_000_000, 100_000_000_000_000));
 }
 
 #[test]
 fn native_toml_dates_and_numbers_are_bounds_too() {
-    let text = documented()
-        .replace("\"2000-01-01\"", "2000-01-01")
-        .replace("\"-500.00\"", "-0.1");
+    let text = documented().replace("\"2000-01-01\"", "2000-01-01").replace("\"-500.00\"", "-0.1");
     let schema = parse(&text).unwrap();
-    assert_eq!(
-        field(&schema, "joined").ty,
-        FieldType::Date {
-            min: 10_957,
-            max: 25_566
-        }
-    );
-    assert_eq!(
-        field(&schema, "order.amount").ty,
-        FieldType::Decimal {
-            scale: 2,
-            min: -10,
-            max: 50_000
-        }
-    );
+    assert_eq!(field(&schema, "joined").ty, FieldType::Date { min: 10_957, max: 25_566 });
+    assert_eq!(field(&schema, "order.amount").ty, FieldType::Decimal { scale: 2, min: -10, max: 50_000 });
 }
 
 #[test]

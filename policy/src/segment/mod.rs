@@ -5,14 +5,27 @@
 
 mod canonical;
 mod check;
+pub mod eval;
+mod events;
+mod intervals;
+mod limits;
+mod predicate;
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "tests")]
+mod properties;
+mod render;
+#[cfg(test)]
 pub(crate) mod test_schema;
+#[cfg(test)]
+mod tests;
+mod window;
 
-pub use check::{SegmentError, parse};
+pub use check::{MAX_TEXT_BYTES, SegmentError, SegmentErrorKind, parse};
+pub use limits::{MAX_DEPTH, MAX_NODES};
+pub use window::WindowError;
 
 use crate::schema::{ColumnId, EventTypeId, FieldRef, Schema};
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 /// A checked segment: its canonical tree, its canonical text and the hash of that text.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,6 +50,11 @@ impl Segment {
         &self.canonical
     }
 
+    /// Returns SHA-256 of the canonical text: equal questions, equal hash.
+    pub fn hash(&self) -> [u8; 32] {
+        Sha256::digest(&self.canonical).into()
+    }
+
     /// Returns every field the segment names, events included, sorted, without repetition.
     pub fn fields(&self) -> Vec<FieldRef> {
         let mut fields = Vec::new();
@@ -48,8 +66,8 @@ impl Segment {
 
     /// Builds a segment from a tree by putting it into canonical form.
     pub fn from_expr(root: Expr, schema: &Schema) -> Self {
-        let root = canonical::normalize(root);
-        let canonical = canonical::render(&root, schema);
+        let root = canonical::normalize(&root, schema);
+        let canonical = render::render(&root, schema);
         Self { root, canonical }
     }
 }
@@ -128,6 +146,16 @@ pub enum Measure {
     Sum(ColumnId),
     /// How many distinct present values of a field (codes, numbers, days or byte strings).
     Distinct(ColumnId),
+}
+
+impl Measure {
+    /// Returns the least and greatest number this can measure.
+    pub fn bounds(self) -> (i64, i64) {
+        match self {
+            Self::Count | Self::Distinct(_) => (0, i64::MAX),
+            Self::Sum(_) => (i64::MIN, i64::MAX),
+        }
+    }
 }
 
 /// A length of time as written: `"30d"`, `"12h"`, `"4w"`. Days and weeks are calendar days in the dataset's zone.

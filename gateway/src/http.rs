@@ -1,0 +1,63 @@
+//! Plain HTTP: the gateway's public keys, and for operators its health and metrics.
+
+use crate::app::App;
+use axum::Router;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::IntoResponse;
+use axum::routing::get;
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+/// Returns what partners and consoles reach.
+pub fn public(app: Arc<App>) -> Router {
+    Router::new().route("/.well-known/jwks.json", get(keys)).with_state(app)
+}
+
+/// Returns what operators reach.
+pub fn admin(app: Arc<App>) -> Router {
+    Router::new()
+        .route("/healthz", get(health))
+        .route("/metrics", get(metrics))
+        .route("/.well-known/jwks.json", get(keys))
+        .with_state(app)
+}
+
+async fn keys(State(app): State<Arc<App>>) -> impl IntoResponse {
+    ([(header::CONTENT_TYPE, "application/jwk-set+json")], app.authority.jwks())
+}
+
+async fn health(State(app): State<Arc<App>>) -> (StatusCode, String) {
+    match app.vault.health() {
+        Ok(()) => (StatusCode::OK, "serving\n".to_owned()),
+        Err(problem) => (StatusCode::SERVICE_UNAVAILABLE, format!("not serving: {problem}\n")),
+    }
+}
+
+async fn metrics(State(app): State<Arc<App>>) -> impl IntoResponse {
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], render(&app))
+}
+
+/// Writes the metrics in Prometheus' text format. Labels are names of methods and reasons, never of people or values.
+fn render(app: &App) -> String {
+    let mut text =
+        String::from("# HELP silhouette_calls_total Finished calls.\n# TYPE silhouette_calls_total counter\n");
+    // Writing to a string can't fail.
+    for ((method, outcome), count) in app.counters.lock().iter() {
+        let _ = writeln!(text, "silhouette_calls_total{{method=\"{method}\",outcome=\"{outcome}\"}} {count}");
+    }
+    let gauges = [
+        ("silhouette_serving", "gauge", "Whether data calls are served.", u64::from(app.vault.health().is_ok())),
+        ("silhouette_overruns_total", "counter", "Answers that missed their class's deadline.", app.pace.overruns()),
+        (
+            "silhouette_policy_errors_total",
+            "counter",
+            "Policy evaluations that failed and were answered with a denial.",
+            app.rules.load().evaluation_errors(),
+        ),
+    ];
+    for (name, kind, help, value) in gauges {
+        let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} {kind}\n{name} {value}");
+    }
+    text
+}

@@ -1,0 +1,197 @@
+//! The stream of records. Batches are checked in parallel with the writing of those before them, and written one after the
+//! other, so that rows of one subject take effect in the order they were sent. A client that goes away loses nothing that
+//! was acknowledged; a batch being written is finished.
+
+use super::{Answers, Service};
+use crate::outer::{self, Deadline};
+use crate::pipeline::{self, Call};
+use crate::status::Failure;
+use crate::wire::ingest::Layout;
+use policy::decide::Reason;
+use policy::permit::Verb;
+use policy::schema::Schema;
+use proto::v1;
+use proto::v1::ingest_service_server::IngestService;
+use proto::v1::stream_records_request::Message;
+use std::sync::Arc;
+use tokio::sync::mpsc;
+use tokio_stream::StreamExt;
+use tonic::{Request, Response, Status, Streaming};
+use vault::ingest::Record;
+
+const RPC: &str = "IngestService/StreamRecords";
+
+/// Batches that are checked ahead of the one being written.
+const AHEAD: usize = 3;
+
+#[tonic::async_trait]
+impl IngestService for Service {
+    type StreamRecordsStream = Answers<v1::StreamRecordsResponse>;
+
+    async fn stream_records(
+        &self,
+        request: Request<Streaming<v1::StreamRecordsRequest>>,
+    ) -> Result<Response<Self::StreamRecordsStream>, Status> {
+        let call = Call::begin(&self.0, &request, RPC)?;
+        let deadline = request.extensions().get::<Deadline>().copied().unwrap_or_default();
+        let (answers, receive) = mpsc::channel(AHEAD);
+        let rows = request.into_inner();
+        tokio::spawn(async move {
+            let stream = Stream { call: Arc::new(call), answers };
+            stream.run(rows, deadline).await;
+        });
+        Ok(Response::new(Answers::new(receive)))
+    }
+}
+
+struct Stream {
+    call: Arc<Call>,
+    answers: mpsc::Sender<Result<v1::StreamRecordsResponse, Status>>,
+}
+
+/// What the header fixed.
+struct Opened {
+    call: Call,
+    schema: Arc<Schema>,
+    layout: Layout,
+}
+
+/// A batch whose rows were checked.
+type Checked = (u64, Result<(Vec<Record>, Vec<v1::RejectedRow>), Failure>);
+
+impl Stream {
+    async fn run(self, rows: Streaming<v1::StreamRecordsRequest>, deadline: Deadline) {
+        let ended = tokio::select! {
+            outcome = self.pump(rows) => outcome,
+            () = deadline.passed() => Err(self.refuse(deadline_exceeded()).await),
+        };
+        if let Err(status) = ended {
+            // Nobody listens any more if this fails, and the refusal is in the log.
+            let _ = self.answers.send(Err(status)).await;
+        }
+    }
+
+    async fn pump(&self, mut rows: Streaming<v1::StreamRecordsRequest>) -> Result<(), Status> {
+        let first = self.next(&mut rows).await?;
+        let Some(Message::Header(header)) = first else {
+            return Err(self.refuse(Failure::invalid("message", "must be the header first")).await);
+        };
+        let opened = Arc::new(self.open(header).await?);
+        let (send, checked) = mpsc::channel::<tokio::task::JoinHandle<Checked>>(AHEAD);
+        let read = async {
+            let send = send;
+            while let Some(message) = self.next(&mut rows).await? {
+                let Message::Batch(batch) = message else {
+                    return Err(self.refuse(Failure::invalid("message", "must be a batch after the header")).await);
+                };
+                let opened = Arc::clone(&opened);
+                let check = move || (batch.sequence, opened.layout.decode(batch));
+                if send.send(tokio::task::spawn_blocking(check)).await.is_err() {
+                    break;
+                }
+            }
+            Ok(())
+        };
+        tokio::try_join!(read, self.write(&opened, checked)).map(|_| ())
+    }
+
+    /// Returns the next message; `None` at the end of the stream.
+    async fn next(&self, rows: &mut Streaming<v1::StreamRecordsRequest>) -> Result<Option<Message>, Status> {
+        match rows.next().await {
+            None => Ok(None),
+            Some(Ok(v1::StreamRecordsRequest { message: Some(message) })) => Ok(Some(message)),
+            Some(Ok(v1::StreamRecordsRequest { message: None })) => {
+                Err(self.refuse(Failure::invalid("message", "must be a header or a batch")).await)
+            }
+            Some(Err(status)) => Err(self.broken(&status).await),
+        }
+    }
+
+    /// Opens the stream by its header.
+    async fn open(&self, header: v1::IngestHeader) -> Result<Opened, Status> {
+        let call = Arc::clone(&self.call);
+        let work = move || {
+            let mut call = call.again();
+            let opened = open(&mut call, &header);
+            match opened {
+                Ok((schema, layout)) => Ok(Opened { call, schema, layout }),
+                Err(failure) => Err(call.refuse(&failure)),
+            }
+        };
+        pipeline::blocking(&self.call.app, RPC, work).await?
+    }
+
+    async fn write(
+        &self,
+        opened: &Arc<Opened>,
+        mut checked: mpsc::Receiver<tokio::task::JoinHandle<Checked>>,
+    ) -> Result<(), Status> {
+        while let Some(batch) = checked.recv().await {
+            let Ok((sequence, batch)) = batch.await else {
+                return Err(self.refuse(Failure::Defect("a batch can't be checked")).await);
+            };
+            let opened = Arc::clone(opened);
+            let work = move || write(&opened, sequence, batch).map_err(|failure| opened.call.refuse(&failure));
+            let answer = pipeline::blocking(&self.call.app, RPC, work).await??;
+            if self.answers.send(Ok(answer)).await.is_err() {
+                break;
+            }
+        }
+        self.call.app.count(RPC, "OK");
+        Ok(())
+    }
+
+    async fn refuse(&self, failure: Failure) -> Status {
+        let call = Arc::clone(&self.call);
+        pipeline::blocking(&self.call.app, RPC, move || call.refuse(&failure)).await.unwrap_or_else(|status| status)
+    }
+
+    /// The stream broke: typed by the layer that refuses large messages, or by the transport.
+    async fn broken(&self, status: &Status) -> Status {
+        match outer::refused_by_size(status, self.call.app.config.message_bytes) {
+            Some(refusal) => self.refuse(Failure::Refused(refusal)).await,
+            None => crate::status::of_transport(status.code()),
+        }
+    }
+}
+
+fn open(call: &mut Call, header: &v1::IngestHeader) -> Result<(Arc<Schema>, Layout), Failure> {
+    let schema = call.schema(&header.dataset)?;
+    // The permit first: who may not write learns nothing of the schema.
+    let _ = call.permit(Verb::Ingest, Some(&schema), None, &[])?;
+    let layout = Layout::new(header, &schema)?;
+    Ok((schema, layout))
+}
+
+/// Writes a batch. Permitted anew each time: policies and clients change while a stream is open; its token may expire.
+fn write(
+    opened: &Opened,
+    sequence: u64,
+    batch: Result<(Vec<Record>, Vec<v1::RejectedRow>), Failure>,
+) -> Result<v1::StreamRecordsResponse, Failure> {
+    let Opened { call, schema, layout: _ } = opened;
+    let (records, rejected) = batch?;
+    call.still_welcome()?;
+    let permit = call.permit(Verb::Ingest, Some(schema), None, &[])?;
+    let receipt = if records.is_empty() {
+        Default::default()
+    } else {
+        call.app.vault.ingest(&permit, records, call.app.clock.now())?
+    };
+    Ok(v1::StreamRecordsResponse {
+        sequence,
+        profiles: receipt.profiles,
+        events: receipt.events,
+        consents: receipt.consents,
+        rejected,
+        leaf: receipt.leaf,
+    })
+}
+
+fn deadline_exceeded() -> Failure {
+    Failure::refused(
+        Reason::DeadlineExceeded,
+        "the stream's deadline has passed; what was acknowledged is stored",
+        "open a new stream and send what was not acknowledged",
+    )
+}

@@ -1,0 +1,15 @@
+//! Between the wire and the domain. Every conversion takes its input apart field by field, so that a new field on either
+//! side fails to compile until someone decides about it.
+
+pub mod audit;
+pub mod budget;
+pub mod client;
+pub mod consent;
+pub mod decimal;
+pub mod ingest;
+pub mod names;
+pub mod page;
+pub mod release;
+pub mod schema;
+pub mod segment;
+pub mod time;

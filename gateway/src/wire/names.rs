@@ -1,0 +1,87 @@
+//! Resource names: `datasets/{d}`, `datasets/{d}/segments/{s}@{n}`, `clients/{c}`, `partners/{p}`.
+
+use crate::status::Failure;
+use policy::id::{ClientId, DatasetId, PartnerId, SegmentId};
+
+/// Reads `datasets/{d}`.
+pub fn dataset(name: &str) -> Result<DatasetId, Failure> {
+    read("dataset", "datasets/{d}", name.strip_prefix("datasets/").map(DatasetId::new))
+}
+
+/// Writes `datasets/{d}`.
+pub fn of_dataset(id: &DatasetId) -> String {
+    format!("datasets/{id}")
+}
+
+/// Reads `clients/{c}`.
+pub fn client(name: &str) -> Result<ClientId, Failure> {
+    read("client", "clients/{c}", name.strip_prefix("clients/").map(ClientId::new))
+}
+
+/// Writes `clients/{c}`.
+pub fn of_client(id: &ClientId) -> String {
+    format!("clients/{id}")
+}
+
+/// Reads `partners/{p}`.
+pub fn partner(name: &str) -> Result<PartnerId, Failure> {
+    read("partner", "partners/{p}", name.strip_prefix("partners/").map(PartnerId::new))
+}
+
+/// Writes `partners/{p}`.
+pub fn of_partner(id: &PartnerId) -> String {
+    format!("partners/{id}")
+}
+
+/// A segment's name; no version means the newest.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SegmentName {
+    /// Of which dataset.
+    pub dataset: DatasetId,
+    /// Which segment.
+    pub segment: SegmentId,
+    /// Which version.
+    pub version: Option<u32>,
+}
+
+/// Reads `datasets/{d}/segments/{s}` or `datasets/{d}/segments/{s}@{n}`.
+pub fn segment(name: &str) -> Result<SegmentName, Failure> {
+    let wrong = || Failure::invalid("segment", "must be of the form `datasets/{d}/segments/{s}@{n}`");
+    let (owner, rest) = name.split_once("/segments/").ok_or_else(wrong)?;
+    let (segment, version) = match rest.split_once('@') {
+        Some((segment, version)) => (segment, Some(version.parse().map_err(|_| wrong())?)),
+        None => (rest, None),
+    };
+    let dataset = owner.strip_prefix("datasets/").and_then(|id| DatasetId::new(id).ok()).ok_or_else(wrong)?;
+    Ok(SegmentName { dataset, segment: SegmentId::new(segment).map_err(|_| wrong())?, version })
+}
+
+/// Writes `datasets/{d}/segments/{s}@{n}`.
+pub fn of_segment(dataset: &DatasetId, segment: &SegmentId, version: u32) -> String {
+    format!("datasets/{dataset}/segments/{segment}@{version}")
+}
+
+fn read<T, E>(part: &'static str, form: &str, id: Option<Result<T, E>>) -> Result<T, Failure> {
+    match id {
+        Some(Ok(id)) => Ok(id),
+        _ => Err(Failure::invalid(part, format!("must be of the form `{form}`"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_read_as_they_are_written() {
+        for name in ["datasets/shop/segments/lovers@3", "datasets/shop/segments/a@1"] {
+            let read = segment(name).map(|s| of_segment(&s.dataset, &s.segment, s.version.unwrap_or(0)));
+            assert!(matches!(read, Ok(same) if same == name));
+        }
+        assert!(segment("datasets/shop/segments/lovers").is_ok_and(|s| s.version.is_none()));
+        for bad in ["shop", "datasets/", "datasets/Shop", "datasets/shop/x", "clients/shop"] {
+            assert!(dataset(bad).is_err(), "{bad}");
+        }
+        assert!(segment("datasets/shop/segments/a@x").is_err());
+    }
+}

@@ -1,0 +1,176 @@
+//! Properties over random trees and random subjects.
+
+use super::eval::{EventRow, Row, eval, eval_expr};
+use super::test_schema::schema;
+use super::*;
+use crate::schema::{FieldType, Schema};
+use crate::time::Timestamp;
+use proptest::prelude::*;
+
+const NOW: Timestamp = Timestamp::from_seconds(1_720_000_000);
+const DAY: i64 = 86_400_000_000;
+
+fn value_test(ty: &FieldType) -> BoxedStrategy<Test> {
+    let span = match ty {
+        FieldType::Enum { domain } => domain.len() as i64,
+        FieldType::Bool => 2,
+        _ => 0,
+    };
+    if span > 0 {
+        let codes = prop::collection::btree_set(1..=(span as u16), 0..=(span as usize));
+        return prop_oneof![
+            5 => codes.prop_map(|codes| Test::Codes(codes.into_iter().collect())),
+            1 => Just(Test::Missing),
+        ]
+        .boxed();
+    }
+    let (low, _) = ty.bounds().unwrap();
+    prop_oneof![
+        5 => (-2_i64..14, -2_i64..14).prop_map(move |(a, b)| Test::Range { min: low + a, max: low + b }),
+        1 => Just(Test::Missing),
+    ]
+    .boxed()
+}
+
+fn filter() -> BoxedStrategy<EventFilter> {
+    let fields = schema().events[0].fields.clone();
+    let readable: Vec<_> = fields.into_iter().filter(|f| !matches!(f.ty, FieldType::Identifier { .. })).collect();
+    let leaf = prop_oneof![
+        1 => any::<bool>().prop_map(EventFilter::Const),
+        8 => prop::sample::select(readable)
+            .prop_flat_map(|f| value_test(&f.ty).prop_map(move |test| EventFilter::Field(f.column, test))),
+    ];
+    leaf.prop_recursive(2, 6, 3, |inner| {
+        prop_oneof![
+            inner.clone().prop_map(|part| EventFilter::Not(Box::new(part))),
+            prop::collection::vec(inner.clone(), 2..=3).prop_map(EventFilter::All),
+            prop::collection::vec(inner, 2..=3).prop_map(EventFilter::Any),
+        ]
+    })
+    .boxed()
+}
+
+fn event_test() -> impl Strategy<Value = Expr> {
+    let window = prop_oneof![
+        Just(Window::Ever),
+        (1_u32..9).prop_map(|days| Window::Last(Span::Days(days))),
+        (3_u32..9, 1_u32..3).prop_map(|(from, to)| Window::Between(Span::Days(from), Span::Days(to))),
+    ];
+    let measure = prop_oneof![
+        Just(Measure::Count),
+        Just(Measure::Sum(ColumnId(1))),
+        Just(Measure::Sum(ColumnId(2))),
+        Just(Measure::Distinct(ColumnId(0))),
+        Just(Measure::Distinct(ColumnId(3))),
+    ];
+    let end = prop_oneof![-2_i64..6, Just(i64::MAX), Just(i64::MIN), Just(0)];
+    (window, prop_oneof![Just(EventFilter::Const(true)), filter()], measure, end.clone(), end).prop_map(
+        |(window, filter, measure, min, max)| {
+            Expr::Event(EventTest { event: EventTypeId(0), window, filter, measure, min, max })
+        },
+    )
+}
+
+fn tree() -> impl Strategy<Value = Expr> {
+    let readable: Vec<_> = schema().attributes.split_off(1);
+    let leaf = prop_oneof![
+        1 => any::<bool>().prop_map(Expr::Const),
+        8 => prop::sample::select(readable)
+            .prop_flat_map(|f| value_test(&f.ty).prop_map(move |test| Expr::Attribute(f.column, test))),
+        3 => event_test(),
+    ];
+    leaf.prop_recursive(4, 20, 4, |inner| {
+        prop_oneof![
+            inner.clone().prop_map(|part| Expr::Not(Box::new(part))),
+            prop::collection::vec(inner.clone(), 2..=4).prop_map(Expr::All),
+            prop::collection::vec(inner, 2..=4).prop_map(Expr::Any),
+        ]
+    })
+}
+
+fn stored(ty: &FieldType) -> BoxedStrategy<Option<i64>> {
+    match ty.cardinality() {
+        Some(n) => prop::option::of(1..=(n as i64)).boxed(),
+        None => {
+            let (low, high) = ty.bounds().unwrap_or((0, 3));
+            prop::option::of(low..=high.min(low + 13)).boxed()
+        }
+    }
+}
+
+fn row(schema: &Schema) -> impl Strategy<Value = Row> {
+    let attributes: Vec<_> = schema.attributes.iter().map(|field| stored(&field.ty)).collect();
+    let fields: Vec<_> = schema.events[0].fields.iter().map(|field| stored(&field.ty)).collect();
+    let event = (-10_i64..2, fields).prop_map(|(days, fields)| EventRow {
+        event: EventTypeId(0),
+        at: Timestamp(NOW.0 + days * DAY),
+        fields,
+    });
+    (attributes, prop::collection::vec(event, 0..5)).prop_map(|(attributes, events)| Row { attributes, events })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    #[test]
+    fn canonical_form_means_the_same_for_everyone(tree in tree(), rows in prop::collection::vec(row(&schema()), 12)) {
+        let segment = Segment::from_expr(tree.clone(), &schema());
+        for row in rows {
+            let plain = eval_expr(&tree, &row, NOW, "Europe/London").unwrap();
+            let folded = eval(&segment, &row, NOW, "Europe/London").unwrap();
+            prop_assert_eq!(plain, folded, "{} for {:?}", segment.canonical(), row);
+        }
+    }
+
+    #[test]
+    fn canonical_form_is_a_fixed_point(tree in tree()) {
+        let schema = schema();
+        let segment = Segment::from_expr(tree, &schema);
+        prop_assert_eq!(&Segment::from_expr(segment.root().clone(), &schema), &segment);
+    }
+
+    #[test]
+    fn negating_twice_changes_nothing(tree in tree()) {
+        let schema = schema();
+        let negated = Expr::Not(Box::new(tree.clone()));
+        let folded = Segment::from_expr(negated, &schema).root().clone();
+        let back = Segment::from_expr(Expr::Not(Box::new(folded)), &schema);
+        prop_assert_eq!(back, Segment::from_expr(tree, &schema));
+    }
+
+    #[test]
+    fn the_canonical_form_is_never_larger(tree in tree()) {
+        if limits::check(&tree).is_ok() {
+            let segment = Segment::from_expr(tree, &schema());
+            prop_assert_eq!(limits::check(segment.root()), Ok(()));
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(120))]
+
+    #[test]
+    fn canonical_text_parses_to_the_same_segment(tree in tree()) {
+        let schema = schema();
+        prop_assume!(limits::check(&tree).is_ok());
+        let segment = Segment::from_expr(tree, &schema);
+        let again = parse(segment.canonical(), &schema, &|_| true);
+        prop_assert_eq!(again.as_ref(), Ok(&segment), "{}", segment.canonical());
+    }
+
+    #[test]
+    fn no_text_breaks_the_reader(
+        text in prop::collection::vec(prop::sample::select(vec![
+            "order", ".", "last", "(", ")", "\"30d\"", "where", "category", "==", "\"", "'", "&&", "||", "!", "in",
+            "[", "]", "1", "2.5", "-", "newsletter", " ", "\n", "é", "\\", "{", "}", "?", ":", ",", "any()", "e5",
+            "0x", "u", "b\"", "r'", "/", "//", "`", "%", "null", "\u{0}", "has(", "all(", "household", ">",
+        ]), 0..14)
+    ) {
+        let text = text.concat();
+        if let Err(error) = parse(&text, &schema(), &|_| true) {
+            prop_assert!(error.line() >= 1 && error.column() >= 1);
+            prop_assert!(error.line() as usize <= text.split('\n').count() + 1);
+        }
+    }
+}
