@@ -1,4 +1,5 @@
 //! Behavior of the whole, one module a subject.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod samples;
 mod tidy;

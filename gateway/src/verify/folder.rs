@@ -1,7 +1,7 @@
 //! Checking one tree's folder: entries hash to tiles, tiles to tiles, all of it to the signed root.
 
-use crate::merkle::{self, Hash, Range};
-use crate::note::{Head, VerifierKey};
+use super::merkle::{self, Hash, Range};
+use super::note::{Head, VerifierKey};
 use std::collections::{BTreeMap, VecDeque};
 use std::fs;
 use std::io::ErrorKind;

@@ -1,6 +1,6 @@
 //! Verifier keys, signed notes and checkpoints, for reading.
 
-use crate::merkle::Hash;
+use super::merkle::Hash;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use ring::signature::{ED25519, UnparsedPublicKey};

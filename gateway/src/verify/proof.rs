@@ -1,7 +1,7 @@
 //! Checking one C2SP tlog-proof.
 
-use crate::merkle::{self, Hash};
-use crate::note::{self, VerifierKey};
+use super::merkle::{self, Hash};
+use super::note::{self, VerifierKey};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 

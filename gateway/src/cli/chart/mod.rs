@@ -10,7 +10,7 @@ mod terminal;
 
 pub use svg::portrait_svg;
 pub use table::table;
-pub use terminal::{Canvas, bars, fact_lines};
+pub use terminal::{Canvas, bars, fact_lines, meter};
 
 /// One noised figure.
 #[derive(Debug, Clone, Copy, PartialEq)]

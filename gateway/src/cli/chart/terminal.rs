@@ -73,6 +73,14 @@ pub fn fact_lines(facts: &Facts, canvas: Canvas) -> String {
     out
 }
 
+/// Draws how much of a whole is used, 0-1, in exactly `width` cells.
+pub fn meter(share: f64, width: usize, canvas: Canvas) -> String {
+    let filled = cells(share.clamp(0.0, 1.0), 1.0, width);
+    let [full, empty] = if canvas.unicode { ["█", "░"] } else { ["#", "-"] };
+    let used = style(canvas).cyan().apply_to(full.repeat(filled)).to_string();
+    format!("{used}{}", style(canvas).dim().apply_to(empty.repeat(width - filled)))
+}
+
 fn style(canvas: Canvas) -> Style {
     Style::new().force_styling(canvas.color)
 }

@@ -1,0 +1,328 @@
+//! Answers of the gateway, as pictures and as JSON.
+
+use super::chart::{self, Bar, Canvas, Facts, Figure, Panel, Portrait};
+use proto::v1::{Budget, Cell, LawfulBasis, Plan, Release, Table, Use};
+use serde_json::{Value, json};
+
+/// Reads a decimal of rho; 0 for what is not one.
+fn rho(text: &str) -> f64 {
+    text.parse().unwrap_or(0.0)
+}
+
+/// Builds what is drawn of a release. `total` is the size to show, if the release has one.
+pub fn portrait(release: &Release, title: &str, total: Option<Figure>) -> Portrait {
+    Portrait {
+        title: title.to_owned(),
+        expression: if release.segment == "true" { String::new() } else { release.segment.clone() },
+        size: total,
+        panels: release.tables.iter().filter(|table| !table.fields.is_empty()).map(panel).collect(),
+        facts: facts(release),
+    }
+}
+
+/// Returns the one figure of a size.
+pub fn size(release: &Release) -> Option<Figure> {
+    release.tables.first()?.cells.first().map(figure)
+}
+
+/// Returns a portrait's total with an interval that surely holds: that of the sum of its smallest attribute table. The
+/// total itself is made from all of them and is closer.
+pub fn total(release: &Release, people: u64) -> Option<Figure> {
+    let smallest = release.tables.iter().filter(|table| !overlapping(table)).map(|table| table.cells.len()).min()?;
+    #[expect(clippy::cast_precision_loss, reason = "people and cells, for display")]
+    let (middle, half) = (people as f64, release.half_width * (smallest as f64).sqrt());
+    Some(Figure { people, low: middle - half, high: middle + half })
+}
+
+fn overlapping(table: &Table) -> bool {
+    table.fields.iter().any(|field| field.contains('.'))
+}
+
+fn panel(table: &Table) -> Panel {
+    let title = table.displays.iter().map(|words| capitalized(words)).collect::<Vec<_>>().join(" and ");
+    Panel { title, bars: table.cells.iter().map(bar).collect(), overlapping: overlapping(table) }
+}
+
+fn capitalized(words: &str) -> String {
+    let mut chars = words.chars();
+    chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
+}
+
+fn bar(cell: &Cell) -> Bar {
+    let labels: Vec<&str> =
+        cell.labels.iter().map(|label| if label == "(missing)" { "not known" } else { label.as_str() }).collect();
+    let missing = !cell.codes.is_empty() && cell.codes.contains(&0);
+    Bar { label: labels.join(", "), figure: figure(cell), missing }
+}
+
+fn figure(cell: &Cell) -> Figure {
+    Figure { people: cell.people, low: cell.low, high: cell.high }
+}
+
+fn facts(release: &Release) -> Facts {
+    let budget = release.budget.clone().unwrap_or_default();
+    let price = if release.charged {
+        format!("{} of this quarter's budget", percent(release.percent_of_quarter))
+    } else {
+        "free: this answer was released before".to_owned()
+    };
+    let dataset = release.name.trim_start_matches("datasets/").split('/').next().unwrap_or_default();
+    Facts {
+        dataset: dataset.to_owned(),
+        epoch: format!("{}, up to {}", release.epoch, release.as_of_time.as_ref().map_or_else(String::new, day)),
+        purpose: release.r#use.as_ref().map_or_else(String::new, |use_for| use_for.purpose.clone()),
+        release: release.name.rsplit('/').next().unwrap_or_default().to_owned(),
+        price,
+        left: format!("{} of the quarter's budget left", percent(100.0 * left_share(&budget))),
+        left_permille: Some(permille(left_share(&budget))),
+        not_private: release.not_private,
+    }
+}
+
+/// The share of a population's quarter that is not spent, 0-1.
+fn left_share(budget: &Budget) -> f64 {
+    let cap = rho(&budget.quarter_cap);
+    if cap > 0.0 { (1.0 - rho(&budget.quarter_spent) / cap).clamp(0.0, 1.0) } else { 0.0 }
+}
+
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0..=1000")]
+fn permille(share: f64) -> u16 {
+    (share * 1000.0) as u16
+}
+
+fn percent(value: f64) -> String {
+    chart::share(value, 100.0).unwrap_or_default()
+}
+
+/// Says what an answer costs and how accurate it will be.
+pub fn plan_words(plan: &Plan) -> String {
+    format!(
+        "It would cost rho {} ({} of this quarter's budget) for {} cells, each ±{:.1} people (95 %).\nNothing was spent.\n",
+        plan.rho,
+        percent(plan.percent_of_quarter),
+        plan.cells,
+        plan.half_width
+    )
+}
+
+/// Says how many people are in a segment.
+pub fn size_words(release: &Release, canvas: Canvas) -> String {
+    let Some(figure) = size(release) else { return String::new() };
+    let interval = format!("between {:.0} and {:.0} with 95 % confidence", figure.low, figure.high);
+    let sign = if canvas.unicode { "±" } else { "+-" };
+    let people = format!("{} {sign}{} people", chart::grouped(figure.people), figure.margin());
+    format!("{people}, {interval}\n{}", chart::fact_lines(&facts(release), canvas))
+}
+
+/// Draws a ledger.
+pub fn budget_words(budget: &Budget, canvas: Canvas) -> String {
+    let meter = |spent: &str, cap: &str| {
+        let (spent, cap) = (rho(spent), rho(cap));
+        let share = if cap > 0.0 { spent / cap } else { 0.0 };
+        (chart::meter(share, 24, canvas), format!("{spent:.6}"), cap, percent(100.0 * share))
+    };
+    let client = budget.client.trim_start_matches("clients/");
+    let rows = [
+        ("this quarter, everyone".to_owned(), meter(&budget.quarter_spent, &budget.quarter_cap)),
+        ("in a lifetime, everyone".to_owned(), meter(&budget.lifetime_spent, &budget.lifetime_cap)),
+        (format!("this quarter, {client}"), meter(&budget.client_spent, &budget.client_quota)),
+    ];
+    let mut text = format!("Privacy spent on the people of `{}`, as rho\n", budget.population);
+    for (who, (bar, spent, cap, share)) in rows {
+        text.push_str(&format!("  {who:<30}  {bar}  {spent} of {cap}  {share}\n"));
+    }
+    text.push_str(&format!(
+        "  {client} can spend {} more this quarter.\n  As epsilon at delta 1e-9: {:.2} this quarter, {:.2} in a lifetime.\n",
+        budget.left, budget.quarter_epsilon, budget.lifetime_epsilon
+    ));
+    if budget.not_private {
+        text.push_str("  NOT PRIVATE: a test dataset, its answers protect nobody.\n");
+    }
+    text
+}
+
+/// Writes a release for a program, draws included.
+pub fn release_json(release: &Release) -> Value {
+    let Release {
+        name,
+        tables,
+        sigma,
+        half_width,
+        rho,
+        percent_of_quarter,
+        charged,
+        budget,
+        epoch,
+        as_of_time,
+        not_private,
+        leaf,
+        segment,
+        r#use,
+    } = release;
+    json!({
+        "name": name, "tables": tables.iter().map(table_json).collect::<Vec<_>>(), "sigma": sigma,
+        "half_width": half_width, "rho": rho, "percent_of_quarter": percent_of_quarter, "charged": charged,
+        "budget": budget.as_ref().map(budget_json), "epoch": epoch, "as_of": as_of_time.as_ref().map(instant),
+        "not_private": not_private, "leaf": leaf, "segment": segment, "use": r#use.as_ref().map(use_json),
+    })
+}
+
+fn table_json(table: &Table) -> Value {
+    let Table { fields, displays, cells } = table;
+    json!({ "fields": fields, "displays": displays, "cells": cells.iter().map(cell_json).collect::<Vec<_>>() })
+}
+
+fn cell_json(cell: &Cell) -> Value {
+    let Cell { labels, noised_1024, people, low, high, codes } = cell;
+    json!({
+        "labels": labels, "noised_1024": noised_1024, "people": people, "low": low, "high": high, "codes": codes,
+    })
+}
+
+fn use_json(use_for: &Use) -> Value {
+    let Use { purpose, basis } = use_for;
+    let basis = match LawfulBasis::try_from(*basis) {
+        Ok(LawfulBasis::Consent) => "consent",
+        Ok(LawfulBasis::Contract) => "contract",
+        Ok(LawfulBasis::LegitimateInterest) => "legitimate-interest",
+        Ok(LawfulBasis::Unspecified) | Err(_) => "unspecified",
+    };
+    json!({ "purpose": purpose, "basis": basis })
+}
+
+/// Writes a plan for a program.
+pub fn plan_json(plan: &Plan) -> Value {
+    let Plan { rho, percent_of_quarter, sigma, half_width, cells, deadline_millis } = plan;
+    json!({
+        "rho": rho, "percent_of_quarter": percent_of_quarter, "sigma": sigma, "half_width": half_width, "cells": cells,
+        "deadline_millis": deadline_millis,
+    })
+}
+
+/// Writes a ledger for a program.
+pub fn budget_json(budget: &Budget) -> Value {
+    let Budget {
+        population,
+        quarter_spent,
+        quarter_cap,
+        lifetime_spent,
+        lifetime_cap,
+        client,
+        client_spent,
+        client_quota,
+        left,
+        quarter_epsilon,
+        lifetime_epsilon,
+        not_private,
+    } = budget;
+    json!({
+        "population": population, "quarter_spent": quarter_spent, "quarter_cap": quarter_cap,
+        "lifetime_spent": lifetime_spent, "lifetime_cap": lifetime_cap, "client": client, "client_spent": client_spent,
+        "client_quota": client_quota, "left": left, "quarter_epsilon": quarter_epsilon,
+        "lifetime_epsilon": lifetime_epsilon, "not_private": not_private,
+    })
+}
+
+/// Writes an instant as `2026-03-31T00:00:00Z`.
+pub fn instant(time: &prost_types::Timestamp) -> String {
+    jiff::Timestamp::new(time.seconds, time.nanos).map_or_else(|_| String::new(), |time| time.to_string())
+}
+
+/// Writes the day of an instant, UTC: `2026-03-31`.
+pub fn day(time: &prost_types::Timestamp) -> String {
+    instant(time).split('T').next().unwrap_or_default().to_owned()
+}
+
+/// Reads an instant such as `2026-03-31T00:00:00Z`.
+pub fn parse_instant(text: &str) -> Result<prost_types::Timestamp, super::error::CliError> {
+    let time: jiff::Timestamp = text.parse().map_err(|_| {
+        super::error::CliError::usage(format!("`{text}` is not an instant; one looks like 2026-03-31T00:00:00Z"))
+    })?;
+    Ok(prost_types::Timestamp { seconds: time.as_second(), nanos: time.subsec_nanosecond() })
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    const PLAIN: Canvas = Canvas { width: 100, unicode: true, color: false };
+
+    fn cell(labels: &[&str], codes: &[u32], people: u64) -> Cell {
+        let middle = f64::from(u32::try_from(people).unwrap());
+        let labels = labels.iter().map(|label| (*label).to_owned()).collect();
+        Cell { labels, noised_1024: 1024, people, low: middle - 39.0, high: middle + 39.0, codes: codes.to_vec() }
+    }
+
+    fn release() -> Release {
+        let table = |field: &str, display: &str, cells| Table {
+            fields: vec![field.into()],
+            displays: vec![display.into()],
+            cells,
+        };
+        Release {
+            name: "datasets/farm/releases/5f0c".into(),
+            tables: vec![
+                table("age_band", "age band", vec![cell(&["(missing)"], &[0], 3), cell(&["18-24"], &[1], 900)]),
+                table("order.category", "bought", vec![cell(&["tea"], &[1], 700)]),
+            ],
+            half_width: 39.0,
+            rho: "0.01".into(),
+            percent_of_quarter: 5.0,
+            charged: true,
+            budget: Some(Budget { quarter_spent: "0.011".into(), quarter_cap: "0.2".into(), ..Budget::default() }),
+            epoch: 3,
+            as_of_time: Some(parse_instant("2026-03-31T00:00:00Z").unwrap()),
+            segment: "true".into(),
+            ..Release::default()
+        }
+    }
+
+    #[test]
+    fn a_release_becomes_a_portrait() {
+        let release = release();
+        let portrait = portrait(&release, "Everyone", total(&release, 903));
+        assert_eq!(portrait.expression, "");
+        let [age, bought] = portrait.panels.as_slice() else { unreachable!("two tables") };
+        assert_eq!((age.title.as_str(), age.overlapping, bought.overlapping), ("Age band", false, true));
+        let labels: Vec<_> = age.bars.iter().map(|bar| (bar.label.as_str(), bar.missing)).collect();
+        assert_eq!(labels, [("not known", true), ("18-24", false)]);
+        assert_eq!(portrait.size.unwrap().margin(), 56, "two cells of ±39");
+        assert_eq!(portrait.facts.epoch, "3, up to 2026-03-31");
+        assert_eq!(portrait.facts.left, "94 % of the quarter's budget left");
+        assert_eq!(portrait.facts.left_permille, Some(945));
+    }
+
+    #[test]
+    fn a_size_below_zero_shows_its_interval() {
+        let mut release = release();
+        release.tables =
+            vec![Table { cells: vec![Cell { low: -70.0, high: 18.0, ..cell(&[], &[], 0) }], ..Table::default() }];
+        let words = size_words(&release, PLAIN);
+        assert!(words.starts_with("0 ±44 people, between -70 and 18 with 95 % confidence\n"), "{words}");
+    }
+
+    #[test]
+    fn json_keeps_the_draws() {
+        let json = release_json(&release());
+        assert_eq!(json.pointer("/tables/0/cells/1/noised_1024"), Some(&json!(1024)));
+        assert_eq!(json.pointer("/as_of"), Some(&json!("2026-03-31T00:00:00Z")));
+    }
+
+    #[test]
+    fn a_ledger_is_drawn_with_its_caps() {
+        let budget = Budget {
+            population: "farm".into(),
+            quarter_spent: "0.05".into(),
+            quarter_cap: "0.2".into(),
+            lifetime_cap: "0.8".into(),
+            client: "clients/pricing".into(),
+            client_quota: "0.1".into(),
+            left: "0.1".into(),
+            ..Budget::default()
+        };
+        let words = budget_words(&budget, PLAIN);
+        assert!(words.contains("0.050000 of 0.2  25 %"), "{words}");
+        assert!(words.contains("this quarter, pricing"), "{words}");
+    }
+}

@@ -1,0 +1,188 @@
+//! `audit`: read the log, have a leaf explained, and check that nothing in it was changed.
+//!
+//! Checking here uses the code of the offline verifier, never the writer's, and trusts nothing but the verifier key.
+
+use super::consent::subject_key;
+use super::{client_name, dataset_name};
+use crate::cli::answer::parse_instant;
+use crate::cli::args::{AuditCommand, Decided, Tree};
+use crate::cli::chart::{Canvas, grouped};
+use crate::cli::error::CliError;
+use crate::cli::out::Shown;
+use crate::cli::session::Session;
+use crate::cli::verifier::{self, VerifierKey};
+use proto::v1::{
+    AuditEvent, ExplainLeafRequest, GetCheckpointRequest, GetProofRequest, GetVerifierKeyRequest, LogDecision, LogTree,
+    SearchLogRequest,
+};
+use serde_json::{Value, json};
+
+/// Leaves of one page.
+const PAGE: i32 = 1000;
+
+/// Runs one of them.
+pub async fn run(command: AuditCommand, session: &Session, canvas: Canvas) -> Result<Shown, CliError> {
+    match command {
+        AuditCommand::Explain { index, tree } => explain(index, tree, session).await,
+        AuditCommand::Checkpoint { tree } => {
+            let text = checkpoint(tree, session).await?;
+            Ok(Shown::new(text.clone(), json!({ "checkpoint": text })))
+        }
+        AuditCommand::Proof { index, tree } => proof(index, tree, session).await,
+        AuditCommand::Verify { verifier_key } => verify(verifier_key, session).await,
+        search @ AuditCommand::Search { .. } => self::search(search, session, canvas).await,
+    }
+}
+
+async fn search(command: AuditCommand, session: &Session, canvas: Canvas) -> Result<Shown, CliError> {
+    let AuditCommand::Search { tree, client, dataset, subject, purpose, decision, from, until, limit } = command else {
+        return Err(CliError::failed("not a search"));
+    };
+    let subject = subject.map(|subject| subject_key(Some(subject))).transpose()?;
+    let request = SearchLogRequest {
+        tree: log_tree(tree).into(),
+        client: client.as_deref().map(client_name).unwrap_or_default(),
+        dataset: dataset.as_deref().map(dataset_name).unwrap_or_default(),
+        subject: subject.map(|subject| subject.to_string()).unwrap_or_default(),
+        purpose: purpose.unwrap_or_default(),
+        decision: match decision {
+            None => LogDecision::Unspecified.into(),
+            Some(Decided::Permit) => LogDecision::Permit.into(),
+            Some(Decided::Refuse) => LogDecision::Refuse.into(),
+        },
+        from_time: from.as_deref().map(parse_instant).transpose()?,
+        until_time: until.as_deref().map(parse_instant).transpose()?,
+        page_size: PAGE.min(i32::try_from(limit).unwrap_or(PAGE)),
+        page_token: String::new(),
+    };
+    let (events, more) = pages(request, usize::try_from(limit).unwrap_or(usize::MAX), session).await?;
+    let mut words = sentences(&events, canvas);
+    if more {
+        words.push_str("There are more; raise --limit, or narrow the search.\n");
+    }
+    Ok(Shown::new(words, json!({ "events": events.iter().map(event_json).collect::<Vec<_>>(), "more": more })))
+}
+
+/// Reads at most `limit` leaves; says whether there are more.
+pub async fn pages(
+    mut request: SearchLogRequest,
+    limit: usize,
+    session: &Session,
+) -> Result<(Vec<AuditEvent>, bool), CliError> {
+    let mut events = Vec::new();
+    loop {
+        let page = session.audit().search_log(session.request(request.clone()).await?).await?.into_inner();
+        events.extend(page.events);
+        request.page_token = page.next_page_token;
+        let over = events.len() > limit;
+        events.truncate(limit);
+        if request.page_token.is_empty() || events.len() >= limit {
+            return Ok((events, over || !request.page_token.is_empty()));
+        }
+    }
+}
+
+/// Writes leaves as sentences, one a line.
+pub fn sentences(events: &[AuditEvent], _canvas: Canvas) -> String {
+    events.iter().map(|event| format!("{:>6}  {}\n", event.index, event.sentence)).collect()
+}
+
+async fn explain(index: u64, tree: Tree, session: &Session) -> Result<Shown, CliError> {
+    let request = ExplainLeafRequest { tree: log_tree(tree).into(), index };
+    let answer = session.audit().explain_leaf(session.request(request).await?).await?.into_inner();
+    let words = answer.lines.iter().map(|line| format!("{line}\n")).collect::<String>();
+    let event = answer.event.unwrap_or_default();
+    Ok(Shown::new(words, json!({ "event": event_json(&event), "lines": answer.lines })))
+}
+
+async fn checkpoint(tree: Tree, session: &Session) -> Result<String, CliError> {
+    let request = session.request(GetCheckpointRequest { tree: log_tree(tree).into() }).await?;
+    Ok(session.audit().get_checkpoint(request).await?.into_inner().checkpoint)
+}
+
+async fn proof(index: u64, tree: Tree, session: &Session) -> Result<Shown, CliError> {
+    let request = session.request(GetProofRequest { tree: log_tree(tree).into(), index }).await?;
+    let answer = session.audit().get_proof(request).await?.into_inner();
+    let key = verifier_key(None, session).await?;
+    let verdict = verifier::proof(&answer.proof, &key, &answer.json).map_err(CliError::not_verified)?;
+    let words = format!("{}\n{}\n{verdict}\n", answer.proof.trim_end(), answer.json);
+    Ok(Shown::new(words, json!({ "proof": answer.proof, "leaf": answer.json, "verdict": verdict })))
+}
+
+async fn verifier_key(given: Option<String>, session: &Session) -> Result<VerifierKey, CliError> {
+    let text = match given {
+        Some(text) => text,
+        None => {
+            let request = session.request(GetVerifierKeyRequest { tree: LogTree::Access.into() }).await?;
+            session.audit().get_verifier_key(request).await?.into_inner().verifier_key
+        }
+    };
+    VerifierKey::parse(text.trim()).map_err(CliError::not_verified)
+}
+
+/// What was found to hold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Verified {
+    /// Leaves of the access tree.
+    pub access: u64,
+    /// Leaves of the subject tree.
+    pub subject: u64,
+}
+
+async fn verify(given: Option<String>, session: &Session) -> Result<Shown, CliError> {
+    let trusted = given.is_some();
+    let Verified { access, subject } = verify_all(given, session).await?;
+    let mut words = format!(
+        "Verified: all {} leaves of the access tree and all {} of the subject tree hash to the signed checkpoints.\n",
+        grouped(access),
+        grouped(subject)
+    );
+    if !trusted {
+        words.push_str("The key came from the gateway itself; keep it, and give it with --verifier-key next time.\n");
+    }
+    Ok(Shown::new(words, json!({ "verified": true, "access_leaves": access, "subject_leaves": subject })))
+}
+
+/// Reads both trees whole and checks every leaf against the checkpoints.
+pub async fn verify_all(given: Option<String>, session: &Session) -> Result<Verified, CliError> {
+    let key = verifier_key(given, session).await?;
+    Ok(Verified {
+        access: verify_tree(Tree::Access, &key, session).await?,
+        subject: verify_tree(Tree::Subject, &key, session).await?,
+    })
+}
+
+/// The checkpoint is taken first; leaves that came after it (this read itself) are not part of what it signs.
+async fn verify_tree(tree: Tree, key: &VerifierKey, session: &Session) -> Result<u64, CliError> {
+    let signed = checkpoint(tree, session).await?;
+    let head = verifier::head(&signed, key).map_err(CliError::not_verified)?;
+    let mut range = verifier::Leaves::default();
+    let mut request = SearchLogRequest { tree: log_tree(tree).into(), page_size: PAGE, ..SearchLogRequest::default() };
+    while range.count() < head.size {
+        let page = session.audit().search_log(session.request(request.clone()).await?).await?.into_inner();
+        for event in page.events {
+            if range.count() < head.size {
+                range.push(event.index, event.json.as_bytes()).map_err(CliError::not_verified)?;
+            }
+        }
+        request.page_token = page.next_page_token;
+        if request.page_token.is_empty() {
+            break;
+        }
+    }
+    range.check(&head).map_err(CliError::not_verified)?;
+    Ok(head.size)
+}
+
+fn log_tree(tree: Tree) -> LogTree {
+    match tree {
+        Tree::Access => LogTree::Access,
+        Tree::Subject => LogTree::Subject,
+    }
+}
+
+fn event_json(event: &AuditEvent) -> Value {
+    let AuditEvent { name, index, json, sentence } = event;
+    let leaf: Value = serde_json::from_str(json).unwrap_or_else(|_| Value::String(json.clone()));
+    json!({ "name": name, "index": index, "leaf": leaf, "sentence": sentence })
+}

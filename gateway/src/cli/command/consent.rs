@@ -1,0 +1,62 @@
+//! `consent`: record that a person agreed, or took it back.
+
+use super::{basis, dataset_name};
+use crate::cli::answer::parse_instant;
+use crate::cli::args::{About, ConsentCommand};
+use crate::cli::error::CliError;
+use crate::cli::out::Shown;
+use crate::cli::session::Session;
+use crate::clock::Clock;
+use proto::v1::{ConsentAct, ConsentEvent, RecordConsentsRequest, WithdrawRequest};
+use serde_json::json;
+use zeroize::Zeroizing;
+
+/// Runs one of them.
+pub async fn run(command: ConsentCommand, session: &Session) -> Result<Shown, CliError> {
+    let now = Clock::system().now().0;
+    match command {
+        ConsentCommand::Give { about, basis: on, until } => {
+            let expire_micros = until.as_deref().map(parse_instant).transpose()?.map(|time| time.seconds * 1_000_000);
+            let About { subject, purpose, of, source } = about;
+            let event = ConsentEvent {
+                subject: subject_key(subject)?.to_string(),
+                purpose: purpose.clone(),
+                basis: basis(on).into(),
+                act: ConsentAct::Give.into(),
+                at_micros: now,
+                expire_micros,
+                source,
+            };
+            let (dataset, request_id) = (dataset_name(&of.dataset), String::new());
+            let request = session.request(RecordConsentsRequest { dataset, consents: vec![event], request_id }).await?;
+            let answer = session.consent().record_consents(request).await?.into_inner();
+            let words = format!("Recorded: this person agreed to {purpose} (leaf {}).\n", answer.leaf);
+            Ok(Shown::new(words, json!({ "recorded": answer.recorded, "leaf": answer.leaf })))
+        }
+        ConsentCommand::Withdraw { about: About { subject, purpose, of, source } } => {
+            let request = WithdrawRequest {
+                dataset: dataset_name(&of.dataset),
+                subject: subject_key(subject)?.to_string(),
+                purpose: purpose.clone(),
+                at_micros: Some(now),
+                source,
+                request_id: String::new(),
+            };
+            let answer = session.consent().withdraw(session.request(request).await?).await?.into_inner();
+            let words =
+                format!("In force: nothing drawn from now on uses this person for {purpose} (leaf {}).\n", answer.leaf);
+            Ok(Shown::new(words, json!({ "leaf": answer.leaf })))
+        }
+    }
+}
+
+/// Takes the subject key from the command line or, kept out of the shell's history, from standard input.
+pub fn subject_key(given: Option<String>) -> Result<Zeroizing<String>, CliError> {
+    if let Some(key) = given.filter(|key| key != "-") {
+        return Ok(Zeroizing::new(key));
+    }
+    let mut line = Zeroizing::new(String::new());
+    std::io::stdin().read_line(&mut line)?;
+    let key = Zeroizing::new(line.trim_end_matches(['\r', '\n']).to_owned());
+    if key.is_empty() { Err(CliError::usage("no subject key was given on standard input")) } else { Ok(key) }
+}

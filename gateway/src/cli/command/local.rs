@@ -1,0 +1,132 @@
+//! Commands on this machine's own folders: `init`, `serve`, `fsck`.
+
+use crate::authn::ClientKey;
+use crate::cli::args::{FsckArgs, InitArgs, ServeArgs};
+use crate::cli::error::{CliError, Exit};
+use crate::cli::keyfile::KeyFile;
+use crate::cli::out::{Out, Shown};
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::server::{self, Bound, ServeError};
+use crate::telemetry;
+use serde_json::json;
+use std::net::SocketAddr;
+use std::path::Path;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+use zeroize::Zeroizing;
+
+/// Reads the settings, or takes the defaults.
+fn settings(file: Option<&Path>) -> Result<Config, CliError> {
+    let config = file.map_or_else(|| Ok(Config::default()), Config::load);
+    config.map_err(|problem| CliError::failed(problem.to_string()))
+}
+
+fn failed(problem: ServeError) -> CliError {
+    CliError::failed(problem.to_string())
+}
+
+/// Makes the folders and the first steward's key.
+pub fn init(args: &InitArgs) -> Result<Shown, CliError> {
+    let config = settings(args.config.as_deref())?;
+    create(&config, &args.out)?;
+    let (data, root, key) = (config.data.display(), config.root.display(), args.out.display());
+    let words = format!(
+        "Made {data}, for the data, sealed, and {root}, for the key that opens it. Keep the second on another disk, and \
+         back neither up together with the other.\nThe steward's key is in {key}.\nNext: silhouette serve\n"
+    );
+    Ok(Shown::new(words, json!({ "data": config.data, "root": config.root, "key_file": args.out })))
+}
+
+/// Makes the folders of a gateway and the key file of its first steward.
+pub fn create(config: &Config, key_file: &Path) -> Result<(), CliError> {
+    if key_file.exists() {
+        return Err(CliError::failed(format!("`{}` is there already", key_file.display())).hint("give another --out"));
+    }
+    let pem_file = server::init(config, &Clock::system()).map_err(failed)?;
+    let pem = std::fs::read_to_string(&pem_file).map_err(|problem| CliError::file(&pem_file, &problem))?;
+    let key = ClientKey::from_pem(&Zeroizing::new(pem)).map_err(|problem| CliError::failed(problem.to_string()))?;
+    let scheme = if config.tls.is_some() { "https" } else { "http" };
+    let file = KeyFile {
+        client: server::FIRST_STEWARD.to_owned(),
+        gateway: format!("{scheme}://{}", config.grpc),
+        audience: config.audience.clone(),
+        ca: config.tls.as_ref().map(|tls| tls.certificate.clone()),
+        key,
+    };
+    file.write(key_file)?;
+    // One copy is enough to lose.
+    std::fs::remove_file(&pem_file).map_err(|problem| CliError::file(&pem_file, &problem))
+}
+
+/// Serves until told to stop.
+pub async fn serve(args: ServeArgs, out: Out) -> Result<Exit, CliError> {
+    let config = settings(args.config.as_deref())?;
+    if !config.root.exists() {
+        return Err(
+            CliError::failed(format!("there is no `{}`", config.root.display())).hint("run `silhouette init` first")
+        );
+    }
+    telemetry::init(out.is_json());
+    let (ready, bound) = oneshot::channel();
+    let announced = async {
+        if let Ok(bound) = bound.await {
+            let Bound { grpc, http, admin } = bound;
+            let words =
+                format!("Silhouette serves: gRPC {grpc}, HTTP {http}, health and metrics {admin}. Ctrl-C stops it.\n");
+            out.show(&Shown::new(words, json!({ "grpc": grpc, "http": http, "admin": admin })))?;
+        }
+        Ok::<(), CliError>(())
+    };
+    let (served, announced) = tokio::join!(server::serve(config, ready), announced);
+    served.map_err(failed)?;
+    announced.map(|()| Exit::Done)
+}
+
+/// A gateway that runs in this process.
+#[derive(Debug)]
+pub struct Running {
+    bound: Bound,
+    stop: oneshot::Sender<()>,
+    task: JoinHandle<Result<(), ServeError>>,
+}
+
+/// Starts a gateway in this process; returns once it listens.
+pub async fn start(config: Config, clock: Clock) -> Result<Running, CliError> {
+    let (ready, bound) = oneshot::channel();
+    let (stop, stopped) = oneshot::channel();
+    let told = async {
+        // A sender that is gone is also an order to stop.
+        let _ = stopped.await;
+    };
+    let task = tokio::spawn(server::serve_until(config, clock, ready, told));
+    match bound.await {
+        Ok(bound) => Ok(Running { bound, stop, task }),
+        Err(_) => Err(match task.await {
+            Ok(Err(problem)) => failed(problem),
+            Ok(Ok(())) | Err(_) => CliError::failed("the gateway stopped before it served"),
+        }),
+    }
+}
+
+impl Running {
+    /// Returns where gRPC listens.
+    pub fn grpc(&self) -> SocketAddr {
+        self.bound.grpc
+    }
+
+    /// Stops it and waits until it has closed its vault.
+    pub async fn stop(self) -> Result<(), CliError> {
+        let _it_may_have_stopped_by_itself = self.stop.send(());
+        match self.task.await {
+            Ok(served) => served.map_err(failed),
+            Err(_) => Err(CliError::failed("the gateway broke off")),
+        }
+    }
+}
+
+/// Checks the files of a data folder.
+pub fn fsck(args: &FsckArgs, _out: Out) -> Result<Exit, CliError> {
+    let _config = settings(args.config.as_deref())?;
+    Err(CliError::failed("not written yet"))
+}

@@ -1,0 +1,35 @@
+//! What ships under `deploy` is read by the code that reads a user's own, so that it cannot rot.
+
+use gateway::config::Config;
+use std::path::Path;
+
+fn sample(name: &str) -> String {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    std::fs::read_to_string(root.join("deploy").join(name)).unwrap()
+}
+
+#[test]
+fn the_sample_settings_are_the_defaults() {
+    assert_eq!(Config::parse(&sample("silhouette.toml")).unwrap(), Config::default());
+}
+
+#[test]
+fn the_sample_settings_name_every_key() {
+    let text = sample("silhouette.toml");
+    let debug = format!("{:?}", Config::default());
+    let keys = ["data", "root", "grpc", "http", "admin", "audience", "tls", "scan_threads", "message_bytes"];
+    for key in keys {
+        assert!(debug.contains(&format!("{key}: ")), "`{key}` is no setting");
+        assert!(
+            text.contains(&format!("\n{key} = ")) || text.contains(&format!("\n# [{key}]")),
+            "`{key}` is not in the sample"
+        );
+    }
+}
+
+#[test]
+fn the_tls_of_the_sample_can_be_turned_on() {
+    let text = sample("silhouette.toml");
+    let on = text.replace("# [tls]", "[tls]").replace("# certificate", "certificate").replace("# key = ", "key = ");
+    assert!(Config::parse(&on).unwrap().tls.is_some());
+}
