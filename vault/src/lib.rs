@@ -7,6 +7,7 @@ pub mod audience;
 pub mod blocks;
 pub mod budget;
 pub mod consent;
+pub mod fsck;
 pub mod ingest;
 pub mod keys;
 pub mod log;

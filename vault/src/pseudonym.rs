@@ -151,7 +151,10 @@ mod tests {
     #[test]
     fn derived_values_are_frozen() {
         assert_eq!(hex(&subject_reference(&hidden(1))), "bb1aa30cd79e10c9537f87aba5904c4c");
-        assert_eq!(hex(body_key(&hidden(1)).expose()), "c162466cf5997a0e522d80dcd8458527dac00814cffc8a75f8bf8c59c453d805");
+        assert_eq!(
+            hex(body_key(&hidden(1)).expose()),
+            "c162466cf5997a0e522d80dcd8458527dac00814cffc8a75f8bf8c59c453d805"
+        );
         assert_eq!(pseudonym(&domain(2), &hidden(1), &partner("acme-crm")), "s1-6waz7xpr5zt2gxaz2z7mjzi2m45ltskf");
     }
 

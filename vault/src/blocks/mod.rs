@@ -17,6 +17,7 @@ mod events;
 mod header;
 mod piece;
 mod read;
+mod survey;
 mod write;
 
 #[cfg(test)]
@@ -28,6 +29,7 @@ pub use error::BlockError;
 pub use events::{EVENT_PIECE_BYTES, EventColumns, EventCut, cut_events, write_event_pieces};
 pub use piece::{ColumnKey, PieceKind, PieceMeta, piece_path};
 pub use read::{Buffer, Chunk, Piece};
+pub(crate) use survey::survey;
 pub use write::{Column, Written, split_state, sync_dir, write_piece};
 
 /// Subjects of a block. At 8,192 a coded column is an 8 KiB chunk: sealing costs 0.1 us of set-up on 1 us of work, a

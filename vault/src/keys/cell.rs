@@ -14,14 +14,11 @@ use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
 /// The cell's file in the root folder.
-pub(crate) const CELL_FILE: &str = "root.cell";
+pub(super) const CELL_FILE: &str = "root.cell";
 /// Bytes of the cell.
-pub(crate) const CELL_BYTES: usize = 2 * SLOT_BYTES;
+pub(super) const CELL_BYTES: usize = 2 * SLOT_BYTES;
 /// Bytes of a slot: a page of the disk, so that writing one can't tear the other.
-pub(crate) const SLOT_BYTES: usize = 4096;
-/// The fields of a slot and their bytes, in order; the rest is free.
-pub(crate) const SLOT_FIELDS: [(&str, usize); 6] =
-    [("magic", 8), ("version", 2), ("lock", 2), ("generation", 8), ("key", 32), ("checksum", 32)];
+pub(super) const SLOT_BYTES: usize = 4096;
 
 const MAGIC: [u8; 8] = *b"SILHROOT";
 const VERSION: u16 = 1;

@@ -24,18 +24,19 @@ mod load;
 mod page;
 mod sealer;
 mod secret;
+mod survey;
 mod tree;
 
 #[cfg(test)]
 #[expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 mod tests;
 
-pub(crate) use cell::{CELL_BYTES, CELL_FILE, SLOT_BYTES, SLOT_FIELDS};
 pub use entry::{Entries, PieceEntry, PieceId, PieceKind, PieceState};
 pub use error::{KeysError, Part};
 pub(crate) use page::HEADER_FIELDS;
 pub use sealer::{SealError, Sealer, TAG_BYTES};
 pub use secret::{RandomUnavailable, SecretKey, random_bytes};
+pub(crate) use survey::survey;
 pub use tree::{Changes, KeyTree, MAX_NAME_BYTES, MAX_RECORD_BYTES};
 
 /// Blocks of one dataset that share a page: with 10 million subjects a change rewrites one page of 20.

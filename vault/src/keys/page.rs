@@ -44,7 +44,7 @@ const HEADER_BYTES: usize = 80;
 
 /// Names a page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum PageId {
+pub(super) enum PageId {
     /// The page that names the others.
     Top,
     /// Named secrets and small records.
@@ -76,7 +76,7 @@ impl PageId {
         }
     }
 
-    pub(crate) fn file_name(self, generation: u64) -> String {
+    pub(super) fn file_name(self, generation: u64) -> String {
         let (kind, dataset, group) = self.numbers();
         let word = match kind {
             0 => "top",
@@ -87,7 +87,7 @@ impl PageId {
     }
 
     /// Reads a file name back; `None` if it is not the name of a page.
-    pub(crate) fn from_file_name(name: &str) -> Option<(Self, u64)> {
+    pub(super) fn from_file_name(name: &str) -> Option<(Self, u64)> {
         let mut fields = name.strip_suffix(".page")?.split('-');
         let kind = match fields.next()? {
             "top" => 0,

@@ -483,7 +483,9 @@ fn the_bytes_of_a_slot_are_frozen() {
     assert_eq!(slot.len(), SLOT_BYTES);
     assert_eq!(
         hex(&slot[..84]),
-        "53494c48524f4f54010000000201000000000000".to_owned() + &"11".repeat(32) + "f9f904f8669fa4ab38f39eadd6c2d5122313e6fff6ba0a16172b8988d3f6cfd5"
+        "53494c48524f4f54010000000201000000000000".to_owned()
+            + &"11".repeat(32)
+            + "f9f904f8669fa4ab38f39eadd6c2d5122313e6fff6ba0a16172b8988d3f6cfd5"
     );
     assert!(slot[84..].iter().all(|byte| *byte == 0));
 }
@@ -497,7 +499,9 @@ fn the_bytes_of_a_page_are_frozen() {
     assert_eq!(HEADER_FIELDS.iter().map(|(_, bytes)| bytes).sum::<usize>(), 80);
     assert_eq!(
         hex(&page),
-        "53494c484b4559500100010207000000090000000302000000000000".to_owned() + &"22".repeat(32) + "7d935cef149cb8af6db65211a3df48f404000000f9307e15f654558d79c322d445176d6c8d6029db"
+        "53494c484b4559500100010207000000090000000302000000000000".to_owned()
+            + &"22".repeat(32)
+            + "7d935cef149cb8af6db65211a3df48f404000000f9307e15f654558d79c322d445176d6c8d6029db"
     );
     assert_eq!(page::open(id, 0x0203, &key(0x33), &page).unwrap(), body());
 }

@@ -20,7 +20,7 @@ pub const MAX_NAME_BYTES: usize = 200;
 pub const MAX_RECORD_BYTES: usize = 4096;
 
 /// The folder of the pages within the data folder.
-const PAGES_FOLDER: &str = "keys";
+pub(super) const PAGES_FOLDER: &str = "keys";
 /// The file in the data folder whose lock keeps a second process out.
 const LOCK_FILE: &str = "lock";
 /// What a file is called until it is whole.
@@ -325,9 +325,9 @@ fn page_files(folder: &Path) -> Result<Vec<(PathBuf, PageId, u64)>, KeysError> {
     Ok(found)
 }
 
-type Slots = [Result<Root, &'static str>; 2];
+pub(super) type Slots = [Result<Root, &'static str>; 2];
 
-fn read_slots(path: &Path) -> Result<Slots, KeysError> {
+pub(super) fn read_slots(path: &Path) -> Result<Slots, KeysError> {
     let cell = Zeroizing::new(disk::read(path).map_err(at(path))?);
     let slot = |from: usize| match cell.get(from..from + SLOT_BYTES) {
         Some(slot) if cell.len() <= CELL_BYTES => Root::decode(slot),
@@ -338,7 +338,7 @@ fn read_slots(path: &Path) -> Result<Slots, KeysError> {
 }
 
 /// Loads the tree of the highest generation that opens; if none does, the highest generation's error.
-fn newest_that_opens(folder: &Path, slots: &Slots) -> Result<(Root, Tree), KeysError> {
+pub(super) fn newest_that_opens(folder: &Path, slots: &Slots) -> Result<(Root, Tree), KeysError> {
     let mut roots: Vec<&Root> = slots.iter().flatten().collect();
     roots.sort_by_key(|root| std::cmp::Reverse(root.generation));
     let mut first_error = None;
@@ -363,7 +363,7 @@ fn write_slot(disk: &mut Disk, path: &Path, cell: &File, slot: usize, root: &Roo
 }
 
 /// Takes the data folder's lock, held until the file is dropped.
-fn lock_folder(data: &Path) -> Result<File, KeysError> {
+pub(super) fn lock_folder(data: &Path) -> Result<File, KeysError> {
     let path = data.join(LOCK_FILE);
     let file = disk::private_file().create(true).open(&path).map_err(at(&path))?;
     lock(file, &path, data)

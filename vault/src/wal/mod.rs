@@ -16,10 +16,12 @@
 mod frame;
 mod replay;
 mod segment;
+mod survey;
 mod writer;
 
 pub use frame::{Frame, SealedPart};
 pub use replay::Replay;
+pub(crate) use survey::{Run, segments, survey};
 
 use crate::keys::SecretKey;
 use segment::{FRAME_HEADER, FrameHeader, HEADER, Header, MAX_PAYLOAD};
