@@ -12,6 +12,7 @@ use crate::keys::{self, HEADER_FIELDS, KeysError};
 use crate::wal::{self, WalError};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::path::{Path, PathBuf};
 
 /// What a run of bytes is.
@@ -81,9 +82,9 @@ pub fn map(data: &Path, root: &Path) -> Result<Vec<FileMap>, FsckError> {
     }
     for entry in survey.entries.iter() {
         let path = data.join(entry.path());
-        if !maps.contains_key(&path) {
-            let map = map_piece(&path, &entry.sha256)?;
-            maps.insert(path, map);
+        if let Entry::Vacant(place) = maps.entry(path) {
+            let map = map_piece(place.key(), &entry.sha256)?;
+            place.insert(map);
         }
     }
     let wal = data.join("wal");

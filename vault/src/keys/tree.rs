@@ -87,6 +87,8 @@ impl KeyTree {
         let (tree, changed) = apply(&Tree::default(), first);
         let tree = write_pages(&mut disk, &pages, &root_key, tree, &changed)?;
         disk.sync_folder(data)?;
+        disk.sync_folder(parent(data))?;
+        disk.sync_folder(parent(root))?;
         let unfinished = cell_path.with_extension(UNFINISHED);
         let slot = root_key.encode();
         let both = Zeroizing::new([slot.as_slice(), slot.as_slice()].concat());
@@ -192,6 +194,11 @@ impl KeyTree {
     }
 }
 
+/// Returns the folder that holds a path's last name.
+fn parent(path: &Path) -> &Path {
+    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
 /// Walks a map's entries whose names start with `prefix`.
 fn starting_with<'a, V>(
     map: &'a std::collections::BTreeMap<String, V>,
@@ -237,17 +244,14 @@ fn apply(old: &Tree, changes: Changes) -> (Tree, BTreeSet<PageId>) {
         Arc::make_mut(entries).insert((entry.id, entry.state), entry);
     }
     groups.retain(|_, entries| !entries.is_empty());
-    let names = Arc::make_mut(&mut tree.names);
-    let mut touched = !changes.put_secrets.is_empty() || !changes.put_records.is_empty();
-    for name in changes.remove_secrets {
-        touched |= names.secrets.remove(&name).is_some();
-    }
-    for name in changes.remove_records {
-        touched |= names.records.remove(&name).is_some();
-    }
-    names.secrets.extend(changes.put_secrets);
-    names.records.extend(changes.put_records);
-    if touched {
+    let gone = changes.remove_secrets.iter().any(|name| tree.names.secrets.contains_key(name))
+        || changes.remove_records.iter().any(|name| tree.names.records.contains_key(name));
+    if gone || !changes.put_secrets.is_empty() || !changes.put_records.is_empty() {
+        let names = Arc::make_mut(&mut tree.names);
+        changes.remove_secrets.iter().for_each(|name| drop(names.secrets.remove(name)));
+        changes.remove_records.iter().for_each(|name| drop(names.records.remove(name)));
+        names.secrets.extend(changes.put_secrets);
+        names.records.extend(changes.put_records);
         changed.insert(PageId::Names);
     }
     (tree, changed)

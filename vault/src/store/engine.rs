@@ -185,7 +185,11 @@ impl Store {
     pub fn barrier(&self) -> Result<Digest, StoreError> {
         let digest = self.digest.lock();
         self.contained(|db| db.flush().map(drop))?;
-        self.file.sync_all().map_err(|error| StoreError::Io { path: self.path.clone(), error })?;
+        self.file.sync_all().map_err(|error| {
+            // What was not written may be dropped from the system's cache, and a second sync would say nothing of it.
+            self.broken.store(true, Ordering::Release);
+            StoreError::Io { path: self.path.clone(), error }
+        })?;
         Ok(*digest)
     }
 
@@ -247,17 +251,14 @@ impl Store {
         }
     }
 
-    /// Runs a call of the engine; after damage or a panic the store refuses everything but its own destruction.
+    /// Runs a call of the engine. After any error of it the content is unknown, and the store refuses everything but its
+    /// own destruction.
     fn contained<T>(&self, call: impl FnOnce(&sled::Db) -> sled::Result<T>) -> Result<T, StoreError> {
         let db = match &self.db {
             Some(db) if !self.broken.load(Ordering::Acquire) => db,
-            _ => return Err(self.breaks("an earlier call found it damaged")),
+            _ => return Err(self.breaks("an earlier call failed")),
         };
-        contain(&self.path, || call(db)).inspect_err(|error| {
-            if matches!(error, StoreError::Damaged { .. }) {
-                self.broken.store(true, Ordering::Release);
-            }
-        })
+        contain(&self.path, || call(db)).inspect_err(|_| self.broken.store(true, Ordering::Release))
     }
 
     fn breaks(&self, problem: &'static str) -> StoreError {
