@@ -14,6 +14,7 @@ mod evaluate;
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "tests")]
 pub(crate) mod fixture;
+mod literals;
 mod model;
 
 pub use diff::{Change, VerbChange, disclosure_diff, verb_diff, widens};
@@ -123,6 +124,16 @@ impl Rules {
         if let Some(error) = report.validation_errors().next() {
             let name = error.policy_id().to_string();
             return Err(RulesError::Invalid { name, problem: error.to_string() });
+        }
+        for policy in policies.policies() {
+            let name = policy.id().to_string();
+            let problem = match policy.to_json() {
+                Ok(json) => literals::misspelt(&json),
+                Err(problem) => Some(problem.to_string()),
+            };
+            if let Some(problem) = problem {
+                return Err(RulesError::Invalid { name, problem });
+            }
         }
         Ok(Self {
             warnings: report.validation_warnings().map(ToString::to_string).collect(),

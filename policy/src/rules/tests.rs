@@ -163,6 +163,30 @@ fn misspelt_policies_are_refused() {
 }
 
 #[test]
+fn words_that_an_attribute_never_holds_are_refused() {
+    let with = |condition: &str| {
+        parse(&format!("forbid (principal, action == Action::\"release_mask\", resource) when {{ {condition} }};"))
+    };
+    for wrong in [
+        "context.basis == \"consnt\"",
+        "\"consnt\" != context.basis",
+        "[\"consent\", \"contact\"].contains(context.basis)",
+        "!(context.purpose in Purpose::\"a\" && resource.class == \"behavioural\")",
+    ] {
+        assert!(matches!(with(wrong), Err(RulesError::Invalid { .. })), "{wrong}: {:?}", with(wrong));
+    }
+    for right in [
+        "context.basis == \"legitimate_interest\" || resource.class != \"non_personal\"",
+        "[\"consent\", \"contract\"].contains(context.basis)",
+        "context.partner == \"consnt\" && resource.name == \"behavioural\"",
+    ] {
+        assert!(with(right).is_ok(), "{right}: {:?}", with(right));
+    }
+    let message = with("context.basis == \"consnt\"").unwrap_err().to_string();
+    assert!(message.contains("`context.basis` is never `consnt`; it is one of consent, contract"), "{message}");
+}
+
+#[test]
 fn names_must_differ_only_within_the_set() {
     let named = "@id(\"x\") permit (principal, action, resource);";
     assert!(Rules::parse(&[("a", named), ("b", named)], 1).is_ok());
