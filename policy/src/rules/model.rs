@@ -57,9 +57,11 @@ pub(super) fn uid(kind: &str, id: &str) -> Result<EntityUid, ModelError> {
     Ok(EntityUid::from_type_name_and_id(kind, EntityId::new(id)))
 }
 
-/// Names the field a reference stands for: `shop/order.category`.
+/// Names the field a reference stands for: `shop/age_band`, `shop/order.category`, and `shop/event:order` for an event as
+/// such, since an attribute may have an event's name.
 pub(super) fn field_uid(schema: &Schema, reference: FieldRef) -> Result<EntityUid, ModelError> {
-    uid("Field", &format!("{}/{}", schema.dataset, schema.path(reference)))
+    let kind = if matches!(reference, FieldRef::Event(_)) { "event:" } else { "" };
+    uid("Field", &format!("{}/{kind}{}", schema.dataset, schema.path(reference)))
 }
 
 /// Returns a purpose and its ancestors, the purpose first: `a.b.c`, `a.b`, `a`.

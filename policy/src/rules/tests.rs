@@ -1,6 +1,7 @@
 use super::fixture::{AGE_BAND, CATEGORY, EMAIL, HEALTH, LOYALTY, ORDER};
 use super::fixture::{defaults, everyone, partner, principal, purpose, schema};
 use super::*;
+use crate::id::FieldName;
 use crate::schema::FieldClass;
 use crate::treatment::Treatment::{Aggregate, Clear, Deny, Generalise, Mask, Pseudonymise};
 use LawfulBasis::Consent;
@@ -228,6 +229,14 @@ fn a_changed_schema_is_not_served_the_old_row() {
     assert_ne!(table.hash, rules.table(&service, &purpose("marketing"), Consent, &schema()).hash);
     changed.attributes.pop();
     assert!(!rules.table(&service, &purpose("marketing"), Consent, &changed).table.contains_key(&LOYALTY));
+}
+
+#[test]
+fn an_attribute_may_share_its_name_with_an_event() {
+    let mut schema = schema();
+    schema.attributes[2].name = FieldName::new("order").unwrap();
+    let table = defaults().table(&principal(Role::Service), &purpose("marketing"), Consent, &schema).table;
+    assert_eq!((table[&HEALTH], table[&ORDER]), (Deny, Aggregate));
 }
 
 #[test]
