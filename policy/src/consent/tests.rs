@@ -1,7 +1,5 @@
 //! Histories of consent, plain and random.
 
-#![expect(clippy::unwrap_used, reason = "tests")]
-
 use super::*;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
@@ -146,10 +144,13 @@ fn the_stored_form_is_small_and_golden() {
 
 const PURPOSES: [&str; 6] = ["a", "a.b", "a.b.c", "a.d", "ab", "e"];
 
+/// When it was given and until; `None` is withdrawn.
+type Given = Option<(i64, Option<i64>)>;
+
 /// The rules said again, over a table with a row for every purpose and basis.
 #[derive(Default)]
 struct Table {
-    marks: BTreeMap<(usize, LawfulBasis), Option<(i64, Option<i64>)>>,
+    marks: BTreeMap<(usize, LawfulBasis), Given>,
     newest: BTreeMap<usize, i64>,
     withdrawals: Vec<(usize, i64)>,
 }

@@ -161,3 +161,15 @@ fn an_encoded_value_does_not_show_itself() {
     assert_eq!(format!("{:?}", Encoded::Bytes(b"secret".to_vec())), "Bytes(..)");
     assert_eq!(format!("{:?}", Encoded::Int(42)), "Int(..)");
 }
+
+#[test]
+fn the_schemas_that_ship_parse() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/datasets");
+    let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path().join("schema.toml"));
+    let files: Vec<_> = files.filter(|file| file.is_file()).collect();
+    assert!(files.len() >= 4, "{files:?}");
+    for file in files {
+        let text = std::fs::read_to_string(&file).unwrap();
+        parse(&text).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
+    }
+}

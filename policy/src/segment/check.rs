@@ -20,14 +20,15 @@
 use super::events::event_test;
 use super::limits;
 use super::predicate::{Scope, comparison, membership, presence, truth};
+use super::scan::scan;
 use super::{EventFilter, Expr, Segment};
 use crate::schema::{Field, FieldRef, Schema};
 use cel::common::ast::{CallExpr, Expr as Cel, IdedExpr, LiteralValue, SourceInfo, operators};
 
 /// Longest text of a segment, in bytes.
 pub const MAX_TEXT_BYTES: usize = 16 * 1024;
-/// Bracket nesting the reader accepts before it looks at the meaning; bounds its stack.
-const MAX_BRACKETS: u16 = 24;
+/// Nesting the reader accepts; the first look allows less.
+const MAX_RECURSION: u16 = 64;
 
 /// What sort of refusal: a wrong expression, or a field the caller cannot have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,6 +83,10 @@ pub fn parse(text: &str, schema: &Schema, visible: &dyn Fn(FieldRef) -> bool) ->
     if text.trim().is_empty() {
         return Err(invalid("empty; `true` is everyone".into()));
     }
+    scan(text).map_err(|(at, problem)| {
+        let (line, column) = position(text, at);
+        SegmentError { line, column, problem: problem.into(), kind: SegmentErrorKind::ExpressionInvalid }
+    })?;
     let (tree, source) = read(text)?;
     let checker = Checker { text, source, schema, visible };
     let root = checker.condition(&tree, &Scope::Subject)?;
@@ -93,8 +98,16 @@ pub fn parse(text: &str, schema: &Schema, visible: &dyn Fn(FieldRef) -> bool) ->
     Ok(segment)
 }
 
+/// Returns the 1-based line and column of a byte offset.
+fn position(text: &str, at: usize) -> (u32, u32) {
+    let before = text.get(..at).unwrap_or_default();
+    let line = before.matches('\n').count() + 1;
+    let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+    (u32::try_from(line).unwrap_or(u32::MAX), u32::try_from(column).unwrap_or(u32::MAX))
+}
+
 fn read(text: &str) -> Result<(IdedExpr, SourceInfo), SegmentError> {
-    let parser = cel::parser::Parser::new().max_recursion_depth(MAX_BRACKETS).error_recovery_limit(1);
+    let parser = cel::parser::Parser::new().max_recursion_depth(MAX_RECURSION).error_recovery_limit(1);
     parser.parse_with_source_info(text).map_err(|errors| {
         let (line, column) = errors.errors.first().map_or((0, 0), |error| error.pos);
         let known = u32::try_from(line).ok().zip(u32::try_from(column).ok()).filter(|(line, _)| *line > 0);
@@ -136,9 +149,7 @@ impl<'a> Checker<'a> {
         if let Cel::Call(call) = &at.expr {
             before = before.strip_suffix(call.func_name.as_str()).unwrap_or(before);
         }
-        let line = before.matches('\n').count() + 1;
-        let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
-        (u32::try_from(line).unwrap_or(u32::MAX), u32::try_from(column).unwrap_or(u32::MAX))
+        position(self.text, before.len())
     }
 
     /// Returns the written form of a literal.

@@ -11,11 +11,15 @@ mod intervals;
 mod limits;
 mod predicate;
 #[cfg(test)]
+#[expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 mod properties;
 mod render;
+mod scan;
 #[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
 pub(crate) mod test_schema;
 #[cfg(test)]
+#[expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
 mod tests;
 mod window;
 
