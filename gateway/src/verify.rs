@@ -142,6 +142,6 @@ fn consistency(old: &str, new: &str, dir: &Path, key: &VerifierKey) -> Result<St
 }
 
 #[cfg(test)]
-#[path = "verify/tests.rs"]
-#[expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
+#[path = "verify_tests.rs"]
+#[expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 mod tests;

@@ -43,21 +43,19 @@ fn who(leaf: &Leaf) -> String {
 fn deed(leaf: &Leaf) -> String {
     let what = leaf.what.as_ref().map_or("something", |what| what.as_str());
     let object = leaf.object.as_ref().map_or_else(String::new, |object| format!(" `{object}`"));
-    let dataset = leaf.dataset.as_ref().map(|dataset| format!(" dataset `{dataset}`"));
-    let on = dataset.as_ref().map_or_else(String::new, |dataset| format!(" on{dataset}"));
-    let dataset = dataset.unwrap_or_else(|| " a dataset".into());
+    let on = leaf.dataset.as_ref().map_or_else(String::new, |dataset| format!(" on dataset `{dataset}`"));
+    let dataset = leaf.dataset.as_ref().map_or_else(|| "a dataset".into(), |dataset| format!("dataset `{dataset}`"));
     match leaf.kind {
-        Kind::Intent => format!("asked for {what}{on}"),
-        Kind::Outcome => format!("was answered {what}{on}"),
-        Kind::Refuse => format!("asked for {what}{on}"),
+        Kind::Intent | Kind::Refuse => format!("{}{on}", asked(what)),
+        Kind::Outcome => format!("got {}{on}", one(what)),
         Kind::Consent => format!("recorded that one person chose to {what}{on}"),
         Kind::Erase => format!("erased one person{on}"),
-        Kind::Dataset => format!("changed{dataset} ({what})"),
-        Kind::Record => format!("wrote the record{object} ({what})"),
+        Kind::Dataset => format!("changed {dataset} ({what})"),
+        Kind::Record => format!("changed the record{object} ({what})"),
         Kind::TokenIssue => format!("was issued the token{object}"),
         Kind::TokenRevoke => format!("revoked the token{object}"),
         Kind::LogRead => format!("read the log ({what}){on}"),
-        Kind::Epoch => format!("closed an epoch of{dataset}"),
+        Kind::Epoch => format!("closed an epoch of {dataset}"),
         Kind::Audience => format!("was delivered an audience{on}"),
         Kind::Ingest => format!("wrote data{on}"),
         Kind::Key => format!("changed the key{object} ({what})"),
@@ -66,6 +64,20 @@ fn deed(leaf: &Leaf) -> String {
         Kind::Start => "started".into(),
         Kind::Stop => "stopped".into(),
     }
+}
+
+fn asked(what: &str) -> String {
+    if what.starts_with('/') { format!("called {what}") } else { format!("asked for {}", one(what)) }
+}
+
+/// Puts an article before a thing's name.
+fn one(what: &str) -> String {
+    let article = match what {
+        "something" => return what.to_owned(),
+        _ if what.starts_with(['a', 'e', 'i', 'o']) => "an",
+        _ => "a",
+    };
+    format!("{article} {what}")
 }
 
 fn basis_text(basis: LawfulBasis) -> &'static str {

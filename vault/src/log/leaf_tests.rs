@@ -22,7 +22,7 @@ fn intent() -> Leaf {
         basis: Some(LawfulBasis::Consent),
         dataset: Some(DatasetId::new("shop").unwrap()),
         epoch: Some(EpochId(7)),
-        what: Some(Word::new("a portrait").unwrap()),
+        what: Some(Word::new("portrait").unwrap()),
         question: Some([0xab; 32]),
         fields: [(path("order.category"), Treatment::Generalise), (path("age_band"), Treatment::Aggregate)].into(),
         rho: Some(NanoRho(10_000_000)),
@@ -64,7 +64,7 @@ fn an_intent_is_golden() {
         r#""question":"abababababababababababababababababababababababababababababababab","#,
         r#""req":"3f2504e0-4f89-11d3-9a0c-0305e82c3301","rho":10000000,"role":"service","#,
         r#""t":"2026-11-21T14:02:03.000045Z","#,
-        r#""table":"cdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcd","v":1,"what":"a portrait"}"#,
+        r#""table":"cdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcdcd","v":1,"what":"portrait"}"#,
     );
     assert_eq!(intent().to_json(), expected);
 }
@@ -174,12 +174,12 @@ fn officers_read_sentences() {
     );
     check_sentence(
         &Leaf {
-            what: word("a size"),
+            what: word("/silhouette.v1.InsightService/Size"),
             decision: Some(Decision::Refuse),
             reason: Some(Reason::PurposeDenied.into()),
             ..named(Kind::Refuse)
         },
-        "client `insights` asked for a size on dataset `shop`; refused: PURPOSE_DENIED.",
+        "client `insights` called /silhouette.v1.InsightService/Size on dataset `shop`; refused: PURPOSE_DENIED.",
     );
     check_sentence(
         &Leaf { what: word("withdraw"), subject_ref: Some([1; 16]), ..named(Kind::Consent) },
@@ -196,6 +196,10 @@ fn officers_read_sentences() {
     check_sentence(
         &Leaf { partner: Some(PartnerId::new("crm").unwrap()), of: Some(3), ..named(Kind::Audience) },
         "client `insights` of partner `crm` was delivered an audience on dataset `shop`; completes entry 3.",
+    );
+    check_sentence(
+        &Leaf { what: word("audience"), ..named(Kind::Intent) },
+        "client `insights` asked for an audience on dataset `shop`.",
     );
     check_sentence(&Leaf::new(Kind::Start, NOW), "the gateway started.");
 }

@@ -88,6 +88,9 @@ pub enum LogError {
     /// The origin can't name a key: empty, or with spaces or `+`.
     #[error("a log's origin is non-empty, without spaces and `+`")]
     BadOrigin,
+    /// A thread that syncs files ended without a result.
+    #[error("a thread that writes the log died")]
+    SyncerDied,
     /// The operating system refused.
     #[error("can't {doing} {file}: {problem}")]
     Io {

@@ -104,33 +104,68 @@ fn read(dir: &Path, kind: Kind, n: u64, width: u64) -> Result<(PathBuf, Vec<u8>)
     }
 }
 
-/// Writes files so that each is whole or absent after a crash; [`Batch::finish`] makes them durable.
+/// Writes files so that each is whole or absent after a crash, and durable once [`Batch::finish`] has returned.
+///
+/// All are written before the first is synced, and a large batch is synced by several threads, so that the disk sees many
+/// writes at once: a million leaves are 8,000 files.
 #[derive(Debug, Default)]
 pub(super) struct Batch {
+    /// Files open under a passing name, and where they go.
+    files: Vec<(File, PathBuf)>,
     dirs: BTreeSet<PathBuf>,
 }
 
+/// Files held open at most, below the usual limit of 1,024 a process.
+const OPEN_FILES: usize = 256;
+/// Threads that wait for the disk when many files are synced.
+const SYNCERS: usize = 8;
+
 impl Batch {
-    /// Writes and syncs one file under a passing name, then renames it into place.
+    /// Writes one file under a passing name.
     pub(super) fn write(&mut self, path: &Path, bytes: &[u8]) -> Result<(), LogError> {
         let dir = path.parent().unwrap_or(path);
-        ensure_dir(dir)?;
-        let passing = path.with_extension("new");
+        if !self.dirs.contains(dir) {
+            ensure_dir(dir)?;
+            self.dirs.insert(dir.to_owned());
+        }
         let write = || {
-            let mut file = File::create(&passing)?;
-            file.write_all(bytes)?;
-            file.sync_all()?;
-            std::fs::rename(&passing, path)
+            let mut file = File::create(passing(path))?;
+            file.write_all(bytes).map(|()| file)
         };
-        write().map_err(|error| LogError::io("write", path, &error))?;
-        self.dirs.insert(dir.to_owned());
-        Ok(())
+        let file = write().map_err(|error| LogError::io("write", path, &error))?;
+        self.files.push((file, path.to_owned()));
+        if self.files.len() >= OPEN_FILES { self.place() } else { Ok(()) }
     }
 
-    /// Syncs the folders written to.
-    pub(super) fn finish(self) -> Result<(), LogError> {
+    /// Syncs the files written so far and renames them into place.
+    fn place(&mut self) -> Result<(), LogError> {
+        let sync = |files: &[(File, PathBuf)]| {
+            files.iter().try_for_each(|(file, path)| {
+                let placed = file.sync_all().and_then(|()| std::fs::rename(passing(path), path));
+                placed.map_err(|error| LogError::io("write", path, &error))
+            })
+        };
+        let files = std::mem::take(&mut self.files);
+        if files.len() <= SYNCERS {
+            return sync(&files);
+        }
+        std::thread::scope(|scope| {
+            let share = files.len().div_ceil(SYNCERS);
+            let threads: Vec<_> = files.chunks(share).map(|files| scope.spawn(move || sync(files))).collect();
+            let results = threads.into_iter().map(|thread| thread.join().unwrap_or(Err(LogError::SyncerDied)));
+            results.collect()
+        })
+    }
+
+    /// Puts all files into place and syncs the folders written to.
+    pub(super) fn finish(mut self) -> Result<(), LogError> {
+        self.place()?;
         self.dirs.iter().try_for_each(|dir| sync_dir(dir))
     }
+}
+
+fn passing(path: &Path) -> PathBuf {
+    path.with_extension("new")
 }
 
 /// Creates a folder durably, with those above it.

@@ -1,4 +1,4 @@
-//! The writer's logs verify, and nothing else does. The only place here that names our own crates.
+//! The writer's logs verify, and nothing else does. Not in the verifier's folder, which names none of our crates.
 
 use super::*;
 use std::fs;
@@ -221,16 +221,5 @@ fn a_verifier_key_whose_id_does_not_fit_is_refused() {
         "",
     ] {
         assert!(VerifierKey::parse(text).is_err());
-    }
-}
-
-#[test]
-fn production_code_names_none_of_our_crates() {
-    for file in ["verify.rs", "verify/folder.rs", "verify/merkle.rs", "verify/note.rs", "verify/proof.rs"] {
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("src").join(file);
-        let text = fs::read_to_string(path).unwrap();
-        for ours in ["vault::", "policy::", "proto::", "gateway::"] {
-            assert!(!text.contains(ours), "{file} names {ours}");
-        }
     }
 }
