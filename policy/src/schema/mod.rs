@@ -5,8 +5,10 @@
 //! and bound in it is consistent. Column ids are dense, appended and never reused; codes of a domain likewise.
 
 mod encode;
+mod field;
 pub(crate) mod number;
 mod parse;
+mod raw;
 #[cfg(test)]
 #[expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
 mod tests;

@@ -71,12 +71,11 @@
 //!   max = "500.00"
 //! ```
 
-use super::number::parse_scaled;
+use super::field::{field, number};
+use super::raw::{RawBudget, RawEvent, RawField, RawSchema};
 use super::{ColumnId, DatasetKind, EventType, EventTypeId, Field, FieldClass, FieldType, Schema};
 use crate::id::{DatasetId, FieldName, OrganizationId, PopulationId, PurposeId};
 use crate::privacy::NanoRho;
-use crate::time::parse_day;
-use serde::Deserialize;
 use std::collections::BTreeSet;
 use toml::{Spanned, Value};
 
@@ -86,11 +85,8 @@ pub const CAP_QUARTER: NanoRho = NanoRho(200_000_000);
 pub const CAP_LIFETIME: NanoRho = NanoRho(800_000_000);
 /// Events of one subject that count in an answer when the schema does not say.
 const DEFAULT_MAX_PER_SUBJECT: u32 = 1_000;
-/// Distinct values one subject contributes to a breakdown when the schema does not say.
-const DEFAULT_MAX_DISTINCT: usize = 16;
-/// Codes are 16 bits and a breakdown returns every cell.
-const MAX_DOMAIN: usize = 4_096;
-const MAX_LABEL_BYTES: usize = 128;
+/// Longest label or display text.
+pub(super) const MAX_LABEL_BYTES: usize = 128;
 const MAX_COLUMNS: usize = 1_024;
 const MAX_RETENTION_DAYS: u32 = 36_500;
 /// Words that the segment language keeps for itself.
@@ -133,7 +129,7 @@ pub struct SchemaError {
 }
 
 impl SchemaError {
-    fn new(place: impl Into<String>, problem: impl Into<String>) -> Self {
+    pub(super) fn new(place: impl Into<String>, problem: impl Into<String>) -> Self {
         Self { place: place.into(), problem: problem.into() }
     }
 
@@ -146,72 +142,6 @@ impl SchemaError {
     pub fn problem(&self) -> &str {
         &self.problem
     }
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawSchema {
-    version: u32,
-    dataset: Spanned<String>,
-    organization: Spanned<String>,
-    population: Option<Spanned<String>>,
-    display: Option<String>,
-    kind: Option<DatasetKind>,
-    time_zone: Spanned<String>,
-    subject_key: Spanned<String>,
-    purposes: Spanned<Vec<Spanned<String>>>,
-    budget: Option<Spanned<RawBudget>>,
-    #[serde(default)]
-    attributes: Vec<RawField>,
-    #[serde(default)]
-    events: Vec<RawEvent>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawBudget {
-    quarter: Option<Value>,
-    lifetime: Option<Value>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawField {
-    name: Spanned<String>,
-    class: FieldClass,
-    #[serde(rename = "type")]
-    ty: RawType,
-    display: Option<String>,
-    domain: Option<Vec<String>>,
-    coarse: Option<Vec<String>>,
-    min: Option<Value>,
-    max: Option<Value>,
-    scale: Option<u8>,
-    max_bytes: Option<u8>,
-    max_distinct: Option<u32>,
-    retention_days: Option<u32>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawEvent {
-    name: Spanned<String>,
-    display: Option<String>,
-    max_per_subject: Option<u32>,
-    retention_days: Option<u32>,
-    #[serde(default)]
-    fields: Vec<RawField>,
-}
-
-#[derive(Deserialize, Clone, Copy, PartialEq)]
-#[serde(rename_all = "snake_case")]
-enum RawType {
-    Enum,
-    Bool,
-    Integer,
-    Decimal,
-    Date,
-    Identifier,
 }
 
 /// Parses and checks a schema.
@@ -255,7 +185,7 @@ fn line(text: &str, offset: usize) -> String {
     format!("line {line}")
 }
 
-fn display(given: Option<String>, name: &str, place: &str) -> Result<String, SchemaError> {
+pub(super) fn display(given: Option<String>, name: &str, place: &str) -> Result<String, SchemaError> {
     let shown = given.unwrap_or_else(|| name.to_owned());
     if shown.is_empty() || shown.len() > MAX_LABEL_BYTES || shown.chars().any(char::is_control) {
         return Err(SchemaError::new(
@@ -266,7 +196,7 @@ fn display(given: Option<String>, name: &str, place: &str) -> Result<String, Sch
     Ok(shown)
 }
 
-fn retention(given: Option<u32>, place: &str) -> Result<Option<u32>, SchemaError> {
+pub(super) fn retention(given: Option<u32>, place: &str) -> Result<Option<u32>, SchemaError> {
     match given {
         Some(days) if !(1..=MAX_RETENTION_DAYS).contains(&days) => {
             Err(SchemaError::new(place, format!("`retention_days` is 1-{MAX_RETENTION_DAYS}")))
@@ -425,146 +355,4 @@ impl Document<'_> {
         }
         Ok(events)
     }
-}
-
-fn field(raw: &RawField, name: FieldName, column: ColumnId, of_event: bool, place: &str) -> Result<Field, SchemaError> {
-    only_keys_of_type(raw, place)?;
-    let ty = match raw.ty {
-        RawType::Enum => FieldType::Enum { domain: domain(raw, place)? },
-        RawType::Bool => FieldType::Bool,
-        RawType::Integer => {
-            let (min, max) = bounds(raw, place, "a whole number", |value| number(value, 0))?;
-            FieldType::Integer { min, max }
-        }
-        RawType::Decimal => {
-            let scale = raw.scale.filter(|scale| *scale <= 9);
-            let scale =
-                scale.ok_or_else(|| SchemaError::new(place, "a decimal needs `scale`, 0-9 digits after the mark"))?;
-            let what = format!("a decimal with at most {scale} digits after the mark");
-            let (min, max) = bounds(raw, place, &what, |value| number(value, scale))?;
-            FieldType::Decimal { scale, min, max }
-        }
-        RawType::Date => {
-            let (min, max) = bounds(raw, place, "a day, \"YYYY-MM-DD\"", |value| match value {
-                Value::String(text) => parse_day(text).map(i64::from),
-                Value::Datetime(day) => parse_day(&day.to_string()).map(i64::from),
-                _ => None,
-            })?;
-            let days = |n: i64| i32::try_from(n).map_err(|_| SchemaError::new(place, "this day is out of range"));
-            FieldType::Date { min: days(min)?, max: days(max)? }
-        }
-        RawType::Identifier => {
-            let max_bytes = raw.max_bytes.filter(|n| *n > 0);
-            let max_bytes =
-                max_bytes.ok_or_else(|| SchemaError::new(place, "an identifier needs `max_bytes`, 1-255"))?;
-            FieldType::Identifier { max_bytes }
-        }
-    };
-    Ok(Field {
-        column,
-        class: raw.class,
-        display: display(raw.display.clone(), name.as_str(), place)?,
-        max_distinct: max_distinct(raw, &ty, of_event, place)?,
-        coarse: coarse(raw, &ty, place)?,
-        retention_days: retention(raw.retention_days, place)?,
-        name,
-        ty,
-    })
-}
-
-/// Refuses keys that belong to another type, so that a bound is never written and silently ignored.
-fn only_keys_of_type(raw: &RawField, place: &str) -> Result<(), SchemaError> {
-    let given = [
-        ("domain", raw.domain.is_some(), matches!(raw.ty, RawType::Enum)),
-        ("coarse", raw.coarse.is_some(), matches!(raw.ty, RawType::Enum | RawType::Bool)),
-        ("min", raw.min.is_some(), matches!(raw.ty, RawType::Integer | RawType::Decimal | RawType::Date)),
-        ("max", raw.max.is_some(), matches!(raw.ty, RawType::Integer | RawType::Decimal | RawType::Date)),
-        ("scale", raw.scale.is_some(), matches!(raw.ty, RawType::Decimal)),
-        ("max_bytes", raw.max_bytes.is_some(), matches!(raw.ty, RawType::Identifier)),
-    ];
-    match given.iter().find(|(_, present, allowed)| *present && !allowed) {
-        Some((key, ..)) => Err(SchemaError::new(place, format!("`{key}` does not belong to this type; remove it"))),
-        None => Ok(()),
-    }
-}
-
-fn labels_are_valid(labels: &[String]) -> bool {
-    labels.iter().all(|l| (1..=MAX_LABEL_BYTES).contains(&l.len()) && !l.chars().any(char::is_control))
-}
-
-fn domain(raw: &RawField, place: &str) -> Result<Vec<String>, SchemaError> {
-    let domain = raw.domain.clone().unwrap_or_default();
-    if domain.is_empty() || domain.len() > MAX_DOMAIN {
-        return Err(SchemaError::new(place, format!("an enum needs `domain`, a list of 1-{MAX_DOMAIN} values")));
-    }
-    if !labels_are_valid(&domain) {
-        let problem = format!("values of `domain` are 1-{MAX_LABEL_BYTES} bytes without control characters");
-        return Err(SchemaError::new(place, problem));
-    }
-    let mut seen = BTreeSet::new();
-    match domain.iter().position(|label| !seen.insert(label)) {
-        Some(at) => Err(SchemaError::new(place, format!("value {} of `domain` repeats an earlier one", at + 1))),
-        None => Ok(domain),
-    }
-}
-
-fn coarse(raw: &RawField, ty: &FieldType, place: &str) -> Result<Vec<String>, SchemaError> {
-    let Some(coarse) = raw.coarse.clone() else {
-        return Ok(Vec::new());
-    };
-    let wanted = ty.cardinality().unwrap_or(0);
-    if coarse.len() != wanted || !labels_are_valid(&coarse) {
-        let problem =
-            format!("`coarse` has one label per value of the domain, {wanted} here, each 1-{MAX_LABEL_BYTES} bytes");
-        return Err(SchemaError::new(place, problem));
-    }
-    Ok(coarse)
-}
-
-fn max_distinct(raw: &RawField, ty: &FieldType, of_event: bool, place: &str) -> Result<u32, SchemaError> {
-    if !of_event {
-        return match raw.max_distinct {
-            None | Some(1) => Ok(1),
-            Some(_) => {
-                Err(SchemaError::new(place, "`max_distinct` belongs to event fields; an attribute has one value"))
-            }
-        };
-    }
-    let size = ty.cardinality();
-    let most = u32::try_from(size.unwrap_or(MAX_DOMAIN)).unwrap_or(u32::MAX);
-    let default = u32::try_from(size.unwrap_or(DEFAULT_MAX_DISTINCT).min(DEFAULT_MAX_DISTINCT)).unwrap_or(1);
-    let given = raw.max_distinct.unwrap_or(default);
-    if !(1..=most).contains(&given) {
-        return Err(SchemaError::new(place, format!("`max_distinct` is 1-{most}")));
-    }
-    Ok(given)
-}
-
-fn bounds(
-    raw: &RawField,
-    place: &str,
-    what: &str,
-    read: impl Fn(&Value) -> Option<i64>,
-) -> Result<(i64, i64), SchemaError> {
-    let one = |key: &str, value: &Option<Value>| {
-        let read = value.as_ref().and_then(&read);
-        // Why not `i64::MIN`: it is how a missing number is stored.
-        read.filter(|n| *n != i64::MIN).ok_or_else(|| SchemaError::new(place, format!("`{key}` is needed, {what}")))
-    };
-    let (min, max) = (one("min", &raw.min)?, one("max", &raw.max)?);
-    if min > max {
-        return Err(SchemaError::new(place, "`min` is at most `max`"));
-    }
-    Ok((min, max))
-}
-
-/// Reads a TOML number or decimal string in units of `10^-scale`. A TOML float counts as its shortest written form.
-fn number(value: &Value, scale: u8) -> Option<i64> {
-    let text = match value {
-        Value::String(text) => text.clone(),
-        Value::Integer(n) => n.to_string(),
-        Value::Float(x) => x.to_string(),
-        _ => return None,
-    };
-    parse_scaled(&text, scale).ok()
 }

@@ -138,6 +138,16 @@ fn paraphrases_share_one_hash() {
     }
 }
 
+/// Stored answers are found by this hash.
+#[test]
+fn the_hash_is_golden() {
+    let segment = seg("!order.last(\"7d\").any() && region != \"unknown\" && household > 2");
+    let text = "region in [\"north\", \"south\"] && household >= 3 && order.last(\"7d\").count() == 0";
+    assert_eq!(segment.canonical(), text);
+    let hex: String = segment.hash().iter().map(|byte| format!("{byte:02x}")).collect();
+    assert_eq!(hex, "9335443b6659c2876f1c5ec2158754b505d8632518a2c2564b05983f0159d6fc");
+}
+
 #[test]
 fn different_questions_stay_apart() {
     let different = [

@@ -1,0 +1,71 @@
+//! A schema as it is written, before anything is checked but the names and kinds of keys.
+
+use super::{DatasetKind, FieldClass};
+use serde::Deserialize;
+use toml::{Spanned, Value};
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawSchema {
+    pub(super) version: u32,
+    pub(super) dataset: Spanned<String>,
+    pub(super) organization: Spanned<String>,
+    pub(super) population: Option<Spanned<String>>,
+    pub(super) display: Option<String>,
+    pub(super) kind: Option<DatasetKind>,
+    pub(super) time_zone: Spanned<String>,
+    pub(super) subject_key: Spanned<String>,
+    pub(super) purposes: Spanned<Vec<Spanned<String>>>,
+    pub(super) budget: Option<Spanned<RawBudget>>,
+    #[serde(default)]
+    pub(super) attributes: Vec<RawField>,
+    #[serde(default)]
+    pub(super) events: Vec<RawEvent>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawBudget {
+    pub(super) quarter: Option<Value>,
+    pub(super) lifetime: Option<Value>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawField {
+    pub(super) name: Spanned<String>,
+    pub(super) class: FieldClass,
+    #[serde(rename = "type")]
+    pub(super) ty: RawType,
+    pub(super) display: Option<String>,
+    pub(super) domain: Option<Vec<String>>,
+    pub(super) coarse: Option<Vec<String>>,
+    pub(super) min: Option<Value>,
+    pub(super) max: Option<Value>,
+    pub(super) scale: Option<u8>,
+    pub(super) max_bytes: Option<u8>,
+    pub(super) max_distinct: Option<u32>,
+    pub(super) retention_days: Option<u32>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawEvent {
+    pub(super) name: Spanned<String>,
+    pub(super) display: Option<String>,
+    pub(super) max_per_subject: Option<u32>,
+    pub(super) retention_days: Option<u32>,
+    #[serde(default)]
+    pub(super) fields: Vec<RawField>,
+}
+
+#[derive(Deserialize, Clone, Copy, PartialEq)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum RawType {
+    Enum,
+    Bool,
+    Integer,
+    Decimal,
+    Date,
+    Identifier,
+}
