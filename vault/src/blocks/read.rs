@@ -87,6 +87,11 @@ impl Piece {
         &self.meta
     }
 
+    /// Says that what was opened makes no sense: a writer went wrong.
+    pub(crate) fn damaged(&self, problem: &'static str) -> BlockError {
+        BlockError::damaged(&self.meta, problem)
+    }
+
     /// Returns where it lies.
     pub fn path(&self) -> &Path {
         &self.path

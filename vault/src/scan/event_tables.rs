@@ -1,0 +1,140 @@
+//! Tables over event fields: in how many cells each subject was seen, clipped subject by subject.
+//!
+//! A subject's contribution to a table is its 0/1 vector over the distinct cells it was seen in, times
+//! [`super::UNIT`]. Up to `l0` cells it counts fully; with `m > l0` each cell counts
+//! `floor(UNIT * sqrt(l0 / m))`, so that the integer norm squared, `m * w^2`, is at most `UNIT^2 * l0` for every `m`.
+
+use super::condition::Masks;
+use super::event_pass::{Rows, in_window, open_rows};
+use super::plan::{EventPlan, EventTable};
+use super::view::View;
+use crate::blocks::{BlockError, Buffer, Piece};
+use std::sync::Arc;
+use zeroize::Zeroize;
+
+/// What a subject with `m` distinct cells adds to each of them under the bound `l0`.
+pub(super) fn weight(m: u64, l0: u64) -> i64 {
+    let unit = super::UNIT.unsigned_abs();
+    let full = unit * unit * l0.max(1);
+    i64::try_from((full / m.max(1)).isqrt().min(unit)).unwrap_or(0)
+}
+
+/// The members of a block and their attributes.
+pub(super) struct Members<'a> {
+    /// One byte a subject, 0 or 1.
+    pub(super) mask: &'a [u8],
+    /// The plan's attribute columns.
+    pub(super) views: &'a [View<'a>],
+}
+
+/// Adds all tables of one event type over a block to `cells`.
+pub(super) fn run_tables(
+    plan: &EventPlan,
+    pieces: &[Arc<Piece>],
+    members: &Members<'_>,
+    buffer: &mut Buffer,
+    masks: &mut Masks,
+    cells: &mut [i64],
+) -> Result<(), BlockError> {
+    let mut tallies: Vec<Tally<'_>> = plan.tables.iter().map(Tally::new).collect();
+    for piece in pieces {
+        let rows = open_rows(piece, plan, buffer)?;
+        for tally in &mut tallies {
+            tally.take(&rows, members, masks, cells);
+        }
+    }
+    tallies.iter_mut().for_each(|tally| tally.flush(members, cells));
+    Ok(())
+}
+
+/// One table being filled. Holds the distinct codes of the subject whose rows are being read, over piece ends too.
+struct Tally<'p> {
+    table: &'p EventTable,
+    /// By number of distinct cells.
+    weights: Vec<i64>,
+    subject: usize,
+    /// By code: 1 where this subject was seen.
+    seen: Vec<u8>,
+    distinct: Vec<u32>,
+}
+
+impl<'p> Tally<'p> {
+    fn new(table: &'p EventTable) -> Self {
+        let l0 = u64::from(table.max_distinct);
+        let weights = (0..=u64::from(table.field_cells)).map(|m| weight(m, l0)).collect();
+        Self { table, weights, subject: 0, seen: vec![0; table.field_cells as usize], distinct: Vec::new() }
+    }
+
+    fn take(&mut self, rows: &Rows<'_>, members: &Members<'_>, masks: &mut Masks, cells: &mut [i64]) {
+        let mut window = masks.take(rows.times.len(), 0);
+        in_window(rows.times, self.table.from, self.table.until, &mut window);
+        let view = rows.fields.get(self.table.field).copied().unwrap_or(View::Absent);
+        for (place, (start, end)) in rows.ranges.iter().enumerate() {
+            let subject = rows.first + place;
+            if subject != self.subject {
+                self.flush(members, cells);
+                self.subject = subject;
+            }
+            let counted = window.get(*start..*end).unwrap_or_default();
+            for (row, _) in (*start..*end).zip(counted).filter(|(_, bit)| **bit == 1) {
+                self.see(view.code(row, self.table.field_cells));
+            }
+        }
+        masks.give(window);
+    }
+
+    fn see(&mut self, code: u32) {
+        if let Some(seen) = self.seen.get_mut(code as usize)
+            && *seen == 0
+        {
+            *seen = 1;
+            self.distinct.push(code);
+        }
+    }
+
+    /// Adds the current subject, times 0 or 1 for membership.
+    fn flush(&mut self, members: &Members<'_>, cells: &mut [i64]) {
+        let member = i64::from(members.mask.get(self.subject).copied().unwrap_or(0));
+        let weight = self.weights.get(self.distinct.len()).copied().unwrap_or(0) * member;
+        let base = self.table.start + self.attribute_offset(members);
+        for code in self.distinct.drain(..) {
+            if let Some(cell) = cells.get_mut(base + code as usize * self.table.field_stride) {
+                *cell += weight;
+            }
+            if let Some(seen) = self.seen.get_mut(code as usize) {
+                *seen = 0;
+            }
+        }
+    }
+
+    fn attribute_offset(&self, members: &Members<'_>) -> usize {
+        self.table.attribute.map_or(0, |(slot, cells, stride)| {
+            members.views.get(slot).map_or(0, |view| view.code(self.subject, cells)) as usize * stride
+        })
+    }
+}
+
+impl Drop for Tally<'_> {
+    fn drop(&mut self) {
+        self.distinct.zeroize();
+        self.seen.zeroize();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_number_of_cells_exceeds_the_bound() {
+        for l0 in 1..=64_u64 {
+            let bound = super::super::UNIT.pow(2) as u64 * l0;
+            for m in 1..=4_097_u64 {
+                let weight = weight(m, l0) as u64;
+                assert!(m * weight * weight <= bound, "{m} cells under {l0}");
+                assert!(m > l0 || weight == 1_024, "{m} cells under {l0} count fully");
+                assert!(m <= l0 || m * (weight + 1) * (weight + 1) > bound, "{m} under {l0} loses more than rounding");
+            }
+        }
+    }
+}

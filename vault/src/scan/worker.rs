@@ -1,0 +1,133 @@
+//! One thread's share of a scan.
+
+use super::condition::{Masks, and};
+use super::count::{Counter, counters};
+use super::event_pass::run_tests;
+use super::event_tables::{Members, run_tables};
+use super::partial::Partial;
+use super::plan::Plan;
+use super::view::{self, View};
+use super::BlockInput;
+use crate::blocks::{BLOCK_SUBJECTS, BlockError, Buffer, Piece};
+use roaring::RoaringBitmap;
+use std::sync::Arc;
+use zeroize::Zeroize;
+
+/// One thread's buffers and sums.
+pub(super) struct Worker<'p> {
+    plan: &'p Plan,
+    counters: Vec<Counter>,
+    partial: Partial,
+    collected: RoaringBitmap,
+    buffers: Buffers,
+}
+
+/// Room that is used again from block to block.
+#[derive(Default)]
+struct Buffers {
+    attributes: Buffer,
+    events: Buffer,
+    masks: Masks,
+    index: Vec<u16>,
+    ordinals: Vec<u32>,
+}
+
+impl<'p> Worker<'p> {
+    pub(super) fn new(plan: &'p Plan) -> Self {
+        Self {
+            plan,
+            counters: counters(&plan.tables),
+            partial: Partial::zero(plan.cells()),
+            collected: RoaringBitmap::new(),
+            buffers: Buffers::default(),
+        }
+    }
+
+    /// Adds a block to the tables.
+    pub(super) fn tally(&mut self, block: &BlockInput, allowed: &RoaringBitmap) -> Result<(), BlockError> {
+        let Self { plan, counters, partial, buffers, .. } = self;
+        let Buffers { attributes, events, masks, index, ordinals } = buffers;
+        let views = view::open(&block.attributes, &plan.columns, attributes)?;
+        let mask = members(plan, block, &views, allowed, events, masks, ordinals)?;
+        for counter in counters {
+            counter.count(&views, &mask, index);
+        }
+        let members = Members { mask: &mask, views: &views };
+        for event in plan.events.iter().filter(|event| !event.tables.is_empty()) {
+            let pieces = pieces(block, event.event.0);
+            run_tables(event, pieces, &members, events, masks, partial.cells_mut())?;
+        }
+        masks.give(mask);
+        Ok(())
+    }
+
+    /// Collects a block's members.
+    pub(super) fn collect(&mut self, block: &BlockInput, allowed: &RoaringBitmap) -> Result<(), BlockError> {
+        let Self { plan, collected, buffers, .. } = self;
+        let Buffers { attributes, events, masks, ordinals, .. } = buffers;
+        let views = view::open(&block.attributes, &plan.columns, attributes)?;
+        let mask = members(plan, block, &views, allowed, events, masks, ordinals)?;
+        let base = block.attributes.meta().block * BLOCK_SUBJECTS;
+        collected.extend((base..).zip(&mask).filter(|(_, bit)| **bit == 1).map(|(ordinal, _)| ordinal));
+        masks.give(mask);
+        Ok(())
+    }
+
+    pub(super) fn finish(mut self) -> Partial {
+        self.counters.iter().for_each(|counter| counter.finish(self.partial.cells_mut()));
+        self.partial
+    }
+
+    pub(super) fn into_collected(self) -> RoaringBitmap {
+        self.collected
+    }
+}
+
+impl Drop for Buffers {
+    fn drop(&mut self) {
+        self.index.zeroize();
+        self.ordinals.zeroize();
+    }
+}
+
+fn pieces(block: &BlockInput, event: u16) -> &[Arc<Piece>] {
+    block.events.get(usize::from(event)).map_or(&[], Vec::as_slice)
+}
+
+/// Computes which subjects of a block count: allowed, and the condition true.
+fn members(
+    plan: &Plan,
+    block: &BlockInput,
+    views: &[View<'_>],
+    allowed: &RoaringBitmap,
+    buffer: &mut Buffer,
+    masks: &mut Masks,
+    ordinals: &mut Vec<u32>,
+) -> Result<Vec<u8>, BlockError> {
+    let meta = block.attributes.meta();
+    let subjects = meta.subjects as usize;
+    let mut outcomes: Vec<Vec<u8>> = (0..plan.event_tests).map(|_| masks.take(subjects, 0)).collect();
+    for event in plan.events.iter().filter(|event| !event.tests.is_empty()) {
+        run_tests(event, pieces(block, event.event.0), subjects, buffer, masks, &mut outcomes)?;
+    }
+    let truth = plan.condition.evaluate(subjects, views, &outcomes, masks);
+    outcomes.into_iter().for_each(|outcome| masks.give(outcome));
+    let mut mask = masks.take(subjects, 0);
+    allow(meta.block, allowed, &mut mask, ordinals);
+    and(&mut mask, &truth.yes);
+    masks.give(truth.yes);
+    masks.give(truth.no);
+    Ok(mask)
+}
+
+/// Sets the allowed subjects of a block.
+fn allow(block: u32, allowed: &RoaringBitmap, mask: &mut [u8], ordinals: &mut Vec<u32>) {
+    let base = block.saturating_mul(BLOCK_SUBJECTS);
+    ordinals.resize(BLOCK_SUBJECTS as usize, 0);
+    let mut range = allowed.range(base..base.saturating_add(BLOCK_SUBJECTS));
+    for ordinal in range.next_many(ordinals).iter() {
+        if let Some(bit) = mask.get_mut((ordinal - base) as usize) {
+            *bit = 1;
+        }
+    }
+}
