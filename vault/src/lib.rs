@@ -12,6 +12,7 @@ pub mod ingest;
 pub mod keys;
 pub mod log;
 pub mod pseudonym;
+pub mod rehearsal;
 pub mod release;
 pub mod scan;
 pub mod store;

@@ -4,10 +4,10 @@
 //! them, and prefers to end between two subjects; a subject with more than that spans pieces, and then the next piece
 //! begins with the same subject. So a subject's rows are those of consecutive pieces, in order.
 
+use super::column::{ByteRows, encode_bytes};
 use super::error::BlockError;
 use super::piece::{ColumnKey, PieceKind, PieceMeta};
 use super::write::{Column, Written, write_piece};
-use super::column::{ByteRows, encode_bytes};
 use policy::schema::{ColumnId, EventTypeId, Layout};
 use std::ops::Range;
 use std::path::Path;
@@ -59,7 +59,8 @@ pub fn cut_events(offsets: &[u32], rows_per_piece: usize) -> Vec<EventCut> {
             (first, start) = (subject, begin);
         }
         while end - start > limit {
-            cuts.push(EventCut { subjects: subject..subject + 1, rows: start..start + limit });
+            // Subjects from `first` on up to this one have no rows here.
+            cuts.push(EventCut { subjects: first..subject + 1, rows: start..start + limit });
             (first, start) = (subject, start + limit);
         }
     }
@@ -78,12 +79,24 @@ pub fn write_event_pieces(
     event: EventTypeId,
     columns: &EventColumns<'_>,
 ) -> Result<Vec<(u64, PieceMeta, Written)>, BlockError> {
+    write_event_pieces_of(EVENT_PIECE_BYTES, dir, file_no, base, event, columns)
+}
+
+/// [`write_event_pieces`] with pieces of another size.
+pub(crate) fn write_event_pieces_of(
+    piece_bytes: usize,
+    dir: &Path,
+    file_no: &mut dyn FnMut() -> u64,
+    base: &PieceMeta,
+    event: EventTypeId,
+    columns: &EventColumns<'_>,
+) -> Result<Vec<(u64, PieceMeta, Written)>, BlockError> {
     let base = PieceMeta { kind: PieceKind::Events(event), ..*base };
     let rows = columns.offsets.last().map_or(0, |rows| *rows as usize);
     let bytes: usize = columns.fields.iter().map(|(.., bytes)| bytes.len()).sum::<usize>() + rows * 16;
     let row_bytes = bytes.checked_div(rows).unwrap_or(16).max(1);
     let mut written = Vec::new();
-    for (part, cut) in cut_events(columns.offsets, EVENT_PIECE_BYTES / row_bytes).iter().enumerate() {
+    for (part, cut) in cut_events(columns.offsets, piece_bytes / row_bytes).iter().enumerate() {
         let too_many = |_| BlockError::invalid(&base, "too many pieces");
         let meta = PieceMeta {
             part: u16::try_from(part).map_err(too_many)?,

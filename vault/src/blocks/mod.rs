@@ -24,8 +24,10 @@ mod write;
 #[expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 mod tests;
 
-pub use column::{ByteRows, encode_bytes, int_rows, u32_rows, u64_rows, code16_rows};
+pub use column::{ByteRows, code16_rows, encode_bytes, int_rows, u32_rows, u64_rows};
 pub use error::BlockError;
+#[cfg(test)]
+pub(crate) use events::write_event_pieces_of;
 pub use events::{EVENT_PIECE_BYTES, EventColumns, EventCut, cut_events, write_event_pieces};
 pub use piece::{ColumnKey, PieceKind, PieceMeta, piece_path};
 pub use read::{Buffer, Chunk, Piece};

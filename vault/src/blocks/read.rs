@@ -179,7 +179,12 @@ impl Piece {
         Ok(())
     }
 
-    fn open_chunk<'b>(&self, cipher: &LessSafeKey, entry: &Entry, chunk: &'b mut [u8]) -> Result<Chunk<'b>, BlockError> {
+    fn open_chunk<'b>(
+        &self,
+        cipher: &LessSafeKey,
+        entry: &Entry,
+        chunk: &'b mut [u8],
+    ) -> Result<Chunk<'b>, BlockError> {
         let aad = Aad::from(header::aad(&self.digest, entry.key, entry.layout));
         let nonce = Nonce::assume_unique_for_key(header::nonce(entry.key));
         let bytes = cipher

@@ -142,7 +142,9 @@ fn cuts_cover_every_subject_and_row_once() {
         assert_eq!(cuts.last().unwrap().subjects.end, offsets.len() - 1);
         assert_eq!(cuts[0].subjects.start, 0);
         for pair in cuts.windows(2) {
-            assert!(pair[1].subjects.start == pair[0].subjects.end || pair[1].subjects.start + 1 == pair[0].subjects.end);
+            assert!(
+                pair[1].subjects.start == pair[0].subjects.end || pair[1].subjects.start + 1 == pair[0].subjects.end
+            );
         }
     }
 }

@@ -30,12 +30,7 @@ pub struct Written {
 
 /// Seals columns under a fresh key and writes them as `dir/{file_no:016x}.piece`, which must not be in use: temporary
 /// name, fsync, rename. The caller calls [`sync_dir`] once a batch, and names the piece in the key tree only then.
-pub fn write_piece(
-    dir: &Path,
-    file_no: u64,
-    meta: &PieceMeta,
-    columns: &[Column<'_>],
-) -> Result<Written, BlockError> {
+pub fn write_piece(dir: &Path, file_no: u64, meta: &PieceMeta, columns: &[Column<'_>]) -> Result<Written, BlockError> {
     check_columns(meta, columns)?;
     let mut order: Vec<&Column<'_>> = columns.iter().collect();
     order.sort_by_key(|(key, layout, _)| (rank(*key, *layout), *key));

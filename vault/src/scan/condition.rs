@@ -205,9 +205,7 @@ fn match_code8(codes: &[u16], column: &[u8], mask: &mut [u8]) {
             *entry = 1;
         }
     }
-    mask.iter_mut()
-        .zip(column)
-        .for_each(|(mask, code)| *mask = lookup.get(usize::from(*code)).copied().unwrap_or(0));
+    mask.iter_mut().zip(column).for_each(|(mask, code)| *mask = lookup.get(usize::from(*code)).copied().unwrap_or(0));
 }
 
 fn match_range(min: i64, max: i64, column: &[[u8; 8]], mask: &mut [u8]) {

@@ -108,7 +108,10 @@ impl Accumulator {
                 MeasurePlan::Count => self.add(subject, matches.iter().map(|bit| i128::from(*bit)).sum()),
                 MeasurePlan::Sum(slot) => {
                     let value = |row| rows.fields.get(slot).and_then(|view| view.value(row)).unwrap_or(0);
-                    self.add(subject, (*start..*end).zip(matches).map(|(row, bit)| value(row) * i128::from(*bit)).sum());
+                    self.add(
+                        subject,
+                        (*start..*end).zip(matches).map(|(row, bit)| value(row) * i128::from(*bit)).sum(),
+                    );
                 }
                 MeasurePlan::Distinct(slot) => {
                     if subject != self.subject {

@@ -73,7 +73,8 @@ impl Scanner {
 
     /// Runs a plan over the blocks and adds everything up.
     pub fn scan(&self, plan: &Plan, input: &ScanInput<'_>) -> Result<Partial, BlockError> {
-        let parts = self.spread(plan, input, |worker, block| worker.tally(block, input.allowed), Worker::finish)?;
+        let parts =
+            self.spread(plan, input, |worker, block| worker.tally(block, input.allowed), |worker| worker.finish())?;
         let mut total = Partial::zero(plan.cells());
         parts.iter().for_each(|part| total.add(part));
         Ok(total)
@@ -82,7 +83,7 @@ impl Scanner {
     /// Returns the ordinals a plan's tables would count. For deliveries that are not DP; never for a release.
     pub fn members(&self, plan: &Plan, input: &ScanInput<'_>) -> Result<RoaringBitmap, BlockError> {
         let members = |worker: &mut Worker<'_>, block: &BlockInput| worker.collect(block, input.allowed);
-        let parts = self.spread(plan, input, members, Worker::into_collected)?;
+        let parts = self.spread(plan, input, members, |worker| worker.into_collected())?;
         Ok(parts.into_iter().fold(RoaringBitmap::new(), |all, part| all | part))
     }
 
@@ -113,4 +114,5 @@ impl Scanner {
 }
 
 #[cfg(test)]
-mod tests;
+#[expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+pub(crate) mod tests;

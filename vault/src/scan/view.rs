@@ -61,11 +61,7 @@ fn byte_hash(bytes: &[u8]) -> i128 {
 
 /// Opens columns of a piece, one view for each key. A key the piece lacks gives [`View::Absent`]; at least one column
 /// is always opened, so that its header is known to be true.
-pub(super) fn open<'b>(
-    piece: &Piece,
-    keys: &[ColumnKey],
-    buffer: &'b mut Buffer,
-) -> Result<Vec<View<'b>>, BlockError> {
+pub(super) fn open<'b>(piece: &Piece, keys: &[ColumnKey], buffer: &'b mut Buffer) -> Result<Vec<View<'b>>, BlockError> {
     let mut present: Vec<ColumnKey> = keys.iter().copied().filter(|key| piece.has(*key)).collect();
     if present.is_empty() {
         present.extend(piece.columns().first().map(|(key, _)| *key));

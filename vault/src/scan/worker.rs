@@ -1,5 +1,6 @@
 //! One thread's share of a scan.
 
+use super::BlockInput;
 use super::condition::{Masks, and};
 use super::count::{Counter, counters};
 use super::event_pass::run_tests;
@@ -7,7 +8,6 @@ use super::event_tables::{Members, run_tables};
 use super::partial::Partial;
 use super::plan::Plan;
 use super::view::{self, View};
-use super::BlockInput;
 use crate::blocks::{BLOCK_SUBJECTS, BlockError, Buffer, Piece};
 use roaring::RoaringBitmap;
 use std::sync::Arc;

@@ -1,0 +1,48 @@
+//! Times of repeated runs, and memory.
+
+use std::time::Instant;
+
+/// Milliseconds of several runs.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Times(Vec<f64>);
+
+impl Times {
+    /// Takes times over, in milliseconds.
+    pub(crate) fn new(mut times: Vec<f64>) -> Self {
+        times.sort_by(f64::total_cmp);
+        Self(times)
+    }
+
+    /// Returns the median; not a number for no runs.
+    pub(crate) fn median(&self) -> f64 {
+        self.0.get(self.0.len() / 2).copied().unwrap_or(f64::NAN)
+    }
+
+    /// Returns the least.
+    pub(crate) fn min(&self) -> f64 {
+        self.0.first().copied().unwrap_or(f64::NAN)
+    }
+}
+
+impl std::fmt::Display for Times {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "median {:8.2} ms, minimum {:8.2} ms of {} runs", self.median(), self.min(), self.0.len())
+    }
+}
+
+/// Runs something and returns its result and how long it took, in milliseconds.
+pub(crate) fn time<T>(run: impl FnOnce() -> T) -> (T, f64) {
+    let start = Instant::now();
+    let result = run();
+    (result, start.elapsed().as_secs_f64() * 1_000.0)
+}
+
+/// Returns this process's resident memory and its peak, in MiB, as Linux reports them.
+pub(crate) fn memory() -> (u64, u64) {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let field = |name: &str| {
+        let line = status.lines().find_map(|line| line.strip_prefix(name))?;
+        line.trim().trim_end_matches(" kB").trim().parse::<u64>().ok()
+    };
+    (field("VmRSS:").unwrap_or(0) / 1_024, field("VmHWM:").unwrap_or(0) / 1_024)
+}

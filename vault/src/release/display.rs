@@ -1,0 +1,89 @@
+//! What people are shown of an answer: post-processing of released numbers only, so it costs nothing.
+//!
+//! Draws stay as they are in the stored answer; what is shown here is never negative and, for portraits, adds up.
+
+use super::question::{Answer, Table};
+use policy::schema::FieldRef;
+
+/// A cell as it is shown, in people.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ShownCell {
+    /// Codes along the table's fields: 0 is missing, 1.. the domain.
+    pub codes: Vec<u16>,
+    /// The best estimate, at least 0.
+    pub people: u64,
+    /// Ends of the 95 % interval, noise only, at least 0.
+    pub low: u64,
+    /// See `low`.
+    pub high: u64,
+    /// The draw, rounded to people, unclamped: adds up without bias.
+    pub unclamped: i64,
+}
+
+/// A number with its standard deviation, both in 1/1024 of a person.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Estimate {
+    /// The estimate, unclamped.
+    pub value: i64,
+    /// Its standard deviation, rounded up.
+    pub sigma: u64,
+}
+
+const UNIT: i64 = crate::scan::UNIT;
+
+/// Returns one total for all tables that count every member exactly once (those over attributes, and sizes): each
+/// table's sum estimates it with variance `cells * sigma^2`, and the inverse-variance mean of them is the best. `None`
+/// if no table does.
+pub fn shared_total(answer: &Answer) -> Option<Estimate> {
+    let covering: Vec<&Table> = answer.tables.iter().filter(|table| covers_everyone(table)).collect();
+    // Weights 1 / cells, over a common denominator.
+    let scale = 1_i128 << 32;
+    let (mut weighted, mut weights) = (0_i128, 0_i128);
+    for table in covering {
+        let weight = scale.checked_div(table.cells.len() as i128)?;
+        weighted += weight * table.cells.iter().map(|cell| i128::from(cell.noised)).sum::<i128>();
+        weights += weight;
+    }
+    let value = i64::try_from(divide(weighted, weights)?).ok()?;
+    let variance = u128::from(answer.sigma_1024).pow(2) * scale.unsigned_abs() / weights.unsigned_abs();
+    Some(Estimate { value, sigma: u64::try_from(variance.isqrt() + 1).ok()? })
+}
+
+/// Returns a table's cells as they are shown. With a shared total, a table that counts everyone once is first moved to
+/// it: the difference is spread evenly, which is the least-squares fit.
+pub fn shown(answer: &Answer, table: &Table, total: Option<Estimate>) -> Vec<ShownCell> {
+    let cells = i64::try_from(table.cells.len()).unwrap_or(i64::MAX).max(1);
+    let sum: i64 = table.cells.iter().map(|cell| cell.noised).sum();
+    let shift = total.filter(|_| covers_everyone(table)).map_or(0, |total| (total.value - sum).div_euclid(cells));
+    let half = i64::try_from(answer.half_width_1024).unwrap_or(i64::MAX);
+    let people = |units: i64| (units.max(0) + UNIT / 2).unsigned_abs() / UNIT.unsigned_abs();
+    let show = |cell: &super::Cell| {
+        let value = cell.noised.saturating_add(shift);
+        ShownCell {
+            codes: cell.codes.clone(),
+            people: people(value),
+            low: value.saturating_sub(half).max(0).unsigned_abs() / UNIT.unsigned_abs(),
+            high: value.saturating_add(half).max(0).unsigned_abs().div_ceil(UNIT.unsigned_abs()),
+            unclamped: cell.noised.saturating_add(UNIT / 2).div_euclid(UNIT),
+        }
+    };
+    table.cells.iter().map(show).collect()
+}
+
+/// Says whether two independent estimates differ by more than their noise explains at 95 %. If not, a reader is told
+/// "no difference shown".
+pub fn differ(a: Estimate, b: Estimate) -> bool {
+    let gap = (i128::from(a.value) - i128::from(b.value)).unsigned_abs();
+    let variance = u128::from(a.sigma).pow(2) + u128::from(b.sigma).pow(2);
+    gap * gap * 10_000 > variance * 196 * 196
+}
+
+/// Whether each member is in exactly one cell: no field of an event.
+fn covers_everyone(table: &Table) -> bool {
+    table.by.iter().all(|field| matches!(field, FieldRef::Attribute(_)))
+}
+
+/// Division to the nearest, halves up.
+fn divide(value: i128, by: i128) -> Option<i128> {
+    (value + by / 2).checked_div_euclid(by)
+}

@@ -1,0 +1,69 @@
+//! The draw: build, map, invoke and drop one OpenDP measurement in one call, since it is not `Send`.
+
+use super::plan::Plan;
+use crate::scan::{Partial, UNIT};
+use opendp::domains::{AtomDomain, VectorDomain};
+use opendp::measurements::make_gaussian;
+use opendp::measures::ZeroConcentratedDivergence;
+use opendp::metrics::L2Distance;
+
+/// Why nothing was drawn. Says nothing about data: what the library has to say is dropped, since it may quote values.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum DrawError {
+    /// The partial is another plan's.
+    #[error("the cells are not the plan's")]
+    Shape,
+    /// The mechanism costs more than was charged: a fault of ours, found in time.
+    #[error("the noise would cost more than was charged")]
+    Overcharge,
+    /// The library refused.
+    #[error("the noise could not be drawn")]
+    Mechanism,
+}
+
+/// Adds the plan's noise to every cell, in 1/1024 of a person. The caller has charged [`Plan::rho`], durably, before.
+pub fn draw(plan: &Plan, partial: &Partial) -> Result<Vec<i64>, DrawError> {
+    let cells = partial.expose();
+    if cells.len() != plan.cells() {
+        return Err(DrawError::Shape);
+    }
+    gaussian(cells, plan.sensitivity_squared(), plan.sigma_1024(), plan.rho().0)
+}
+
+/// Draws at standard deviation `sigma` units for a sensitivity in squared people, if that costs at most `nano_rho`.
+pub(super) fn gaussian(
+    cells: &[i64],
+    sensitivity_squared: u64,
+    sigma: u64,
+    nano_rho: u64,
+) -> Result<Vec<i64>, DrawError> {
+    let domain = VectorDomain::new(AtomDomain::<i64>::new_non_nan());
+    let mechanism =
+        make_gaussian::<_, _, ZeroConcentratedDivergence>(domain, L2Distance::<f64>::default(), float_up(sigma), None)
+            .map_err(|_| DrawError::Mechanism)?;
+    let loss = mechanism.map(&distance(sensitivity_squared)).map_err(|_| DrawError::Mechanism)?;
+    if nano_up(loss) > nano_rho {
+        return Err(DrawError::Overcharge);
+    }
+    mechanism.invoke(&cells.to_vec()).map_err(|_| DrawError::Mechanism)
+}
+
+/// `1,024 * sqrt(sensitivity_squared)`, rounded up.
+pub(super) fn distance(sensitivity_squared: u64) -> f64 {
+    let unit = float_up(UNIT.unsigned_abs());
+    // Scaling by a power of two is exact.
+    float_up(sensitivity_squared).sqrt().next_up() * unit
+}
+
+/// A loss in nano-rho, rounded up.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates, and losses are positive")]
+pub(super) fn nano_up(rho: f64) -> u64 {
+    if rho.is_nan() { u64::MAX } else { (rho * 1e9).next_up().ceil() as u64 }
+}
+
+/// An integer as a float that is not smaller.
+#[expect(clippy::cast_precision_loss, reason = "rounded up where it is lost")]
+fn float_up(value: u64) -> f64 {
+    let float = value as f64;
+    if value < (1 << 53) { float } else { float.next_up() }
+}

@@ -1,0 +1,384 @@
+//! The fast scan against the plain meaning of a segment, on random people and random questions.
+
+use super::*;
+use crate::blocks::*;
+use policy::schema::{ColumnId, EventTypeId, FieldRef, Layout};
+use policy::segment::eval::{EventRow, Row, eval_expr};
+use policy::segment::{EventFilter, EventTest, Expr, Measure, Span, Test, Window};
+use policy::time::Timestamp;
+use std::path::{Path, PathBuf};
+
+const AS_OF: Timestamp = Timestamp::from_seconds(1_750_000_000);
+const DAY: i64 = 86_400_000_000;
+const ZONE: &str = "Europe/London";
+
+/// A small generator (xorshift64*), so that a failing seed can be run again.
+pub(crate) struct Dice(pub(crate) u64);
+
+impl Dice {
+    pub(crate) fn below(&mut self, n: u64) -> u64 {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        (self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 33) % n
+    }
+
+    fn pick<T: Clone>(&mut self, list: &[T]) -> T {
+        list[self.below(list.len() as u64) as usize].clone()
+    }
+}
+
+/// Layout and number of values of each attribute; the last is younger than the blocks.
+const ATTRIBUTES: [(Layout, u64); 7] = [
+    (Layout::Code8, 5),
+    (Layout::Code8, 2),
+    (Layout::Code16, 300),
+    (Layout::Int64, 50),
+    (Layout::Bytes, 9),
+    (Layout::Code8, 200),
+    (Layout::Code8, 4),
+];
+const YOUNGEST: usize = 6;
+
+const FIELDS: [&[(Layout, u64)]; 2] =
+    [&[(Layout::Code8, 6), (Layout::Int64, 40), (Layout::Bytes, 5), (Layout::Code16, 270)], &[(Layout::Code8, 3)]];
+
+fn value(dice: &mut Dice, (layout, values): (Layout, u64)) -> Option<i64> {
+    if dice.below(5) == 0 {
+        return None;
+    }
+    let value = dice.below(values) as i64;
+    Some(if layout == Layout::Int64 { value - 20 } else { value + 1 })
+}
+
+fn person(dice: &mut Dice) -> Row {
+    let mut attributes: Vec<Option<i64>> = ATTRIBUTES.iter().map(|kind| value(dice, *kind)).collect();
+    attributes[YOUNGEST] = None;
+    let mut events = Vec::new();
+    for (number, fields) in FIELDS.iter().enumerate() {
+        let busy = if dice.below(20) == 0 { 120 } else { 6 };
+        for _ in 0..dice.below(busy) {
+            events.push(EventRow {
+                event: EventTypeId(number as u16),
+                at: Timestamp(AS_OF.0 - dice.below(400) as i64 * DAY / 4 + DAY),
+                fields: fields.iter().map(|kind| value(dice, *kind)).collect(),
+            });
+        }
+    }
+    events.sort_by_key(|event| (event.event, event.at));
+    Row { attributes, events }
+}
+
+fn encode(layout: Layout, values: &[Option<i64>]) -> Vec<u8> {
+    match layout {
+        Layout::Code8 => values.iter().map(|v| v.unwrap_or(0) as u8).collect(),
+        Layout::Code16 => values.iter().flat_map(|v| (v.unwrap_or(0) as u16).to_le_bytes()).collect(),
+        Layout::Int64 => values.iter().flat_map(|v| v.unwrap_or(i64::MIN).to_le_bytes()).collect(),
+        Layout::Bytes => {
+            let texts: Vec<String> = values.iter().map(|v| v.map_or(String::new(), |v| format!("id{v}"))).collect();
+            encode_bytes(texts.iter().map(String::as_bytes)).unwrap()
+        }
+    }
+}
+
+struct World {
+    _folder: tempfile::TempDir,
+    people: Vec<(u32, Row)>,
+    blocks: Vec<BlockInput>,
+    allowed: RoaringBitmap,
+}
+
+fn open(dir: &Path, file: u64, meta: &PieceMeta, written: Written) -> Arc<Piece> {
+    let path: PathBuf = dir.join(format!("{file:016x}.piece"));
+    Arc::new(Piece::open(&path, written.key, meta).unwrap())
+}
+
+fn write_block(dir: &Path, block: u32, people: &[Row], next: &mut u64) -> BlockInput {
+    let subjects = people.len() as u32;
+    let meta = PieceMeta {
+        dataset: 1,
+        block,
+        kind: PieceKind::Attributes,
+        part: 0,
+        version: *next,
+        schema_version: 1,
+        first: 0,
+        subjects,
+        rows: subjects,
+    };
+    let mut columns = Vec::new();
+    for (column, (layout, _)) in ATTRIBUTES.iter().enumerate().take(YOUNGEST) {
+        let values: Vec<Option<i64>> = people.iter().map(|row| row.attributes[column]).collect();
+        columns.push((ColumnKey::of(ColumnId(column as u16)), *layout, encode(*layout, &values)));
+    }
+    let list: Vec<Column<'_>> = columns.iter().map(|(key, layout, bytes)| (*key, *layout, bytes.as_slice())).collect();
+    *next += 1;
+    let attributes = open(dir, *next, &meta, write_piece(dir, *next, &meta, &list).unwrap());
+    let events = (0..FIELDS.len()).map(|event| write_events(dir, &meta, event, people, next)).collect();
+    BlockInput { attributes, events }
+}
+
+fn write_events(dir: &Path, base: &PieceMeta, event: usize, people: &[Row], next: &mut u64) -> Vec<Arc<Piece>> {
+    let id = EventTypeId(event as u16);
+    let mut offsets = vec![0_u32];
+    let mut rows: Vec<&EventRow> = Vec::new();
+    for person in people {
+        rows.extend(person.events.iter().filter(|row| row.event == id));
+        offsets.push(rows.len() as u32);
+    }
+    let times: Vec<u8> = rows.iter().flat_map(|row| row.at.0.to_le_bytes()).collect();
+    let fields: Vec<(ColumnId, Layout, Vec<u8>)> = FIELDS[event]
+        .iter()
+        .enumerate()
+        .map(|(column, (layout, _))| {
+            let values: Vec<Option<i64>> = rows.iter().map(|row| row.fields[column]).collect();
+            (ColumnId(column as u16), *layout, encode(*layout, &values))
+        })
+        .collect();
+    let fields: Vec<(ColumnId, Layout, &[u8])> = fields.iter().map(|(c, l, b)| (*c, *l, b.as_slice())).collect();
+    let columns = EventColumns { offsets: &offsets, times: &times, ids: &times, fields: &fields };
+    let mut file_no = || {
+        *next += 1;
+        *next
+    };
+    // Small pieces, so that busy people span them.
+    let written = write_event_pieces_of(2_000, dir, &mut file_no, base, id, &columns).unwrap();
+    written.into_iter().map(|(file, meta, written)| open(dir, file, &meta, written)).collect()
+}
+
+fn world(dice: &mut Dice) -> World {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut people, mut blocks, mut allowed) = (Vec::new(), Vec::new(), RoaringBitmap::new());
+    let mut next = 0;
+    for block in [0_u32, 1, 5] {
+        let rows: Vec<Row> = (0..40 + dice.below(90)).map(|_| person(dice)).collect();
+        blocks.push(write_block(folder.path(), block, &rows, &mut next));
+        people.extend((block * BLOCK_SUBJECTS..).zip(rows));
+    }
+    for (ordinal, _) in &people {
+        if dice.below(4) != 0 {
+            allowed.insert(*ordinal);
+        }
+    }
+    World { _folder: folder, people, blocks, allowed }
+}
+
+fn test(dice: &mut Dice, (layout, values): (Layout, u64)) -> Test {
+    if dice.below(6) == 0 {
+        return Test::Missing;
+    }
+    if layout == Layout::Int64 || dice.below(8) == 0 {
+        let min = dice.below(values) as i64 - 20;
+        return Test::Range { min, max: min + dice.below(30) as i64 - 2 };
+    }
+    let mut codes: Vec<u16> = (0..1 + dice.below(20)).map(|_| 1 + dice.below(values) as u16).collect();
+    codes.sort_unstable();
+    codes.dedup();
+    Test::Codes(codes)
+}
+
+fn filter(dice: &mut Dice, event: usize, depth: u32) -> EventFilter {
+    let parts = |dice: &mut Dice| (0..2).map(|_| filter(dice, event, depth - 1)).collect();
+    match dice.below(if depth == 0 { 4 } else { 7 }) {
+        0 => EventFilter::Const(dice.below(5) != 0),
+        1..4 => {
+            let column = dice.below(FIELDS[event].len() as u64) as usize;
+            // Identifiers are only ever tested for being there.
+            let kind = FIELDS[event][column];
+            let test = if kind.0 == Layout::Bytes { Test::Missing } else { test(dice, kind) };
+            EventFilter::Field(ColumnId(column as u16), test)
+        }
+        4 => EventFilter::Not(Box::new(filter(dice, event, depth - 1))),
+        5 => EventFilter::All(parts(dice)),
+        _ => EventFilter::Any(parts(dice)),
+    }
+}
+
+fn window(dice: &mut Dice) -> Window {
+    match dice.below(3) {
+        0 => Window::Ever,
+        1 => Window::Last(Span::Days(1 + dice.below(60) as u32)),
+        _ => Window::Between(Span::Days(40 + dice.below(60) as u32), Span::Hours(1 + dice.below(500) as u32)),
+    }
+}
+
+fn expr(dice: &mut Dice, depth: u32) -> Expr {
+    let parts = |dice: &mut Dice| (0..2 + dice.below(2)).map(|_| expr(dice, depth - 1)).collect();
+    match dice.below(if depth == 0 { 5 } else { 9 }) {
+        0 => Expr::Const(dice.below(2) == 0),
+        1 | 2 => {
+            let column = dice.below(ATTRIBUTES.len() as u64) as usize;
+            let kind = ATTRIBUTES[column];
+            let test = if kind.0 == Layout::Bytes { Test::Missing } else { test(dice, kind) };
+            Expr::Attribute(ColumnId(column as u16), test)
+        }
+        3 | 4 => {
+            let event = dice.below(2) as usize;
+            let measure = match dice.below(3) {
+                0 => Measure::Count,
+                1 if event == 0 => Measure::Sum(ColumnId(1)),
+                _ => Measure::Distinct(ColumnId(dice.below(FIELDS[event].len() as u64) as u16)),
+            };
+            let min = dice.below(6) as i64 - 1;
+            let max = if dice.below(2) == 0 { i64::MAX } else { min + dice.below(9) as i64 };
+            let filter = filter(dice, event, 2);
+            Expr::Event(EventTest { event: EventTypeId(event as u16), window: window(dice), filter, measure, min, max })
+        }
+        5 => Expr::Not(Box::new(expr(dice, depth - 1))),
+        6 | 7 => Expr::All(parts(dice)),
+        _ => Expr::Any(parts(dice)),
+    }
+}
+
+fn axis(dice: &mut Dice, event: bool) -> Axis {
+    if event {
+        let (event, column) = dice.pick(&[(0_usize, 0_usize), (0, 3), (1, 0)]);
+        let field = FieldRef::EventField(EventTypeId(event as u16), ColumnId(column as u16));
+        return Axis { field, cells: FIELDS[event][column].1 as u32 + 1, max_distinct: 1 + dice.below(4) as u32 };
+    }
+    let column = dice.pick(&[0_usize, 1, 2, 5, YOUNGEST]);
+    // Now and then a domain shorter than what is stored: those codes count as missing.
+    let cells = ATTRIBUTES[column].1 as u32 + 1 - dice.below(2) as u32;
+    Axis { field: FieldRef::Attribute(ColumnId(column as u16)), cells, max_distinct: 1 }
+}
+
+fn tables(dice: &mut Dice) -> Vec<TableSpec> {
+    let shapes: [&[bool]; 6] = [&[], &[false], &[false], &[true], &[false, false], &[false, true]];
+    let table = |dice: &mut Dice| {
+        let mut axes: Vec<Axis> = dice.pick(&shapes).iter().map(|event| axis(dice, *event)).collect();
+        if dice.below(2) == 0 {
+            axes.reverse();
+        }
+        TableSpec { axes, window: window(dice) }
+    };
+    (0..1 + dice.below(7)).map(|_| table(dice)).collect()
+}
+
+/// The cells one member adds to a table, by the definition.
+fn contribution(row: &Row, table: &TableSpec) -> Vec<(usize, i64)> {
+    let (from, until) = table.window.resolve(AS_OF, ZONE).unwrap();
+    let code =
+        |value: Option<i64>, axis: &Axis| value.filter(|code| *code < i64::from(axis.cells)).unwrap_or(0) as usize;
+    let mut cells: Vec<usize> = vec![0];
+    let mut bound = 1_i64;
+    for axis in &table.axes {
+        let codes: Vec<usize> = match axis.field {
+            FieldRef::Attribute(column) => vec![code(row.attributes[usize::from(column.0)], axis)],
+            FieldRef::EventField(event, column) => {
+                bound = i64::from(axis.max_distinct);
+                let counted = row.events.iter().filter(|e| e.event == event && from <= e.at.0 && e.at.0 < until);
+                let mut codes: Vec<usize> = counted.map(|e| code(e.fields[usize::from(column.0)], axis)).collect();
+                codes.sort_unstable();
+                codes.dedup();
+                codes
+            }
+            FieldRef::Event(_) => vec![],
+        };
+        cells = cells.iter().flat_map(|cell| codes.iter().map(move |code| cell * axis.cells as usize + code)).collect();
+    }
+    let norm = (cells.len() as f64 / bound as f64).sqrt().max(1.0);
+    cells.into_iter().map(|cell| (cell, (UNIT as f64 / norm).floor() as i64)).collect()
+}
+
+fn expected(world: &World, universe: &Expr, segment: &Expr, tables: &[TableSpec]) -> (Vec<i64>, RoaringBitmap) {
+    let mut cells = vec![0; tables.iter().map(TableSpec::cells).sum()];
+    let mut members = RoaringBitmap::new();
+    for (ordinal, row) in &world.people {
+        let holds = |expr| eval_expr(expr, row, AS_OF, ZONE).unwrap() == Some(true);
+        if world.allowed.contains(*ordinal) && holds(universe) && holds(segment) {
+            members.insert(*ordinal);
+            let mut start = 0;
+            for table in tables {
+                contribution(row, table).iter().for_each(|(cell, units)| cells[start + cell] += units);
+                start += table.cells();
+            }
+        }
+    }
+    (cells, members)
+}
+
+#[test]
+fn a_scan_equals_the_definition() {
+    let scanner = Scanner::new(2).unwrap();
+    let (mut some, mut none) = (0, 0);
+    for seed in 1..=6 {
+        let mut dice = Dice(seed);
+        let world = world(&mut dice);
+        let input = ScanInput { blocks: &world.blocks, allowed: &world.allowed };
+        for round in 0..60 {
+            let universe = if dice.below(2) == 0 { Expr::Const(true) } else { expr(&mut dice, 1) };
+            let segment = expr(&mut dice, 3);
+            let tables = tables(&mut dice);
+            let plan = Plan::new(&universe, &segment, &tables, AS_OF, ZONE).unwrap();
+            let (cells, members) = expected(&world, &universe, &segment, &tables);
+            let got = scanner.scan(&plan, &input).unwrap();
+            assert_eq!(got.expose(), cells, "seed {seed} round {round}: {segment:?} {tables:?}");
+            assert_eq!(scanner.members(&plan, &input).unwrap(), members, "seed {seed} round {round}: {segment:?}");
+            if members.is_empty() { none += 1 } else { some += 1 }
+        }
+    }
+    assert!(some > 150 && none > 20, "questions are worth asking: {some} with members, {none} without");
+}
+
+#[test]
+fn one_block_can_be_taken_out_and_put_back_changed() {
+    let mut dice = Dice(77);
+    let world = world(&mut dice);
+    let scanner = Scanner::new(2).unwrap();
+    let mut fewer = world.allowed.clone();
+    fewer.remove_range(BLOCK_SUBJECTS..BLOCK_SUBJECTS + 20);
+    let tables: Vec<TableSpec> =
+        [false, true].map(|event| TableSpec { axes: vec![axis(&mut dice, event)], window: Window::Ever }).into();
+    let plan = Plan::new(&Expr::Const(true), &Expr::Const(true), &tables, AS_OF, ZONE).unwrap();
+    let scan = |blocks, allowed| scanner.scan(&plan, &ScanInput { blocks, allowed }).unwrap();
+
+    let mut total = scan(&world.blocks, &world.allowed);
+    total.subtract(&scan(&world.blocks[1..2], &world.allowed));
+    total.add(&scan(&world.blocks[1..2], &fewer));
+    assert_eq!(total, scan(&world.blocks, &fewer));
+    assert_ne!(total, scan(&world.blocks, &world.allowed));
+}
+
+#[test]
+fn a_damaged_piece_stops_the_scan_and_is_named() {
+    let mut dice = Dice(5);
+    let world = world(&mut dice);
+    let damaged = world.blocks[1].attributes.path();
+    let mut bytes = std::fs::read(damaged).unwrap();
+    let last = bytes.len() - 1;
+    bytes[last] ^= 1;
+    std::fs::write(damaged, bytes).unwrap();
+    let segment = Expr::Attribute(ColumnId(4), Test::Missing);
+    let plan = Plan::new(&Expr::Const(true), &segment, &[], AS_OF, ZONE).unwrap();
+    let got = Scanner::new(2).unwrap().scan(&plan, &ScanInput { blocks: &world.blocks, allowed: &world.allowed });
+    assert!(matches!(got, Err(BlockError::Damaged { block: 1, kind: PieceKind::Attributes, .. })));
+}
+
+#[test]
+fn no_person_moves_a_partial_by_more_than_the_declared_sensitivity() {
+    let scanner = Scanner::new(2).unwrap();
+    let (mut pairs, mut tight) = (0, 0);
+    for seed in 100..104 {
+        let mut dice = Dice(seed);
+        let world = world(&mut dice);
+        for _ in 0..5 {
+            let tables = tables(&mut dice);
+            let segment = if dice.below(3) == 0 { expr(&mut dice, 2) } else { Expr::Const(true) };
+            let plan = Plan::new(&Expr::Const(true), &segment, &tables, AS_OF, ZONE).unwrap();
+            let bounds = tables.iter().map(|t| t.axes.iter().map(|axis| i64::from(axis.max_distinct)).product::<i64>());
+            let declared = bounds.sum::<i64>() * UNIT * UNIT;
+            let with = scanner.scan(&plan, &ScanInput { blocks: &world.blocks, allowed: &world.allowed }).unwrap();
+            for ordinal in world.allowed.iter().step_by(3) {
+                let mut fewer = world.allowed.clone();
+                fewer.remove(ordinal);
+                let mut moved = with.clone();
+                moved.subtract(&scanner.scan(&plan, &ScanInput { blocks: &world.blocks, allowed: &fewer }).unwrap());
+                let norm: i64 = moved.expose().iter().map(|cell| cell * cell).sum();
+                assert!(norm <= declared, "seed {seed} ordinal {ordinal}: {norm} of {declared}");
+                pairs += 1;
+                tight += usize::from(norm * 100 >= declared * 99);
+            }
+        }
+    }
+    assert!(pairs > 500 && tight > 50, "{pairs} pairs, {tight} at the bound");
+}
