@@ -1,5 +1,6 @@
 //! Behavior of the whole, one module a subject.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod datasets;
 mod samples;
 mod tidy;
