@@ -1,7 +1,7 @@
 //! A mapping checked against a schema: how files feed a dataset.
 //!
 //! Everything a mapping can get wrong without looking at a file is found here, and said with the place in the mapping
-//! and what would be right. `deploy/mapping-reference.md` lists every key.
+//! and what would be right. `deploy/datasets/README.md` shows every key.
 
 mod compile;
 mod values;

@@ -7,7 +7,7 @@ use std::cmp::Ordering;
 pub struct NumberFormat {
     /// The decimal mark.
     pub decimal_mark: char,
-    /// The mark between groups of digits, skipped wherever it stands before the decimal mark.
+    /// The mark between groups of digits: three in the last group, two or three in those before.
     pub thousands: Option<char>,
 }
 
@@ -58,18 +58,28 @@ pub fn parse(text: &str, format: NumberFormat) -> Option<Number> {
 
 fn mantissa_digits(text: &str, format: NumberFormat) -> Option<(i128, i32)> {
     let (mut digits, mut scale, mut seen, mut after_mark) = (0_i128, 0_i32, false, false);
+    // Digits since the last mark between groups, once there was one.
+    let mut group: Option<u32> = None;
     for c in text.chars() {
         if let Some(digit) = c.to_digit(10) {
             digits = digits.checked_mul(10)?.checked_add(i128::from(digit))?;
             scale += i32::from(after_mark);
+            group = group.map(|count| count + u32::from(!after_mark));
             seen = true;
         } else if c == format.decimal_mark && !after_mark {
             after_mark = true;
-        } else if Some(c) != format.thousands || after_mark || !seen {
+        } else if Some(c) == format.thousands
+            && !after_mark
+            && seen
+            && group.is_none_or(|count| count == 2 || count == 3)
+        {
+            group = Some(0);
+        } else {
             return None;
         }
     }
-    seen.then_some((digits, scale))
+    // `17850.0` where the point groups digits is somebody's decimal, and not 178500.
+    (seen && group.is_none_or(|count| count == 3)).then_some((digits, scale))
 }
 
 impl Number {
@@ -183,7 +193,10 @@ mod tests {
     fn decimal_mark_and_thousands_follow_the_format() {
         let format = NumberFormat { decimal_mark: ',', thousands: Some('.') };
         assert_eq!(parse("1.234.567,5", format).unwrap().units(1, false), Ok(12_345_675));
-        assert_eq!(parse("1,5.0", format), None);
+        assert_eq!(parse("12.34.567", format).unwrap().units(0, false), Ok(1_234_567));
+        for wrong in ["1,5.0", "17850.0", "1.2345", "1.2.345", "1.", ".123"] {
+            assert_eq!(parse(wrong, format), None, "{wrong}");
+        }
         assert_eq!(parse(".5", format), None);
     }
 

@@ -596,3 +596,36 @@ fn wrong_mappings_say_where_and_what_would_be_right() {
     let outside = import(&file("[files.profile.fields]\n").replace("a.csv", "../a.csv"), &[]).unwrap_err();
     assert!(outside.to_string().contains("inside the source folder"));
 }
+
+#[test]
+fn the_manual_of_the_mapping_language_is_true() {
+    let manual = include_str!("../../../../deploy/datasets/README.md");
+    let mut blocks = manual.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next());
+    let schema = schema::parse(blocks.next().unwrap()).unwrap();
+    let mapping = Mapping::parse(blocks.next().unwrap(), &schema).unwrap();
+    let folder = Folder::with(&[
+        (
+            "customers.csv",
+            b"No;State;Newsletter;Post code;Age;Sharing;Asked on;Asked at;Until\n\
+              17850.0;live;yes;1;34;yes;01/02/2026;10:30;2030-01-01\n2;test;;;;;;;\n3;;no;9;?;no;;;\n",
+        ),
+        ("activity-1.csv", b"exported today\n# no header\nbuy;no. c17850;2026-02-03T09:15:00;a1;3;1.000,005\nlook;c3;2026-02-03T19:15:00;a9;;\nbuy;c3;2026-02-03T19:15:00;a1;0;1\n"),
+        ("articles.csv", b"Number;Category\na1;honey\n"),
+        ("consents.csv", b"Customer;Purpose;Act;Since\nc3;ads,sharing.partner.crmco;withdraw;2026-03-01\n"),
+    ]);
+    let mut importer = Importer::new(mapping, &folder.0).unwrap();
+    let (mut records, mut quarantined) = (Vec::new(), Vec::new());
+    while let Some(step) = importer.step(10).unwrap() {
+        records.extend(step.batch.records);
+        quarantined.extend(step.quarantined);
+    }
+    let out = Outcome { records, quarantined, reports: importer.reports().to_vec() };
+    assert_eq!(out.faults(), ["customers.csv:4 Asked on+Asked at: the time is empty"]);
+    assert_eq!(out.profiles(), ["c17850: #2 #2 #1"]);
+    assert_eq!(out.events(), ["c17850 @1770106500000000: #2 300002 #1", "c3 @1770142500000000: #3"]);
+    assert_eq!(
+        out.reports.iter().map(|r| (r.read, r.accepted, r.filtered)).collect::<Vec<_>>(),
+        [(3, 1, 1), (3, 2, 1), (1, 1, 0)]
+    );
+    assert_eq!(out.consents().len(), 5);
+}

@@ -224,7 +224,14 @@ impl Compiler<'_> {
             (None, Some(value)) => {
                 let known = ancestors(&self.schema.purposes);
                 let names: Vec<&str> = known.keys().map(String::as_str).collect();
-                let value = values.value(value, &names, &format!("{place}.purpose"))?;
+                let mut value = values.value(value, &names, &format!("{place}.purpose"))?;
+                let mut known = known.clone();
+                // With several purposes in a cell, the map is for each of them rather than for the cell.
+                if raw.separator.is_some() {
+                    for (from, to) in std::mem::take(&mut value.map) {
+                        known.extend(known.get(&to).cloned().map(|purpose| (from, purpose)));
+                    }
+                }
                 Ok(Purposes::Column { value: Box::new(value), separator: raw.separator.clone(), known })
             }
             _ => Err(MappingError::new(place, "either `purposes` (a list) or `purpose` (a column) is needed")),
