@@ -7,8 +7,9 @@ use harness::oracle::People;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// (read, accepted, quarantined, filtered) by file.
-type Counts = BTreeMap<String, (u64, u64, u64, u64)>;
+/// (read, accepted, quarantined, filtered).
+type Rows = (u64, u64, u64, u64);
+type Counts = BTreeMap<String, Rows>;
 
 fn import(dataset: &str, folder: &Path) -> (People, Counts, Vec<Quarantined>) {
     let schema = policy::schema::parse(&deployed(dataset, "schema.toml")).unwrap();
@@ -25,7 +26,7 @@ fn import(dataset: &str, folder: &Path) -> (People, Counts, Vec<Quarantined>) {
     (people, counts.collect(), quarantined)
 }
 
-fn check(dataset: &str, expect: &[(&str, (u64, u64, u64, u64))]) {
+fn check(dataset: &str, expect: &[(&str, Rows)]) {
     let Some(folder) = data_folder() else { return };
     let (people, counts, quarantined) = import(dataset, &folder);
     assert_eq!(quarantined, []);
