@@ -38,9 +38,17 @@ fn overlapping(table: &Table) -> bool {
     table.fields.iter().any(|field| field.contains('.'))
 }
 
+/// What is not known goes last, and is left out where its interval reaches 0, that is where nothing says that there is any.
 fn panel(table: &Table) -> Panel {
     let title = table.displays.iter().map(|words| capitalized(words)).collect::<Vec<_>>().join(" and ");
-    Panel { title, bars: table.cells.iter().map(bar).collect(), overlapping: overlapping(table) }
+    let (missing, mut bars): (Vec<Bar>, Vec<Bar>) = table.cells.iter().map(bar).partition(|bar| bar.missing);
+    bars.extend(missing.into_iter().filter(|bar| bar.figure.low > 0.0));
+    if bars.iter().filter(|bar| !bar.missing).map(|bar| bar.label.as_str()).eq(["false", "true"]) {
+        for (bar, words) in bars.iter_mut().zip(["no", "yes"]) {
+            words.clone_into(&mut bar.label);
+        }
+    }
+    Panel { title, bars, overlapping: overlapping(table) }
 }
 
 fn capitalized(words: &str) -> String {
@@ -90,8 +98,10 @@ fn permille(share: f64) -> u16 {
     (share * 1000.0) as u16
 }
 
+/// Writes per cent with at most one digit after the point.
 fn percent(value: f64) -> String {
-    chart::share(value, 100.0).unwrap_or_default()
+    let text = format!("{value:.1}");
+    format!("{} %", text.strip_suffix(".0").unwrap_or(&text))
 }
 
 /// Says what an answer costs and how accurate it will be.
@@ -105,13 +115,21 @@ pub fn plan_words(plan: &Plan) -> String {
     )
 }
 
-/// Says how many people are in a segment.
+/// Says how many people are in a segment, and the small print.
 pub fn size_words(release: &Release, canvas: Canvas) -> String {
+    format!("{}{}", size_line(release), chart::fact_lines(&facts(release), canvas))
+}
+
+/// Says how many people are in a segment, in one line.
+pub fn size_line(release: &Release) -> String {
     let Some(figure) = size(release) else { return String::new() };
-    let interval = format!("between {:.0} and {:.0} with 95 % confidence", figure.low, figure.high);
-    let sign = if canvas.unicode { "±" } else { "+-" };
-    let people = format!("{} {sign}{} people", chart::grouped(figure.people), figure.margin());
-    format!("{people}, {interval}\n{}", chart::fact_lines(&facts(release), canvas))
+    format!("{} people, between {:.0} and {:.0} with 95 % confidence\n", figure.words(), figure.low, figure.high)
+}
+
+/// Says what a release cost and what is left, in one sentence.
+pub fn price_words(release: &Release) -> String {
+    let Facts { price, left, .. } = facts(release);
+    format!("price: {price}; {left}.")
 }
 
 /// Draws a ledger.
@@ -286,11 +304,19 @@ mod tests {
         let [age, bought] = portrait.panels.as_slice() else { unreachable!("two tables") };
         assert_eq!((age.title.as_str(), age.overlapping, bought.overlapping), ("Age band", false, true));
         let labels: Vec<_> = age.bars.iter().map(|bar| (bar.label.as_str(), bar.missing)).collect();
-        assert_eq!(labels, [("not known", true), ("18-24", false)]);
+        assert_eq!(labels, [("18-24", false)], "what is not known is not shown to be there");
         assert_eq!(portrait.size.unwrap().margin(), 56, "two cells of ±39");
         assert_eq!(portrait.facts.epoch, "3, up to 2026-03-31");
-        assert_eq!(portrait.facts.left, "94 % of the quarter's budget left");
+        assert_eq!(portrait.facts.left, "94.5 % of the quarter's budget left");
         assert_eq!(portrait.facts.left_permille, Some(945));
+    }
+
+    #[test]
+    fn what_is_not_known_comes_last_and_yes_and_no_are_words() {
+        let cells = vec![cell(&["(missing)"], &[0], 300), cell(&["false"], &[1], 100), cell(&["true"], &[2], 200)];
+        let panel = panel(&Table { fields: vec!["newsletter".into()], displays: vec!["reads".into()], cells });
+        let labels: Vec<_> = panel.bars.iter().map(|bar| bar.label.as_str()).collect();
+        assert_eq!(labels, ["no", "yes", "not known"]);
     }
 
     #[test]

@@ -120,6 +120,14 @@ pub struct Portrait {
     pub facts: Facts,
 }
 
+impl Portrait {
+    /// Returns the people that shares refer to; 0, for no shares, where the size is too uncertain to divide by.
+    fn whole(&self) -> f64 {
+        let known = self.size.filter(|size| size.people > 4 * size.margin());
+        known.map_or(0.0, Figure::length)
+    }
+}
+
 /// Writes a whole number with `,` between thousands.
 pub fn grouped(number: u64) -> String {
     let digits = number.to_string();
@@ -133,12 +141,27 @@ pub fn grouped(number: u64) -> String {
     out
 }
 
+/// Breaks text at spaces into lines of at most `width` cells; a longer word has a line of its own.
+pub fn wrapped(text: &str, width: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split_whitespace() {
+        match lines.last_mut() {
+            Some(line) if console::measure_text_width(line) + 1 + console::measure_text_width(word) <= width => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    lines
+}
+
 /// Writes a share of a whole: `26 %`, `3.4 %`, `<0.1 %`; `None` without a whole.
 pub fn share(part: f64, whole: f64) -> Option<String> {
     if whole < 0.5 {
         return None;
     }
-    let percent = 100.0 * part / whole;
+    let percent = (100.0 * part / whole).min(100.0);
     Some(match percent {
         p if p <= 0.0 => "0 %".to_owned(),
         p if p < 0.1 => "<0.1 %".to_owned(),

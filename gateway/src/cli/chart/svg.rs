@@ -36,7 +36,7 @@ pub fn portrait_svg(portrait: &Portrait) -> String {
     let footer_height = 150.0;
     let mut svg = Svg::open(portrait, footer_top + footer_height + MARGIN);
     header(&mut svg, portrait);
-    let whole = portrait.size.map_or(0.0, |size| size.length());
+    let whole = portrait.whole();
     for placed in &columns {
         card(&mut svg, placed, whole);
     }
@@ -333,18 +333,9 @@ fn clip(text: &str, cells: usize) -> String {
     console::truncate_str(text, cells, "…").into_owned()
 }
 
-/// Breaks text at spaces into at most `most` lines of at most `cells` cells; what does not fit ends in `…`.
+/// Breaks text into at most `most` lines of at most `cells` cells; what does not fit ends in `…`.
 fn wrap(text: &str, cells: usize, most: usize) -> Vec<String> {
-    let mut lines: Vec<String> = Vec::new();
-    for word in text.split_whitespace() {
-        match lines.last_mut() {
-            Some(line) if console::measure_text_width(line) + 1 + console::measure_text_width(word) <= cells => {
-                line.push(' ');
-                line.push_str(word);
-            }
-            _ => lines.push(word.to_owned()),
-        }
-    }
+    let mut lines = super::wrapped(text, cells);
     let lost = lines.len() > most;
     lines.truncate(most);
     if let (true, Some(last)) = (lost, lines.last_mut()) {

@@ -100,7 +100,7 @@ impl Layout {
         let label = all().map(|bar| measure_text_width(&bar.label)).max().unwrap_or(0).min(LABEL_MAX);
         let value = all().map(|bar| measure_text_width(&bar.figure.words())).max().unwrap_or(0);
         let rest = canvas.width.saturating_sub(label + value + 14);
-        let whole = portrait.size.map_or(0.0, |size| size.length());
+        let whole = portrait.whole();
         Self { label, bar: rest.clamp(8, BAR_MAX), value, whole, canvas }
     }
 

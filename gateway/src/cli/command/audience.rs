@@ -77,7 +77,8 @@ pub async fn receive(request: DeliverAudienceRequest, session: &Session) -> Resu
 pub fn words(delivered: &Delivered, shown: usize, canvas: Canvas) -> String {
     let Delivered { header, members } = delivered;
     let count = chart::grouped(header.members);
-    let mut text = format!("{}: {count} members, under pseudonyms that only this partner sees.\n", short(&header.name));
+    let mut text =
+        format!("Audience {}: {count} members, under pseudonyms that only this partner sees.\n", short(&header.name));
     let row = |member: &AudienceMember| {
         let tags = member.tags.iter().map(|tag| if tag.is_empty() { "(withheld)".to_owned() } else { tag.clone() });
         std::iter::once(member.pseudonym.clone()).chain(tags).collect()

@@ -6,7 +6,7 @@ use super::consent::subject_key;
 use super::{client_name, dataset_name};
 use crate::cli::answer::parse_instant;
 use crate::cli::args::{AuditCommand, Decided, Tree};
-use crate::cli::chart::{Canvas, grouped};
+use crate::cli::chart::{Canvas, grouped, wrapped};
 use crate::cli::error::CliError;
 use crate::cli::out::Shown;
 use crate::cli::session::Session;
@@ -82,9 +82,24 @@ pub async fn pages(
     }
 }
 
-/// Writes leaves as sentences, one a line.
-pub fn sentences(events: &[AuditEvent], _canvas: Canvas) -> String {
-    events.iter().map(|event| format!("{:>6}  {}\n", event.index, event.sentence)).collect()
+/// Columns of an index and the space after it.
+const INDENT: usize = 8;
+
+/// Writes leaves as sentences, wrapped, their indexes before them. Request ids are left to `--json`.
+pub fn sentences(events: &[AuditEvent], canvas: Canvas) -> String {
+    let mut text = String::new();
+    for event in events {
+        let sentence = without_request(&event.sentence);
+        let mut lines = wrapped(&sentence, canvas.width.saturating_sub(INDENT)).into_iter();
+        text.push_str(&format!("{:>6}  {}\n", event.index, lines.next().unwrap_or_default()));
+        lines.for_each(|line| text.push_str(&format!("{:INDENT$}{line}\n", "")));
+    }
+    text
+}
+
+fn without_request(sentence: &str) -> String {
+    let cut = sentence.split_once(" (request ").and_then(|(before, rest)| Some((before, rest.split_once(')')?.1)));
+    cut.map_or_else(|| sentence.to_owned(), |(before, after)| format!("{before}{after}"))
 }
 
 async fn explain(index: u64, tree: Tree, session: &Session) -> Result<Shown, CliError> {
@@ -185,4 +200,18 @@ fn event_json(event: &AuditEvent) -> Value {
     let AuditEvent { name, index, json, sentence } = event;
     let leaf: Value = serde_json::from_str(json).unwrap_or_else(|_| Value::String(json.clone()));
     json!({ "name": name, "index": index, "leaf": leaf, "sentence": sentence })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sentences_are_wrapped_and_leave_request_ids_out() {
+        let sentence = "2026-03-31 10:00 UTC: client `m` asked for size (request 35ca38a3-f255); epoch 1; permitted.";
+        let event = AuditEvent { index: 7, sentence: sentence.to_owned(), ..AuditEvent::default() };
+        let canvas = Canvas { width: 60, unicode: true, color: false };
+        let expected = "     7  2026-03-31 10:00 UTC: client `m` asked for size;\n        epoch 1; permitted.\n";
+        assert_eq!(sentences(&[event], canvas), expected);
+    }
 }

@@ -2,6 +2,7 @@
 
 use crate::authn::ClientKey;
 use crate::cli::args::{FsckArgs, InitArgs, ServeArgs};
+use crate::cli::chart::grouped;
 use crate::cli::error::{CliError, Exit};
 use crate::cli::keyfile::KeyFile;
 use crate::cli::out::{Out, Shown};
@@ -10,10 +11,12 @@ use crate::config::Config;
 use crate::server::{self, Bound, ServeError};
 use crate::telemetry;
 use serde_json::json;
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::Path;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
+use vault::fsck::{self, Class, FileMap, Span};
 use zeroize::Zeroizing;
 
 /// Reads the settings, or takes the defaults.
@@ -125,8 +128,61 @@ impl Running {
     }
 }
 
-/// Checks the files of a data folder.
-pub fn fsck(args: &FsckArgs, _out: Out) -> Result<Exit, CliError> {
-    let _config = settings(args.config.as_deref())?;
-    Err(CliError::failed("not written yet"))
+/// Checks the files of a data folder; with `--map` says what every byte is.
+pub fn fsck(args: &FsckArgs, out: Out) -> Result<Exit, CliError> {
+    let config = settings(args.config.as_deref())?;
+    let files = fsck::map(&config.data, &config.root).map_err(|problem| CliError::failed(problem.to_string()))?;
+    let mut totals: BTreeMap<Class, u64> = BTreeMap::new();
+    let mut words = String::new();
+    for file in &files {
+        file.spans.iter().for_each(|span| *totals.entry(span.class).or_default() += span.bytes);
+        if args.map || file.problem.is_some() {
+            words.push_str(&file_words(file, args.map));
+        }
+    }
+    let problems = files.iter().filter(|file| file.problem.is_some()).count();
+    let sum = |class| grouped(totals.get(&class).copied().unwrap_or(0));
+    words.push_str(&format!(
+        "{} files: {} bytes sealed, {} of documented headers, {} of log leaves, {} free.\n",
+        grouped(u64::try_from(files.len()).unwrap_or(u64::MAX)),
+        sum(Class::Sealed),
+        sum(Class::Header),
+        sum(Class::Leaf),
+        sum(Class::Free)
+    ));
+    let json = json!({ "files": files.iter().map(|file| file_json(file, args.map)).collect::<Vec<_>>(), "problems": problems });
+    out.show(&Shown::new(words, json))?;
+    Ok(if problems == 0 { Exit::Done } else { Exit::NotVerified })
+}
+
+fn class_words(class: Class) -> &'static str {
+    match class {
+        Class::Header => "header",
+        Class::Leaf => "leaf",
+        Class::Sealed => "sealed",
+        Class::Free => "free",
+    }
+}
+
+fn file_words(file: &FileMap, map: bool) -> String {
+    let mut words = format!("{}  {} bytes", file.path.display(), grouped(file.bytes));
+    if let Some(problem) = file.problem {
+        words.push_str(&format!("  PROBLEM: {problem}"));
+    }
+    words.push('\n');
+    for span in file.spans.iter().filter(|_| map) {
+        let (from, until) = (span.start, span.start.saturating_add(span.bytes));
+        words.push_str(&format!("  {from:>12} .. {until:<12} {:<7} {}\n", class_words(span.class), span.field));
+    }
+    words
+}
+
+fn file_json(file: &FileMap, map: bool) -> serde_json::Value {
+    let FileMap { path, bytes, spans, problem } = file;
+    let span = |span: &Span| {
+        let Span { start, bytes, class, field } = span;
+        json!({ "start": start, "bytes": bytes, "class": class_words(*class), "field": field })
+    };
+    let spans: Vec<_> = spans.iter().filter(|_| map).map(span).collect();
+    json!({ "path": path, "bytes": bytes, "problem": problem, "spans": spans })
 }

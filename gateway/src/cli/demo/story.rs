@@ -21,8 +21,9 @@ use std::path::Path;
 
 const DATASET: &str = "datasets/coop";
 const SEGMENT: &str = "ceramics-lovers";
-/// Two orders with ceramics in a year.
-const EXPRESSION: &str = r#"order.last("365d").where(category == "ceramics").count() >= 2"#;
+/// Looked at ceramics again and again.
+const EXPRESSION: &str = r#"view.last("365d").where(category == "ceramics").count() >= 2"#;
+
 /// People who never agreed to anything.
 const STRANGERS: u64 = 2_000;
 
@@ -130,7 +131,7 @@ async fn segment(teller: &Teller, cast: &Cast) -> Result<(), CliError> {
         segment_id: SEGMENT.to_owned(),
         cel: EXPRESSION.to_owned(),
         universe: String::new(),
-        display: "Bought ceramics at least twice in a year".to_owned(),
+        display: "Looked at ceramics at least twice in a year".to_owned(),
         r#use: purpose("marketing.segmentation", CONSENT),
         validate_only: false,
         request_id: String::new(),
@@ -139,13 +140,13 @@ async fn segment(teller: &Teller, cast: &Cast) -> Result<(), CliError> {
     marketing.segments().create_segment(marketing.request(request).await?).await?;
     teller.show(EXPRESSION)?;
     let release = size(cast, stored(), purpose("marketing.segmentation", CONSENT)).await?;
-    teller.show(&answer::size_words(&release, teller.canvas()))?;
+    teller.show(&answer::size_line(&release))?;
+    teller.say(&answer::price_words(&release))?;
     let again = size(cast, stored(), purpose("marketing.segmentation", CONSENT)).await?;
     let same =
         if again.tables == release.tables && !again.charged { "the same answer, free" } else { "another answer" };
     teller.say(&format!(
-        "Noise was added before the figure left, and it was paid for from a budget that can't be exceeded. Asked again: \
-         {same}."
+        "Noise was added before the figure left, paid for from a budget that can't be exceeded. Asked again: {same}."
     ))
 }
 
@@ -157,16 +158,7 @@ async fn size(cast: &Cast, segment: Option<SegmentSource>, r#use: Option<Use>) -
 
 async fn portrait(args: &DemoArgs, teller: &Teller, cast: &Cast) -> Result<(), CliError> {
     teller.step("Their portrait")?;
-    let fields = [
-        "age_band",
-        "region",
-        "settlement",
-        "household",
-        "loyalty_tier",
-        "newsletter",
-        "order.category",
-        "order.channel",
-    ];
+    let fields = ["age_band", "region", "household", "loyalty_tier", "order.category", "order.channel"];
     let request = PortraitRequest {
         dataset: DATASET.to_owned(),
         segment: stored(),
@@ -218,7 +210,7 @@ async fn strangers(teller: &Teller, cast: &Cast, clock: &Clock) -> Result<(), Cl
     let expression = format!("member_since >= \"{}\"", day.unwrap_or_default());
     teller.show(&expression)?;
     let release = size(cast, written(&expression), purpose("marketing.segmentation", CONSENT)).await?;
-    teller.show(&answer::size_words(&release, teller.canvas()))?;
+    teller.show(&answer::size_line(&release))?;
     teller.say(&format!(
         "{} people fit, and none of them agreed to marketing. They were not counted and then hidden: they were never \
          read. What is left is the noise around 0.",

@@ -1,6 +1,6 @@
 //! How the demo speaks: numbered steps, a plain sentence or two each, and what came out of it, indented.
 
-use crate::cli::chart::Canvas;
+use crate::cli::chart::{Canvas, wrapped};
 use crate::cli::error::CliError;
 use crate::cli::out::Out;
 use console::Style;
@@ -43,7 +43,7 @@ impl Teller {
 
     /// Says something in plain words, wrapped.
     pub fn say(&self, words: &str) -> Result<(), CliError> {
-        let lines = wrap(words, self.out.canvas().width.saturating_sub(4).min(96));
+        let lines = wrapped(words, self.out.canvas().width.saturating_sub(4).min(96));
         self.out.say(&lines.iter().map(|line| format!("    {line}\n")).collect::<String>())
     }
 
@@ -59,18 +59,4 @@ impl Teller {
         self.say(words)?;
         calls.iter().try_for_each(|call| self.out.say(&format!("      {call}\n")))
     }
-}
-
-fn wrap(words: &str, width: usize) -> Vec<String> {
-    let mut lines: Vec<String> = Vec::new();
-    for word in words.split_whitespace() {
-        match lines.last_mut() {
-            Some(line) if console::measure_text_width(line) + 1 + console::measure_text_width(word) <= width => {
-                line.push(' ');
-                line.push_str(word);
-            }
-            _ => lines.push(word.to_owned()),
-        }
-    }
-    lines
 }
