@@ -2,5 +2,6 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod datasets;
+mod consent;
 mod samples;
 mod tidy;

@@ -1,1 +1,121 @@
-//! (in preparation)
+//! Stored answers: the same question in the same epoch gives the same bytes, and is paid for once.
+//!
+//! A projection of the log's charges and outcomes. An intent without an outcome is owed: its answer was never visible,
+//! so a retry draws under it without a second charge.
+
+use crate::release::{Answer, Question};
+use policy::id::{ClientId, EpochId};
+use policy::permit::Permit;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
+
+/// Key of a stored answer: SHA-256 of everything that fixes the question, and nothing that ingest or consent change.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct AnswerKey(String);
+
+impl AnswerKey {
+    /// Computes the key: format version, dataset, epoch, universe, segment, kind, purpose, basis, schema, disclosure
+    /// table, price.
+    pub fn of(permit: &Permit, question: &Question, schema_hash: &str, epoch: EpochId) -> Self {
+        let mut hash = Sha256::new();
+        let mut field = |bytes: &[u8]| {
+            hash.update((bytes.len() as u64).to_le_bytes());
+            hash.update(bytes);
+        };
+        field(b"silhouette answer 1");
+        field(question.dataset.as_str().as_bytes());
+        field(&epoch.0.to_le_bytes());
+        field(question.universe.canonical().as_bytes());
+        field(question.segment.canonical().as_bytes());
+        field(serde_json::to_string(&question.kind).unwrap_or_default().as_bytes());
+        field(permit.purpose().map_or("", |p| p.as_str()).as_bytes());
+        field(serde_json::to_string(&permit.basis()).unwrap_or_default().as_bytes());
+        field(schema_hash.as_bytes());
+        field(permit.table_hash());
+        field(b"gaussian");
+        field(&question.rho.0.to_le_bytes());
+        Self(hex(&hash.finalize()))
+    }
+
+    /// Returns the name of the release: 32 hex digits.
+    pub fn release_name(&self) -> String {
+        self.0.chars().take(32).collect()
+    }
+
+    /// Returns all 64 hex digits.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    pub(crate) fn from_stored(text: String) -> Self {
+        Self(text)
+    }
+}
+
+/// Renders bytes as lower-case hex.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+/// All stored answers, owed answers and known request ids.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Answers {
+    stored: BTreeMap<AnswerKey, Answer>,
+    owed: BTreeMap<AnswerKey, u64>,
+    requests: BTreeMap<String, AnswerKey>,
+}
+
+/// What is known of a question that arrives.
+#[derive(Debug)]
+pub(crate) enum Known {
+    /// Answered; may be repeated free of charge.
+    Stored(Box<Answer>),
+    /// Charged under this INTENT leaf, and no answer was ever visible.
+    Owed(u64),
+    /// New.
+    New,
+}
+
+fn request_key(client: &ClientId, request: &str) -> String {
+    format!("{client} {request}")
+}
+
+impl Answers {
+    /// Looks a question up.
+    pub fn know(&self, key: &AnswerKey) -> Known {
+        match (self.stored.get(key), self.owed.get(key)) {
+            (Some(answer), _) => Known::Stored(Box::new(answer.clone())),
+            (None, Some(leaf)) => Known::Owed(*leaf),
+            (None, None) => Known::New,
+        }
+    }
+
+    /// Says whether a request id was used for another question.
+    pub fn is_reused(&self, client: &ClientId, request: &str, key: &AnswerKey) -> bool {
+        self.requests.get(&request_key(client, request)).is_some_and(|known| known != key)
+    }
+
+    /// Remembers which question a request id was used for.
+    pub fn remember(&mut self, client: &ClientId, request: &str, key: &AnswerKey) {
+        if !request.is_empty() {
+            self.requests.insert(request_key(client, request), key.clone());
+        }
+    }
+
+    /// Notes that an answer is owed.
+    pub fn owe(&mut self, key: &AnswerKey, leaf: u64) {
+        self.owed.insert(key.clone(), leaf);
+    }
+
+    /// Stores an answer.
+    pub fn store(&mut self, key: &AnswerKey, answer: Answer) {
+        self.owed.remove(key);
+        self.stored.insert(key.clone(), answer);
+    }
+}

@@ -1,7 +1,7 @@
 //! What a producer writes: profiles, events and consents, already typed and checked against the schema.
 
 use policy::consent::ConsentEvent;
-use policy::schema::{ColumnId, EventTypeId};
+use policy::schema::{ColumnId, EventTypeId, Field, FieldType, Schema};
 use policy::time::Timestamp;
 use zeroize::Zeroize;
 
@@ -87,6 +87,100 @@ pub struct Receipt {
     pub events: u64,
     /// Consent events written.
     pub consents: u64,
+    /// Of those, events that came after newer ones of their purpose: kept in the log, and they change nothing.
+    pub superseded: u64,
     /// Index of the leaf in the access tree.
     pub leaf: u64,
+}
+
+/// Why a record can't be written. Names a field, never a value.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RecordProblem {
+    /// A column or event type that the schema does not have.
+    #[error("the schema has no such field or event type")]
+    UnknownField,
+    /// Too few or too many values for an event.
+    #[error("an event of `{0}` has one value for each of its fields, in order")]
+    WrongCount(String),
+    /// A value of the wrong type or outside the public bounds.
+    #[error("the value of `{0}` is not of its type or is outside its public bounds")]
+    OutOfBounds(String),
+    /// A purpose that the schema does not have.
+    #[error("the purpose is not one of this dataset's purposes, nor a parent of one")]
+    UnknownPurpose,
+    /// A time outside the years 1900-2200.
+    #[error("the time is outside the years 1900 to 2200")]
+    BadTime,
+    /// A consent event from the future.
+    #[error("the consent event is dated more than five minutes ahead of the gateway's clock")]
+    FutureConsent,
+    /// A consent source that is not a short public label.
+    #[error("the source of a consent is a label of at most 63 characters of a-z, A-Z, 0-9, `_`, `-`, `.`")]
+    BadSource,
+}
+
+const EARLIEST: Timestamp = Timestamp::from_seconds(-2_208_988_800);
+const LATEST: Timestamp = Timestamp::from_seconds(7_258_118_400);
+
+/// How far a source's clock may be ahead of ours. Such an event counts as of now.
+pub const CLOCK_SKEW_SECONDS: i64 = 300;
+
+/// Checks a record against the schema. Callers report problems row by row; the vault refuses a batch with one.
+pub fn check(schema: &Schema, record: &Record, now: Timestamp) -> Result<(), RecordProblem> {
+    match record {
+        Record::Profile { values, .. } => values.iter().try_for_each(|(column, value)| {
+            let field = schema.attributes.get(usize::from(column.0)).ok_or(RecordProblem::UnknownField)?;
+            if *column == schema.subject_key {
+                return Err(RecordProblem::UnknownField);
+            }
+            check_value(field, value)
+        }),
+        Record::Event { event, at, values, .. } => {
+            let event = schema.events.get(usize::from(event.0)).ok_or(RecordProblem::UnknownField)?;
+            if values.len() != event.fields.len() {
+                return Err(RecordProblem::WrongCount(event.name.to_string()));
+            }
+            check_time(*at)?;
+            event.fields.iter().zip(values).try_for_each(|(field, value)| check_value(field, value))
+        }
+        Record::Consent { consent, .. } => check_consent(schema, consent, now),
+    }
+}
+
+/// Checks a consent event against the schema. One from the future is refused: it would make a later honest withdrawal
+/// look late.
+pub fn check_consent(schema: &Schema, consent: &ConsentEvent, now: Timestamp) -> Result<(), RecordProblem> {
+    if consent.at > Timestamp(now.0.saturating_add(CLOCK_SKEW_SECONDS * 1_000_000)) {
+        return Err(RecordProblem::FutureConsent);
+    }
+    if !schema.purposes.iter().any(|purpose| policy::purpose::covers(&consent.purpose, purpose)) {
+        return Err(RecordProblem::UnknownPurpose);
+    }
+    let label = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
+    if consent.source.len() > 63 || !consent.source.chars().all(label) {
+        return Err(RecordProblem::BadSource);
+    }
+    check_time(consent.at)?;
+    consent.expires.map_or(Ok(()), check_time)
+}
+
+fn check_time(at: Timestamp) -> Result<(), RecordProblem> {
+    if (EARLIEST..LATEST).contains(&at) { Ok(()) } else { Err(RecordProblem::BadTime) }
+}
+
+fn check_value(field: &Field, value: &Value) -> Result<(), RecordProblem> {
+    let fits = match (&field.ty, value) {
+        (_, Value::Missing) => true,
+        (FieldType::Enum { domain }, Value::Code(code)) => (1..=domain.len()).contains(&usize::from(*code)),
+        (FieldType::Bool, Value::Code(code)) => (1..=2).contains(code),
+        (FieldType::Integer { min, max } | FieldType::Decimal { min, max, .. }, Value::Int(number)) => {
+            (*min..=*max).contains(number)
+        }
+        (FieldType::Date { min, max }, Value::Int(day)) => (i64::from(*min)..=i64::from(*max)).contains(day),
+        (FieldType::Identifier { max_bytes }, Value::Bytes(bytes)) => {
+            (1..=usize::from(*max_bytes)).contains(&bytes.len())
+        }
+        _ => false,
+    };
+    if fits { Ok(()) } else { Err(RecordProblem::OutOfBounds(field.name.to_string())) }
 }

@@ -1,19 +1,41 @@
 //! The vault's front door.
+//!
+//! Guarantees: whatever it returns as done is durable and in the log; whatever touches a person's data was permitted.
+//! Does not: authenticate, or read a clock.
 
-use crate::audience::{Audience, AudienceQuestion};
-use crate::budget::Statement;
-use crate::ingest::{Receipt, Record, SubjectKey};
-use crate::release::{Answer, Question};
-use policy::consent::ConsentEvent;
+mod change;
+mod commit;
+mod deliver;
+mod epochs;
+mod fold_epoch;
+mod inspect;
+mod journals;
+mod recover;
+mod release;
+mod state;
+mod write;
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
+mod tests;
+
+use crate::blocks::BlockError;
+use crate::ingest::SubjectKey;
+use crate::keys::KeysError;
+use crate::log::{LeafError, Log, LogError};
+use crate::scan::Scanner;
+use crate::wal::{Wal, WalError};
+use arc_swap::ArcSwap;
+use parking_lot::{Condvar, Mutex, MutexGuard, RwLock};
 use policy::decide::Refusal;
 use policy::id::{ClientId, DatasetId, EpochId};
-use policy::permit::Permit;
-use policy::privacy::NanoRho;
 use policy::schema::Schema;
 use policy::time::Timestamp;
+use state::State;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// Where the vault lives.
 #[derive(Debug, Clone)]
@@ -99,178 +121,114 @@ pub struct LogFilter {
 }
 
 /// The vault. All methods take `&self`; it is `Send + Sync` and calls block.
-#[derive(Debug)]
-pub struct Vault {}
+pub struct Vault {
+    config: Config,
+    /// Threads that scan and fold.
+    scanner: Scanner,
+    state: Mutex<State>,
+    log: Log,
+    wal: Wal,
+    /// Held for reading from the last consent check of a draw until the draw is done; a withdrawal takes it for writing
+    /// before it returns, and so waits for draws that did not see it.
+    fence: RwLock<()>,
+    /// Wakes those who wait for an answer that another call is drawing.
+    drawn: Condvar,
+    schemas: ArcSwap<BTreeMap<DatasetId, Arc<Schema>>>,
+    next_file: AtomicU64,
+    /// Serializes closing of epochs, which works outside the commit lock for most of its time.
+    closing: Mutex<()>,
+    /// Set when the state in memory is ahead of the log for good.
+    poisoned: AtomicBool,
+}
 
-#[expect(unused_variables, reason = "bodies follow")]
+impl std::fmt::Debug for Vault {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Vault(..)")
+    }
+}
+
+impl VaultError {
+    pub(crate) fn damaged(part: impl Into<String>, problem: impl Into<String>) -> Self {
+        Self::Damaged { part: part.into(), problem: problem.into() }
+    }
+}
+
+impl From<WalError> for VaultError {
+    fn from(error: WalError) -> Self {
+        Self::LogUnavailable(error.to_string())
+    }
+}
+
+impl From<LogError> for VaultError {
+    fn from(error: LogError) -> Self {
+        Self::LogUnavailable(error.to_string())
+    }
+}
+
+impl From<LeafError> for VaultError {
+    fn from(error: LeafError) -> Self {
+        Self::LogUnavailable(error.to_string())
+    }
+}
+
+impl From<BlockError> for VaultError {
+    fn from(error: BlockError) -> Self {
+        Self::damaged("block", error.to_string())
+    }
+}
+
+impl From<KeysError> for VaultError {
+    fn from(error: KeysError) -> Self {
+        Self::damaged("key tree", error.to_string())
+    }
+}
+
 impl Vault {
-    /// Creates an empty vault in two folders that must not hold one yet.
-    pub fn init(config: &Config, now: Timestamp) -> Result<(), VaultError> {
-        Err(VaultError::Setup("not written yet".into()))
+    /// Takes the commit lock, unless the vault must not serve any more.
+    fn lock(&self) -> Result<MutexGuard<'_, State>, VaultError> {
+        if self.poisoned.load(Ordering::Acquire) || self.wal.is_poisoned() {
+            return Err(VaultError::LogUnavailable("an earlier write failed; restart the gateway".into()));
+        }
+        Ok(self.state.lock())
     }
 
-    /// Opens a vault: root, key tree, log, replay; then it serves.
-    pub fn open(config: &Config, now: Timestamp) -> Result<Self, VaultError> {
-        Err(VaultError::Setup("not written yet".into()))
+    /// An inner error means that the state in memory is ahead of the log: nothing is served until a restart.
+    fn poison_on_error<T>(&self, result: Result<Result<T, VaultError>, VaultError>) -> Result<T, VaultError> {
+        let inner = result?;
+        if inner.is_err() {
+            self.poisoned.store(true, Ordering::Release);
+        }
+        inner
     }
 
-    /// Creates a dataset from its TOML description.
-    pub fn create_dataset(&self, permit: &Permit, schema_toml: &str, now: Timestamp) -> Result<(), VaultError> {
-        Err(VaultError::Setup("not written yet".into()))
+    /// Waits for every draw that began before now.
+    fn fence(&self) {
+        drop(self.fence.write());
+    }
+
+    fn publish_schemas(&self, state: &State) {
+        let all = state.datasets.values().map(|d| (d.schema.dataset.clone(), Arc::clone(&d.schema))).collect();
+        self.schemas.store(Arc::new(all));
+    }
+
+    fn file_number(&self) -> u64 {
+        self.next_file.fetch_add(1, Ordering::Relaxed)
     }
 
     /// Returns the schemas of all datasets.
     pub fn schemas(&self) -> Arc<BTreeMap<DatasetId, Arc<Schema>>> {
-        Arc::default()
-    }
-
-    /// Stores a small public record (a client, a segment, a policy set) under (collection, key); `None` removes it.
-    /// Logged; at most 64 KiB; never personal data.
-    pub fn put_record(
-        &self,
-        permit: &Permit,
-        collection: &str,
-        key: &str,
-        value: Option<&[u8]>,
-        now: Timestamp,
-    ) -> Result<(), VaultError> {
-        Err(VaultError::Setup("not written yet".into()))
+        self.schemas.load_full()
     }
 
     /// Reads the records of a collection, in key order.
     pub fn records(&self, collection: &str) -> Vec<(String, Arc<[u8]>)> {
-        Vec::new()
-    }
-
-    /// Returns a named 32-byte seed for the gateway's token signing key, made at `init`.
-    pub fn token_seed(&self) -> crate::keys::SecretKey {
-        crate::keys::SecretKey::from_bytes([0; 32])
-    }
-
-    /// Writes a batch of records durably; when it returns, they survive a power cut.
-    pub fn ingest(&self, permit: &Permit, records: Vec<Record>, now: Timestamp) -> Result<Receipt, VaultError> {
-        Err(VaultError::Setup("not written yet".into()))
-    }
-
-    /// Records consent events; once it returns, nothing drawn or emitted afterwards goes against them.
-    /// An unknown subject is an error for the whole batch that names its position.
-    pub fn record_consents(
-        &self,
-        permit: &Permit,
-        events: Vec<(SubjectKey, ConsentEvent)>,
-        now: Timestamp,
-    ) -> Result<Receipt, VaultError> {
-        Err(VaultError::Setup("not written yet".into()))
-    }
-
-    /// Closes the open epoch: folds every row acknowledged so far.
-    pub fn close_epoch(&self, permit: &Permit, as_of: Timestamp, now: Timestamp) -> Result<EpochInfo, VaultError> {
-        Err(VaultError::Setup("not written yet".into()))
-    }
-
-    /// Returns the last closed epoch.
-    pub fn epoch(&self, dataset: &DatasetId) -> Option<EpochInfo> {
-        None
-    }
-
-    /// Answers a question: a stored answer free of charge, or charges, scans, draws, stores and returns.
-    /// The bool is whether it was charged now.
-    pub fn release(&self, permit: &Permit, question: &Question, now: Timestamp) -> Result<(Answer, bool), VaultError> {
-        Err(VaultError::Setup("not written yet".into()))
-    }
-
-    /// Delivers an audience.
-    pub fn audience(
-        &self,
-        permit: &Permit,
-        question: &AudienceQuestion,
-        now: Timestamp,
-    ) -> Result<Audience, VaultError> {
-        Err(VaultError::Setup("not written yet".into()))
-    }
-
-    /// States a ledger: of the permit's dataset's population, and of `client` within it.
-    pub fn budget(&self, permit: &Permit, client: &ClientId, now: Timestamp) -> Result<Statement, VaultError> {
-        Err(VaultError::Setup("not written yet".into()))
-    }
-
-    /// Sets a client's quota per quarter on the population of a dataset, at most half the cap.
-    pub fn set_quota(
-        &self,
-        permit: &Permit,
-        client: &ClientId,
-        quota: NanoRho,
-        now: Timestamp,
-    ) -> Result<(), VaultError> {
-        Err(VaultError::Setup("not written yet".into()))
-    }
-
-    /// Logs a refusal to an authenticated caller, durably, before it is told. `what` is a short public description of
-    /// the call (RPC name).
-    #[expect(clippy::too_many_arguments, reason = "one value for each field of the leaf")]
-    pub fn log_refusal(
-        &self,
-        client: &ClientId,
-        what: &str,
-        dataset: Option<&DatasetId>,
-        purpose: Option<&str>,
-        refusal: &Refusal,
-        request_id: &str,
-        now: Timestamp,
-    ) -> Result<(), VaultError> {
-        Err(VaultError::Setup("not written yet".into()))
-    }
-
-    /// Logs refusals of the unauthenticated, aggregated by the caller per second and reason.
-    pub fn log_anonymous_refusals(&self, counts: &BTreeMap<&'static str, u64>, now: Timestamp) -> Result<(), VaultError> {
-        Err(VaultError::Setup("not written yet".into()))
-    }
-
-    /// Logs that a token was issued.
-    pub fn log_token(&self, permit: &Permit, token_id: &str, purposes: &[String], now: Timestamp) -> Result<(), VaultError> {
-        Err(VaultError::Setup("not written yet".into()))
-    }
-
-    /// Searches the log; the read itself is logged first. Returns at most `limit` leaves from `start`, and where to go on.
-    pub fn search_log(
-        &self,
-        permit: &Permit,
-        tree: Tree,
-        filter: &LogFilter,
-        start: u64,
-        limit: usize,
-        now: Timestamp,
-    ) -> Result<(Vec<LeafEntry>, Option<u64>), VaultError> {
-        Err(VaultError::Setup("not written yet".into()))
-    }
-
-    /// Returns the newest signed checkpoint of a tree, covering every durable leaf.
-    pub fn checkpoint(&self, permit: &Permit, tree: Tree, now: Timestamp) -> Result<String, VaultError> {
-        Err(VaultError::Setup("not written yet".into()))
-    }
-
-    /// Returns a C2SP tlog-proof of one leaf under the newest checkpoint.
-    pub fn proof(&self, permit: &Permit, tree: Tree, index: u64, now: Timestamp) -> Result<String, VaultError> {
-        Err(VaultError::Setup("not written yet".into()))
-    }
-
-    /// Returns the log's verifier key (C2SP signed-note vkey).
-    pub fn log_vkey(&self) -> String {
-        String::new()
-    }
-
-    /// Does periodic work: checkpoint, barriers, expiry. Call about once a second.
-    pub fn tick(&self, now: Timestamp) -> Result<(), VaultError> {
-        Ok(())
+        let state = self.state.lock();
+        let records = state.shared.records.get(collection);
+        records.into_iter().flatten().map(|(key, value)| (key.clone(), Arc::clone(value))).collect()
     }
 
     /// Says whether the vault serves; the text is for the steward.
     pub fn health(&self) -> Result<(), String> {
-        Ok(())
-    }
-
-    /// Stops accepting writes, checkpoints and closes.
-    pub fn close(&self, now: Timestamp) -> Result<(), VaultError> {
-        Ok(())
+        self.lock().map(|_| ()).map_err(|error| error.to_string())
     }
 }

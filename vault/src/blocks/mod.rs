@@ -15,6 +15,7 @@ mod column;
 mod error;
 mod events;
 mod header;
+mod named;
 mod piece;
 mod read;
 mod survey;
@@ -29,6 +30,7 @@ pub use error::BlockError;
 #[cfg(test)]
 pub(crate) use events::write_event_pieces_of;
 pub use events::{EVENT_PIECE_BYTES, EventColumns, EventCut, cut_events, write_event_pieces};
+pub use named::id_of;
 pub use piece::{ColumnKey, PieceKind, PieceMeta, piece_path};
 pub use read::{Buffer, Chunk, Piece};
 pub(crate) use survey::survey;

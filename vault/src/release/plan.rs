@@ -45,7 +45,7 @@ pub enum PlanError {
     #[error("{0} cells are more than {MAX_CELLS}")]
     TooManyCells(usize),
     /// The price is outside what can be charged.
-    #[error("a price is between 0.000000001 and 1 rho")]
+    #[error("a price is above 0 and at most 1,000,000 rho")]
     Price,
 }
 
@@ -77,8 +77,8 @@ pub fn price_for(schema: &Schema, kind: &Kind, half_width: u32) -> Result<NanoRh
     u64::try_from(rho).ok().filter(|rho| (1..=MAX_RHO.0).contains(rho)).map(NanoRho).ok_or(PlanError::Price)
 }
 
-/// More than any cap that protects.
-const MAX_RHO: NanoRho = NanoRho(1_000_000_000);
+/// More than any cap that protects: test datasets, which promise nothing, may spend this much on one answer.
+const MAX_RHO: NanoRho = NanoRho(1_000_000_000_000_000);
 
 impl Plan {
     /// Returns the tables, in the order of their cells.

@@ -166,6 +166,17 @@ impl Wal {
         Ok(Self { dir: dir.to_owned(), shared, writer: Some(thread), _lock: lock })
     }
 
+    /// Reads the frames from `from_seq` on again while the log is open. The caller holds the lock that orders
+    /// [`Wal::enqueue`], so that nothing is written meanwhile.
+    pub fn read_from(&self, from_seq: u64) -> Result<Replay, WalError> {
+        self.sync()?;
+        let segments = self.shared.segments.lock().clone();
+        match replay::recover(&self.dir, segments, from_seq)? {
+            Some((segments, tail)) => Replay::new(&self.dir, &segments, &tail, from_seq),
+            None => Err(WalError::Missing { first: 0, last: 0, wanted: from_seq }),
+        }
+    }
+
     /// Returns the sequence number the next frame must have.
     pub fn next_seq(&self) -> u64 {
         self.shared.state.lock().next_seq

@@ -1,0 +1,279 @@
+//! One block in clear, while it is folded.
+//!
+//! Guarantees: every column has one value for each subject; events are sorted by (subject, time, id), and an id occurs
+//! once for each subject, the first written wins.
+
+use crate::ingest::Value;
+use crate::journal::{Entry, JournalError, Reader};
+use policy::schema::{Field, Layout, Schema};
+use std::collections::HashSet;
+use zeroize::Zeroize;
+
+/// Eight-byte columns hold this where a value is missing; no bound admits it.
+pub const MISSING_INT: i64 = i64::MIN;
+
+/// One column in clear.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Column {
+    /// Codes of one byte, 0 is missing.
+    Code8(Vec<u8>),
+    /// Codes of two bytes, 0 is missing.
+    Code16(Vec<u16>),
+    /// Integers, [`MISSING_INT`] is missing.
+    Int64(Vec<i64>),
+    /// Byte strings, empty is missing.
+    Bytes(Vec<Vec<u8>>),
+}
+
+impl Column {
+    /// Makes a column of `rows` missing values.
+    pub fn missing(layout: Layout, rows: usize) -> Self {
+        match layout {
+            Layout::Code8 => Self::Code8(vec![0; rows]),
+            Layout::Code16 => Self::Code16(vec![0; rows]),
+            Layout::Int64 => Self::Int64(vec![MISSING_INT; rows]),
+            Layout::Bytes => Self::Bytes(vec![Vec::new(); rows]),
+        }
+    }
+
+    /// Returns how it is stored.
+    pub fn layout(&self) -> Layout {
+        match self {
+            Self::Code8(_) => Layout::Code8,
+            Self::Code16(_) => Layout::Code16,
+            Self::Int64(_) => Layout::Int64,
+            Self::Bytes(_) => Layout::Bytes,
+        }
+    }
+
+    /// Counts its rows.
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Code8(v) => v.len(),
+            Self::Code16(v) => v.len(),
+            Self::Int64(v) => v.len(),
+            Self::Bytes(v) => v.len(),
+        }
+    }
+
+    /// Says whether it has no rows.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    fn push(&mut self, value: &Value) {
+        match self {
+            Self::Code8(v) => v.push(code8(value)),
+            Self::Code16(v) => v.push(code16(value)),
+            Self::Int64(v) => v.push(int(value)),
+            Self::Bytes(v) => v.push(bytes(value)),
+        }
+    }
+
+    fn set(&mut self, row: usize, value: &Value) {
+        match self {
+            Self::Code8(v) => put(v, row, code8(value)),
+            Self::Code16(v) => put(v, row, code16(value)),
+            Self::Int64(v) => put(v, row, int(value)),
+            Self::Bytes(v) => put(v, row, bytes(value)),
+        }
+    }
+
+    fn permute(&mut self, order: &[usize]) {
+        fn pick<T: Clone>(v: &mut Vec<T>, order: &[usize]) {
+            *v = order.iter().filter_map(|row| v.get(*row).cloned()).collect();
+        }
+        match self {
+            Self::Code8(v) => pick(v, order),
+            Self::Code16(v) => pick(v, order),
+            Self::Int64(v) => pick(v, order),
+            Self::Bytes(v) => pick(v, order),
+        }
+    }
+}
+
+impl Drop for Column {
+    fn drop(&mut self) {
+        match self {
+            Self::Code8(v) => v.zeroize(),
+            Self::Code16(v) => v.zeroize(),
+            Self::Int64(v) => v.zeroize(),
+            Self::Bytes(v) => v.zeroize(),
+        }
+    }
+}
+
+fn put<T>(values: &mut [T], row: usize, value: T) {
+    if let Some(slot) = values.get_mut(row) {
+        *slot = value;
+    }
+}
+
+// A value of another type than its column's cannot get here: `ingest::check` refused it. Missing is the safe reading.
+fn code16(value: &Value) -> u16 {
+    if let Value::Code(code) = value { *code } else { 0 }
+}
+
+fn code8(value: &Value) -> u8 {
+    u8::try_from(code16(value)).unwrap_or(0)
+}
+
+fn int(value: &Value) -> i64 {
+    if let Value::Int(number) = value { *number } else { MISSING_INT }
+}
+
+fn bytes(value: &Value) -> Vec<u8> {
+    if let Value::Bytes(bytes) = value { bytes.clone() } else { Vec::new() }
+}
+
+/// The events of one type in one block.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct EventRows {
+    /// Position of the subject in its block, for each event.
+    pub position: Vec<u16>,
+    /// Time in microseconds, for each event.
+    pub at: Vec<i64>,
+    /// Id, for each event.
+    pub id: Vec<u64>,
+    /// Its fields.
+    pub columns: Vec<Column>,
+    /// Whether rows were added since it was read.
+    pub changed: bool,
+}
+
+impl EventRows {
+    /// Makes an empty group for the fields of one event type.
+    pub fn empty(fields: &[Field]) -> Self {
+        let mut rows = Self::default();
+        rows.columns = fields.iter().map(|f| Column::missing(f.ty.layout(), 0)).collect();
+        rows
+    }
+
+    fn push(&mut self, position: u16, id: u64, at: i64, values: &[Value]) {
+        self.position.push(position);
+        self.at.push(at);
+        self.id.push(id);
+        for (index, column) in self.columns.iter_mut().enumerate() {
+            column.push(values.get(index).unwrap_or(&Value::Missing));
+        }
+        self.changed = true;
+    }
+
+    /// Drops repeated ids of a subject (the first written stays) and sorts by (subject, time, id).
+    pub fn normalize(&mut self) {
+        if !self.changed {
+            return;
+        }
+        let mut seen = HashSet::with_capacity(self.id.len());
+        let keys: Vec<(u16, i64, u64)> =
+            self.position.iter().zip(&self.at).zip(&self.id).map(|((p, at), id)| (*p, *at, *id)).collect();
+        let mut order: Vec<usize> = keys
+            .iter()
+            .enumerate()
+            .filter(|(_, (position, _, id))| seen.insert((*position, *id)))
+            .map(|(row, _)| row)
+            .collect();
+        order.sort_by_key(|row| keys.get(*row).copied());
+        self.position = order.iter().filter_map(|row| keys.get(*row).map(|k| k.0)).collect();
+        self.at = order.iter().filter_map(|row| keys.get(*row).map(|k| k.1)).collect();
+        self.id = order.iter().filter_map(|row| keys.get(*row).map(|k| k.2)).collect();
+        self.columns.iter_mut().for_each(|column| column.permute(&order));
+    }
+}
+
+impl Drop for EventRows {
+    fn drop(&mut self) {
+        self.position.zeroize();
+        self.at.zeroize();
+        self.id.zeroize();
+    }
+}
+
+/// One block in clear.
+#[derive(Debug, Default)]
+pub struct BlockData {
+    /// 32 random bytes for each subject.
+    pub hidden: Vec<[u8; 32]>,
+    /// One column for each attribute.
+    pub columns: Vec<Column>,
+    /// One group for each event type.
+    pub events: Vec<EventRows>,
+    /// Whether hidden bytes or attributes changed since it was read.
+    pub changed: bool,
+    /// Consent events of the block, as length-prefixed JSON of (position, leaf, event), in order.
+    pub consents: Vec<u8>,
+    /// Whether consent events were added since it was read.
+    pub consents_changed: bool,
+}
+
+impl BlockData {
+    /// Makes an empty block of a schema.
+    pub fn empty(schema: &Schema) -> Self {
+        let mut data = Self::default();
+        data.columns = schema.attributes.iter().map(|f| Column::missing(f.ty.layout(), 0)).collect();
+        data.events = schema.events.iter().map(|e| EventRows::empty(&e.fields)).collect();
+        data
+    }
+
+    /// Counts subjects.
+    pub fn subjects(&self) -> usize {
+        self.hidden.len()
+    }
+
+    /// Applies the entries of one delta, in order.
+    pub fn apply(&mut self, schema: &Schema, delta: &[u8]) -> Result<(), JournalError> {
+        let mut reader = Reader::new(delta);
+        while let Some((position, entry)) = reader.next_entry()? {
+            self.apply_entry(schema, position, entry)?;
+        }
+        Ok(())
+    }
+
+    fn apply_entry(&mut self, schema: &Schema, position: u16, entry: Entry) -> Result<(), JournalError> {
+        let row = usize::from(position);
+        match entry {
+            Entry::NewSubject { hidden, key } => {
+                // Ordinals are dense and entries are in frame order, so a gap means that a frame is missing.
+                if row != self.hidden.len() {
+                    return Err(JournalError);
+                }
+                self.hidden.push(hidden);
+                for column in &mut self.columns {
+                    column.push(&Value::Missing);
+                }
+                self.set(usize::from(schema.subject_key.0), row, &Value::Bytes(key));
+            }
+            Entry::Profile(values) => {
+                for (column, value) in &values {
+                    self.set(usize::from(*column), row, value);
+                }
+            }
+            Entry::Event { event, id, at, values } => {
+                let group = self.events.get_mut(usize::from(event)).ok_or(JournalError)?;
+                group.push(position, id, at, &values);
+            }
+            Entry::Consent { leaf, event } => {
+                let json = serde_json::to_vec(&(position, leaf, event)).map_err(|_| JournalError)?;
+                let length = u32::try_from(json.len()).map_err(|_| JournalError)?;
+                self.consents.extend_from_slice(&length.to_le_bytes());
+                self.consents.extend_from_slice(&json);
+                self.consents_changed = true;
+            }
+        }
+        Ok(())
+    }
+
+    fn set(&mut self, column: usize, row: usize, value: &Value) {
+        if let Some(column) = self.columns.get_mut(column) {
+            column.set(row, value);
+        }
+        self.changed = true;
+    }
+}
+
+impl Drop for BlockData {
+    fn drop(&mut self) {
+        self.hidden.zeroize();
+        self.consents.zeroize();
+    }
+}

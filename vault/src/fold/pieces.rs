@@ -1,0 +1,257 @@
+//! Blocks from and to piece files.
+
+use super::data::{BlockData, Column, EventRows, MISSING_INT};
+use crate::blocks::PieceKind;
+use crate::blocks::{
+    BLOCK_SUBJECTS, BlockError, Buffer, ByteRows, ColumnKey, EventColumns, HIDDEN_BYTES, Piece, PieceMeta, Written,
+    code16_rows, encode_bytes, int_rows, split_state, u32_rows, u64_rows, write_event_pieces, write_piece,
+};
+use policy::schema::{ColumnId, Layout, Schema};
+use std::path::Path;
+use std::sync::Arc;
+use zeroize::Zeroizing;
+
+/// State piece of a block: its consent history.
+pub const CONSENT_HISTORY: u16 = 2;
+
+/// The pieces of one version of one block.
+#[derive(Debug, Clone, Default)]
+pub struct BlockPieces {
+    /// Attributes and hidden bytes; none for a block that does not exist yet.
+    pub attributes: Option<Arc<Piece>>,
+    /// Pieces of each event type, in part order.
+    pub events: Vec<Vec<Arc<Piece>>>,
+    /// Consent history.
+    pub consents: Option<Arc<Piece>>,
+}
+
+/// A piece that was written and is not in the key tree yet.
+#[derive(Debug)]
+pub struct NewPiece {
+    /// Its file number.
+    pub file: u64,
+    /// Which piece it is.
+    pub meta: PieceMeta,
+    /// Its key, hash and length.
+    pub written: Written,
+}
+
+/// Reads a whole block in clear.
+pub fn read_block(schema: &Schema, pieces: &BlockPieces) -> Result<BlockData, BlockError> {
+    let mut data = BlockData::empty(schema);
+    let Some(attributes) = &pieces.attributes else { return Ok(data) };
+    let mut buffer = Buffer::default();
+    read_attributes(schema, attributes, &mut buffer, &mut data)?;
+    for (event, parts) in schema.events.iter().zip(&pieces.events) {
+        let Some(rows) = data.events.get_mut(usize::from(event.id.0)) else { continue };
+        for piece in parts {
+            read_events(piece, &mut buffer, rows)?;
+        }
+    }
+    if let Some(piece) = &pieces.consents {
+        data.consents = piece.read_state()?.to_vec();
+    }
+    Ok(data)
+}
+
+/// Reads the hidden bytes of a block, one entry for each subject.
+pub fn read_hidden(piece: &Piece) -> Result<Vec<[u8; HIDDEN_BYTES]>, BlockError> {
+    let mut buffer = Buffer::default();
+    let chunks = piece.read_columns(&[ColumnKey::HIDDEN], &mut buffer)?;
+    Ok(chunks.iter().flat_map(|chunk| chunk.bytes.as_chunks::<HIDDEN_BYTES>().0).copied().collect())
+}
+
+/// Calls `each` with every subject key of a block, in order of position.
+pub fn read_keys(schema: &Schema, piece: &Piece, mut each: impl FnMut(u32, &[u8])) -> Result<(), BlockError> {
+    let mut buffer = Buffer::default();
+    let subjects = piece.meta().subjects;
+    let chunks = piece.read_columns(&[ColumnKey::of(schema.subject_key)], &mut buffer)?;
+    for chunk in chunks {
+        let rows = ByteRows::new(chunk.bytes, subjects as usize).ok_or_else(|| piece.unreadable())?;
+        for position in 0..subjects {
+            each(position, rows.row(position as usize).unwrap_or_default());
+        }
+    }
+    Ok(())
+}
+
+fn read_attributes(
+    schema: &Schema,
+    piece: &Piece,
+    buffer: &mut Buffer,
+    data: &mut BlockData,
+) -> Result<(), BlockError> {
+    let rows = piece.meta().subjects as usize;
+    let chunks = piece.read_all(buffer)?;
+    for (field, column) in schema.attributes.iter().zip(&mut data.columns) {
+        let layout = field.ty.layout();
+        *column = match chunks.iter().find(|chunk| chunk.key == ColumnKey::of(field.column)) {
+            Some(chunk) => decode(layout, chunk.bytes, rows).ok_or_else(|| piece.unreadable())?,
+            // A column that the schema gained after this piece was written.
+            None => Column::missing(layout, rows),
+        };
+    }
+    let hidden = chunks.iter().find(|chunk| chunk.key == ColumnKey::HIDDEN).ok_or_else(|| piece.unreadable())?;
+    data.hidden = hidden.bytes.as_chunks::<HIDDEN_BYTES>().0.to_vec();
+    if data.hidden.len() == rows { Ok(()) } else { Err(piece.unreadable()) }
+}
+
+fn read_events(piece: &Piece, buffer: &mut Buffer, rows: &mut EventRows) -> Result<(), BlockError> {
+    let meta = *piece.meta();
+    let count = meta.rows as usize;
+    let chunks = piece.read_all(buffer)?;
+    let chunk = |key: ColumnKey| chunks.iter().find(|chunk| chunk.key == key).map(|chunk| chunk.bytes);
+    let missing = || piece.unreadable();
+    let offsets: Vec<u32> = u32_rows(chunk(ColumnKey::OFFSETS).ok_or_else(missing)?).collect();
+    for (subject, pair) in offsets.windows(2).enumerate() {
+        let [from, to] = pair else { continue };
+        let position = u16::try_from(usize::from(meta.first) + subject).map_err(|_| missing())?;
+        rows.position.extend((*from..*to).map(|_| position));
+    }
+    rows.at.extend(int_rows(chunk(ColumnKey::TIME).ok_or_else(missing)?));
+    rows.id.extend(u64_rows(chunk(ColumnKey::EVENT_ID).ok_or_else(missing)?));
+    for (index, column) in (0_u16..).zip(&mut rows.columns) {
+        let layout = column.layout();
+        let part = match chunk(ColumnKey::of(ColumnId(index))) {
+            Some(bytes) => decode(layout, bytes, count).ok_or_else(missing)?,
+            None => Column::missing(layout, count),
+        };
+        append(column, &part);
+    }
+    Ok(())
+}
+
+fn append(column: &mut Column, part: &Column) {
+    match (column, part) {
+        (Column::Code8(all), Column::Code8(part)) => all.extend_from_slice(part),
+        (Column::Code16(all), Column::Code16(part)) => all.extend_from_slice(part),
+        (Column::Int64(all), Column::Int64(part)) => all.extend_from_slice(part),
+        (Column::Bytes(all), Column::Bytes(part)) => all.extend_from_slice(part),
+        _ => {}
+    }
+}
+
+fn decode(layout: Layout, bytes: &[u8], rows: usize) -> Option<Column> {
+    let column = match layout {
+        Layout::Code8 => Column::Code8(bytes.to_vec()),
+        Layout::Code16 => Column::Code16(code16_rows(bytes).collect()),
+        Layout::Int64 => Column::Int64(int_rows(bytes).collect()),
+        Layout::Bytes => {
+            let all = ByteRows::new(bytes, rows)?;
+            Column::Bytes((0..rows).map(|row| all.row(row).map(<[u8]>::to_vec)).collect::<Option<_>>()?)
+        }
+    };
+    (column.len() == rows).then_some(column)
+}
+
+fn encode(column: &Column) -> Option<Zeroizing<Vec<u8>>> {
+    Some(Zeroizing::new(match column {
+        Column::Code8(codes) => codes.clone(),
+        Column::Code16(codes) => codes.iter().flat_map(|code| code.to_le_bytes()).collect(),
+        Column::Int64(numbers) => numbers.iter().flat_map(|number| number.to_le_bytes()).collect(),
+        Column::Bytes(rows) => encode_bytes(rows.iter().map(Vec::as_slice))?,
+    }))
+}
+
+/// Where new pieces go and what they are numbered.
+pub struct Writer<'a> {
+    /// Folder of the dataset's pieces.
+    pub dir: &'a Path,
+    /// Dataset number.
+    pub dataset: u32,
+    /// Version of the schema.
+    pub schema_version: u32,
+    /// Gives a file number that was never used; it is also the version.
+    pub next_file: &'a (dyn Fn() -> u64 + Sync),
+}
+
+impl Writer<'_> {
+    fn meta(&self, block: u32, kind: PieceKind, subjects: u32, version: u64) -> PieceMeta {
+        let (part, first, rows) = (0, 0, if kind == PieceKind::Attributes { subjects } else { 0 });
+        let (dataset, schema_version) = (self.dataset, self.schema_version);
+        PieceMeta { dataset, block, kind, part, version, schema_version, first, subjects, rows }
+    }
+
+    /// Writes what changed in a block and returns the new pieces. A piece that did not change is not among them.
+    pub fn write_block(&self, schema: &Schema, block: u32, data: &mut BlockData) -> Result<Vec<NewPiece>, BlockError> {
+        let subjects = u32::try_from(data.subjects()).unwrap_or(BLOCK_SUBJECTS);
+        let mut new = Vec::new();
+        if data.changed {
+            new.push(self.write_attributes(schema, block, subjects, data)?);
+        }
+        for (event, rows) in schema.events.iter().zip(&mut data.events) {
+            if rows.changed {
+                rows.normalize();
+                let file = (self.next_file)();
+                let base = self.meta(block, PieceKind::Events(event.id), subjects, file);
+                new.extend(self.write_events(&base, event.id, rows)?);
+            }
+        }
+        if data.consents_changed {
+            new.push(self.write_state(block, CONSENT_HISTORY, &data.consents)?);
+        }
+        Ok(new)
+    }
+
+    fn write_attributes(
+        &self,
+        schema: &Schema,
+        block: u32,
+        subjects: u32,
+        data: &BlockData,
+    ) -> Result<NewPiece, BlockError> {
+        let file = (self.next_file)();
+        let meta = self.meta(block, PieceKind::Attributes, subjects, file);
+        let too_long = || BlockError::unwritable(&meta);
+        let mut encoded = Vec::with_capacity(data.columns.len());
+        for (field, column) in schema.attributes.iter().zip(&data.columns) {
+            encoded.push((ColumnKey::of(field.column), column.layout(), encode(column).ok_or_else(too_long)?));
+        }
+        let hidden = Zeroizing::new(data.hidden.concat());
+        let mut columns: Vec<_> =
+            encoded.iter().map(|(key, layout, bytes)| (*key, *layout, bytes.as_slice())).collect();
+        columns.push((ColumnKey::HIDDEN, Layout::Bytes, hidden.as_slice()));
+        Ok(NewPiece { file, meta, written: write_piece(self.dir, file, &meta, &columns)? })
+    }
+
+    fn write_events(
+        &self,
+        base: &PieceMeta,
+        event: policy::schema::EventTypeId,
+        rows: &EventRows,
+    ) -> Result<Vec<NewPiece>, BlockError> {
+        let too_long = || BlockError::unwritable(base);
+        let mut offsets = vec![0_u32; base.subjects as usize + 1];
+        for position in &rows.position {
+            let slot = offsets.get_mut(usize::from(*position) + 1).ok_or_else(too_long)?;
+            *slot += 1;
+        }
+        let mut sum = 0_u32;
+        for slot in &mut offsets {
+            sum = sum.checked_add(*slot).ok_or_else(too_long)?;
+            *slot = sum;
+        }
+        let times: Zeroizing<Vec<u8>> = Zeroizing::new(rows.at.iter().flat_map(|at| at.to_le_bytes()).collect());
+        let ids: Zeroizing<Vec<u8>> = Zeroizing::new(rows.id.iter().flat_map(|id| id.to_le_bytes()).collect());
+        let mut encoded = Vec::with_capacity(rows.columns.len());
+        for (index, column) in (0_u16..).zip(&rows.columns) {
+            encoded.push((ColumnId(index), column.layout(), encode(column).ok_or_else(too_long)?));
+        }
+        let fields: Vec<_> = encoded.iter().map(|(id, layout, bytes)| (*id, *layout, bytes.as_slice())).collect();
+        let columns = EventColumns { offsets: &offsets, times: &times, ids: &ids, fields: &fields };
+        let written = write_event_pieces(self.dir, &mut || (self.next_file)(), base, event, &columns)?;
+        Ok(written.into_iter().map(|(file, meta, written)| NewPiece { file, meta, written }).collect())
+    }
+
+    /// Writes opaque bytes as the state piece of this number.
+    pub fn write_state(&self, block: u32, state: u16, bytes: &[u8]) -> Result<NewPiece, BlockError> {
+        let file = (self.next_file)();
+        let meta = PieceMeta { part: state, ..self.meta(block, PieceKind::State, 0, file) };
+        Ok(NewPiece { file, meta, written: write_piece(self.dir, file, &meta, &split_state(bytes))? })
+    }
+}
+
+/// Returns the missing mark of eight-byte columns, for readers outside this module.
+pub const fn missing_int() -> i64 {
+    MISSING_INT
+}

@@ -1,0 +1,209 @@
+//! What a frame changes in one block, as bytes before they are sealed under the journal key.
+//!
+//! An entry is a tag byte, the subject's position in its block (u16), and a body; all integers little endian.
+//! Version 1: 1 new subject (hidden 32 bytes, key length u8, key), 2 profile (count u16, then column u16 and a value
+//! each), 3 event (type u16, id u64, time i64 micros, a value for each field), 4 consent (leaf u64, length u16, JSON).
+//! A value is a tag byte (0 missing, 1 code u16, 2 integer i64, 3 bytes with length u8).
+
+use crate::ingest::Value;
+use policy::consent::ConsentEvent;
+use zeroize::{Zeroize, ZeroizeOnDrop};
+
+/// Entries of one block in one frame, in clear. Wiped on drop.
+#[derive(Default, Zeroize, ZeroizeOnDrop)]
+pub struct Delta(Vec<u8>);
+
+/// One entry, read back.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Entry {
+    /// A subject that did not exist before.
+    NewSubject {
+        /// 32 random bytes of this subject alone.
+        hidden: [u8; 32],
+        /// The value of the subject key.
+        key: Vec<u8>,
+    },
+    /// Attribute values to set.
+    Profile(Vec<(u16, Value)>),
+    /// An event.
+    Event {
+        /// Its type.
+        event: u16,
+        /// Its id.
+        id: u64,
+        /// Its time in microseconds.
+        at: i64,
+        /// Its fields.
+        values: Vec<Value>,
+    },
+    /// A consent event and the index of its leaf in the subject tree.
+    Consent {
+        /// The leaf.
+        leaf: u64,
+        /// What happened.
+        event: ConsentEvent,
+    },
+}
+
+/// A delta that does not parse: it was written by something else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a journal entry does not parse")]
+pub struct JournalError;
+
+impl Delta {
+    fn head(&mut self, tag: u8, position: u16) {
+        self.0.push(tag);
+        self.0.extend_from_slice(&position.to_le_bytes());
+    }
+
+    fn value(&mut self, value: &Value) {
+        match value {
+            Value::Missing => self.0.push(0),
+            Value::Code(code) => {
+                self.0.push(1);
+                self.0.extend_from_slice(&code.to_le_bytes());
+            }
+            Value::Int(number) => {
+                self.0.push(2);
+                self.0.extend_from_slice(&number.to_le_bytes());
+            }
+            Value::Bytes(bytes) => {
+                self.0.push(3);
+                self.short(bytes);
+            }
+        }
+    }
+
+    /// Appends a length byte and at most 255 bytes.
+    fn short(&mut self, bytes: &[u8]) {
+        let length = u8::try_from(bytes.len()).unwrap_or(u8::MAX);
+        self.0.push(length);
+        self.0.extend(bytes.iter().take(usize::from(length)));
+    }
+
+    /// Appends a new subject.
+    pub fn new_subject(&mut self, position: u16, hidden: &[u8; 32], key: &[u8]) {
+        self.head(1, position);
+        self.0.extend_from_slice(hidden);
+        self.short(key);
+    }
+
+    /// Appends attribute values.
+    pub fn profile(&mut self, position: u16, values: &[(u16, &Value)]) {
+        self.head(2, position);
+        let count = u16::try_from(values.len()).unwrap_or(u16::MAX);
+        self.0.extend_from_slice(&count.to_le_bytes());
+        for (column, value) in values.iter().take(usize::from(count)) {
+            self.0.extend_from_slice(&column.to_le_bytes());
+            self.value(value);
+        }
+    }
+
+    /// Appends an event.
+    pub fn event(&mut self, position: u16, event: u16, id: u64, at: i64, values: &[Value]) {
+        self.head(3, position);
+        self.0.extend_from_slice(&event.to_le_bytes());
+        self.0.extend_from_slice(&id.to_le_bytes());
+        self.0.extend_from_slice(&at.to_le_bytes());
+        self.0.push(u8::try_from(values.len()).unwrap_or(u8::MAX));
+        for value in values.iter().take(255) {
+            self.value(value);
+        }
+    }
+
+    /// Appends a consent event.
+    pub fn consent(&mut self, position: u16, leaf: u64, event: &ConsentEvent) -> Result<(), JournalError> {
+        let json = serde_json::to_vec(event).map_err(|_| JournalError)?;
+        let length = u16::try_from(json.len()).map_err(|_| JournalError)?;
+        self.head(4, position);
+        self.0.extend_from_slice(&leaf.to_le_bytes());
+        self.0.extend_from_slice(&length.to_le_bytes());
+        self.0.extend_from_slice(&json);
+        Ok(())
+    }
+
+    /// Takes the bytes out, to be sealed in place.
+    pub fn take(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.0)
+    }
+}
+
+/// Reads entries from the bytes of a delta.
+#[derive(Debug)]
+pub struct Reader<'a>(&'a [u8]);
+
+impl<'a> Reader<'a> {
+    /// Starts at the first entry.
+    pub fn new(bytes: &'a [u8]) -> Self {
+        Self(bytes)
+    }
+
+    fn bytes(&mut self, count: usize) -> Result<&'a [u8], JournalError> {
+        let (head, rest) = self.0.split_at_checked(count).ok_or(JournalError)?;
+        self.0 = rest;
+        Ok(head)
+    }
+
+    fn array<const N: usize>(&mut self) -> Result<[u8; N], JournalError> {
+        self.bytes(N)?.try_into().map_err(|_| JournalError)
+    }
+
+    fn u8(&mut self) -> Result<u8, JournalError> {
+        Ok(u8::from_le_bytes(self.array()?))
+    }
+
+    fn u16(&mut self) -> Result<u16, JournalError> {
+        Ok(u16::from_le_bytes(self.array()?))
+    }
+
+    fn short(&mut self) -> Result<&'a [u8], JournalError> {
+        let length = self.u8()?;
+        self.bytes(usize::from(length))
+    }
+
+    fn value(&mut self) -> Result<Value, JournalError> {
+        match self.u8()? {
+            0 => Ok(Value::Missing),
+            1 => Ok(Value::Code(self.u16()?)),
+            2 => Ok(Value::Int(i64::from_le_bytes(self.array()?))),
+            3 => Ok(Value::Bytes(self.short()?.to_vec())),
+            _ => Err(JournalError),
+        }
+    }
+
+    /// Reads the next entry and the subject's position in its block; `None` at the end.
+    pub fn next_entry(&mut self) -> Result<Option<(u16, Entry)>, JournalError> {
+        if self.0.is_empty() {
+            return Ok(None);
+        }
+        let tag = self.u8()?;
+        let position = self.u16()?;
+        let entry = match tag {
+            1 => Entry::NewSubject { hidden: self.array()?, key: self.short()?.to_vec() },
+            2 => {
+                let count = self.u16()?;
+                let mut values = Vec::with_capacity(usize::from(count));
+                for _ in 0..count {
+                    values.push((self.u16()?, self.value()?));
+                }
+                Entry::Profile(values)
+            }
+            3 => {
+                let event = self.u16()?;
+                let id = u64::from_le_bytes(self.array()?);
+                let at = i64::from_le_bytes(self.array()?);
+                let count = self.u8()?;
+                let values = (0..count).map(|_| self.value()).collect::<Result<_, _>>()?;
+                Entry::Event { event, id, at, values }
+            }
+            4 => {
+                let leaf = u64::from_le_bytes(self.array()?);
+                let length = self.u16()?;
+                let event = serde_json::from_slice(self.bytes(usize::from(length))?).map_err(|_| JournalError)?;
+                Entry::Consent { leaf, event }
+            }
+            _ => return Err(JournalError),
+        };
+        Ok(Some((position, entry)))
+    }
+}

@@ -1,0 +1,77 @@
+//! Changes of the gateway's own state: sealed in frames, replayed at open, checkpointed as one state piece.
+//!
+//! A change says nothing about one person: it is catalog, ledger, answers. It is sealed all the same.
+
+use policy::id::{ClientId, PopulationId};
+use policy::privacy::{NanoRho, Quarter};
+use serde::{Deserialize, Serialize};
+
+/// One change, as it is sealed in a frame. Version 1, JSON.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Change {
+    /// A dataset was created under this number.
+    Dataset {
+        /// Its number, never reused.
+        number: u32,
+        /// Its description.
+        schema_toml: String,
+    },
+    /// A record was put or removed.
+    Record {
+        /// Collection.
+        collection: String,
+        /// Key.
+        key: String,
+        /// Base64 of the value; none removes it.
+        value: Option<String>,
+    },
+    /// A question was charged; its answer is owed.
+    Charge {
+        /// Whose ledger.
+        population: PopulationId,
+        /// Who asked.
+        client: ClientId,
+        /// How much.
+        rho: NanoRho,
+        /// In which quarter.
+        quarter: Quarter,
+        /// Key of the answer.
+        answer: String,
+        /// The caller's request id.
+        request: String,
+        /// INTENT leaf.
+        leaf: u64,
+    },
+    /// An answer was drawn.
+    Answer {
+        /// Its key.
+        key: String,
+        /// Its bytes, JSON.
+        bytes: String,
+    },
+    /// A request was answered from the store.
+    Repeat {
+        /// Who asked.
+        client: ClientId,
+        /// The caller's request id.
+        request: String,
+        /// Key of the answer.
+        answer: String,
+    },
+    /// A client's quota was set.
+    Quota {
+        /// Whose ledger.
+        population: PopulationId,
+        /// Whose quota.
+        client: ClientId,
+        /// How much in a quarter.
+        quota: NanoRho,
+    },
+    /// Tag classes that a partner holds in an epoch, for the rules between its audiences.
+    Held {
+        /// Which partner, dataset and epoch: `partner/dataset/epoch`.
+        holder: String,
+        /// Base64 of the members' bitmap.
+        members: String,
+    },
+}

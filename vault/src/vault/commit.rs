@@ -1,0 +1,119 @@
+//! The commit path: one lock, one order, one log.
+//!
+//! Under the commit lock a caller changes the state in memory, and its frame takes the next sequence number; the frame
+//! is durable before the caller is answered. State that is ahead of the disk is never served: what it allows needs a
+//! later frame, and what it forbids is forbidden early. When the log fails, everything is refused until a restart.
+
+use super::change::Change;
+use super::journals::Sealed;
+use super::state::State;
+use super::{Vault, VaultError};
+use crate::journal::Delta;
+use crate::keys::Sealer;
+use crate::vault::Tree;
+use crate::wal::{Frame, SealedPart, Ticket};
+
+/// Part of a frame: entries of one block's journal.
+pub(super) const JOURNAL: u8 = 1;
+/// Part of a frame: a change of the gateway's own state.
+pub(super) const CHANGE: u8 = 2;
+
+/// What one call writes, all of it or nothing.
+#[derive(Default)]
+pub(super) struct Outgoing {
+    /// Leaves, in order.
+    pub leaves: Vec<(Tree, Vec<u8>)>,
+    /// Entries by (dataset number, block).
+    pub deltas: Vec<(u32, u32, Delta)>,
+    /// Changes of the gateway's own state, in order.
+    pub changes: Vec<Change>,
+}
+
+/// Returns the nonce of a part: frame sequence and part number. Unique under a journal key, since each opening of the
+/// vault draws its own and a sequence number is used once in an opening.
+pub(super) fn nonce(seq: u64, part: u16) -> [u8; 12] {
+    let mut nonce = [0; 12];
+    let bytes = seq.to_be_bytes().into_iter().chain([0, 0]).chain(part.to_be_bytes());
+    for (slot, byte) in nonce.iter_mut().zip(bytes) {
+        *slot = byte;
+    }
+    nonce
+}
+
+/// Returns the additional data of a part: format, kind, dataset, block, key.
+pub(super) fn aad(kind: u8, dataset: u32, block: u32, key_id: u32) -> Vec<u8> {
+    let mut aad = b"silhouette part 1".to_vec();
+    aad.push(kind);
+    aad.extend_from_slice(&dataset.to_be_bytes());
+    aad.extend_from_slice(&block.to_be_bytes());
+    aad.extend_from_slice(&key_id.to_be_bytes());
+    aad
+}
+
+fn seal_part(
+    (key_id, sealer): (u32, &Sealer),
+    seq: u64,
+    part: u16,
+    (kind, dataset, block): (u8, u32, u32),
+    mut bytes: Vec<u8>,
+) -> Result<SealedPart, VaultError> {
+    sealer
+        .seal(nonce(seq, part), &aad(kind, dataset, block, key_id), &mut bytes)
+        .map_err(|_| VaultError::damaged("journal key", "sealing failed"))?;
+    Ok(SealedPart { kind, dataset, block, key_id, sealed: bytes })
+}
+
+impl Vault {
+    /// Writes one frame under the commit lock, applies its changes, and returns what to wait for before answering.
+    pub(super) fn commit(&self, state: &mut State, out: Outgoing) -> Result<Ticket, VaultError> {
+        let seq = state.next_seq;
+        let (key_id, sealer) = (state.journal.0, &state.journal.1);
+        let mut parts = Vec::with_capacity(out.deltas.len() + out.changes.len());
+        let mut number = 0_u16;
+        let mut next_number = || {
+            let part = number;
+            number = number.checked_add(1).ok_or_else(|| VaultError::Io("a write touches too many blocks".into()))?;
+            Ok::<u16, VaultError>(part)
+        };
+        let mut journaled: Vec<(u32, u32, Sealed)> = Vec::with_capacity(out.deltas.len());
+        for (dataset, block, mut delta) in out.deltas {
+            let part = next_number()?;
+            let sealed = seal_part((key_id, sealer), seq, part, (JOURNAL, dataset, block), delta.take())?;
+            journaled.push((dataset, block, Sealed { seq, part, key_id, bytes: sealed.sealed.clone() }));
+            parts.push(sealed);
+        }
+        for change in &out.changes {
+            let json = serde_json::to_vec(change).map_err(|_| VaultError::damaged("change", "it can't be written"))?;
+            parts.push(seal_part((key_id, sealer), seq, next_number()?, (CHANGE, 0, 0), json)?);
+        }
+        let frame = Frame { before: self.log.sizes(), leaves: out.leaves, parts };
+        let ticket = self.wal.enqueue(seq, &frame)?;
+        state.next_seq = seq.saturating_add(1);
+        for (tree, leaf) in frame.leaves {
+            self.log.append(tree, leaf)?;
+        }
+        for change in &out.changes {
+            state.shared.apply(change).map_err(|_| VaultError::damaged("change", "it does not apply"))?;
+        }
+        keep_journal(state, journaled);
+        Ok(ticket)
+    }
+
+    /// Returns the index that the next leaf of a tree will have. Only meaningful under the commit lock.
+    pub(super) fn next_leaf(&self, tree: Tree) -> u64 {
+        self.log.size(tree)
+    }
+}
+
+fn keep_journal(state: &mut State, journaled: Vec<(u32, u32, Sealed)>) {
+    let mut by_dataset: std::collections::BTreeMap<u32, Vec<(u32, Sealed)>> = std::collections::BTreeMap::new();
+    for (dataset, block, sealed) in journaled {
+        by_dataset.entry(dataset).or_default().push((block, sealed));
+    }
+    for (number, entries) in by_dataset {
+        if let Some(dataset) = state.datasets.get_mut(&number) {
+            dataset.dirty.extend(entries.iter().map(|(block, _)| *block));
+            dataset.journal.put(&entries);
+        }
+    }
+}

@@ -1,0 +1,59 @@
+//! Closed epochs, pinned by readers.
+
+use crate::consent::ConsentBitmaps;
+use crate::fold::pieces::BlockPieces;
+use crate::scan::BlockInput;
+use crate::vault::EpochInfo;
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::OnceLock;
+
+/// A closed epoch: immutable, shared by `Arc`. Its superseded files are unlinked when the last reader lets go.
+#[derive(Debug)]
+pub(super) struct ClosedEpoch {
+    /// Number and end.
+    pub info: EpochInfo,
+    /// Ordinals below this existed at the close.
+    pub bound: u32,
+    /// Pieces of each block, in block order.
+    pub blocks: Vec<BlockPieces>,
+    /// Consent at the close.
+    pub consent: ConsentBitmaps,
+    /// Files that the next epoch does not use.
+    superseded: OnceLock<Vec<PathBuf>>,
+}
+
+impl ClosedEpoch {
+    /// Makes a closed epoch.
+    pub fn new(info: EpochInfo, bound: u32, blocks: Vec<BlockPieces>, consent: ConsentBitmaps) -> Self {
+        Self { info, bound, blocks, consent, superseded: OnceLock::new() }
+    }
+
+    /// Lists its blocks, to be scanned.
+    pub fn scan_blocks(&self) -> Vec<BlockInput> {
+        self.blocks.iter().filter_map(input_of).collect()
+    }
+
+    /// Lists some of its blocks, to be scanned again.
+    pub fn some_blocks(&self, which: &BTreeSet<u32>) -> Vec<BlockInput> {
+        which.iter().filter_map(|block| self.blocks.get(*block as usize)).filter_map(input_of).collect()
+    }
+
+    /// Says that these files can go once nobody reads this epoch any more. Their keys are gone already.
+    pub fn supersede(&self, files: Vec<PathBuf>) {
+        self.superseded.set(files).ok();
+    }
+}
+
+fn input_of(pieces: &BlockPieces) -> Option<BlockInput> {
+    Some(BlockInput { attributes: pieces.attributes.clone()?, events: pieces.events.clone() })
+}
+
+impl Drop for ClosedEpoch {
+    fn drop(&mut self) {
+        for file in self.superseded.get().into_iter().flatten() {
+            // A file that stays is sealed under a key that no longer exists; the next opening removes it.
+            std::fs::remove_file(file).ok();
+        }
+    }
+}

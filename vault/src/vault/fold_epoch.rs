@@ -1,0 +1,310 @@
+//! Closing an epoch: every row acknowledged before it is folded, and the new manifest replaces the old in one step.
+
+use super::commit::{JOURNAL, Outgoing, aad, nonce};
+use super::epochs::ClosedEpoch;
+use super::journals::Sealed;
+use super::recover::{CONSENT_STATE, DatasetRecord, SHARED_STATE, VaultRecord};
+use super::state::State;
+use super::write::{dataset_of, leaf_of, refuse, require};
+use super::{EpochInfo, Vault, VaultError};
+use crate::blocks::{Piece, id_of, sync_dir};
+use crate::consent::ConsentBitmaps;
+use crate::fold::pieces::{BlockPieces, NewPiece, Writer, read_block};
+use crate::keys::{Changes, PieceEntry, PieceKind, PieceState, Sealer};
+use crate::log::{Kind, Leaf};
+use crate::vault::Tree;
+use policy::decide::Reason;
+use policy::id::{DatasetId, EpochId};
+use policy::permit::{Permit, Verb};
+use policy::schema::Schema;
+use policy::time::Timestamp;
+use rayon::prelude::*;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// What folding needs, taken under the commit lock.
+struct Work {
+    number: u32,
+    schema: Arc<Schema>,
+    old: Arc<ClosedEpoch>,
+    /// Sealed entries of each block, in frame order.
+    entries: Vec<(u32, Vec<Sealed>)>,
+    sealers: HashMap<u32, Sealer>,
+    bound: u32,
+    consent: ConsentBitmaps,
+    /// The last frame that is folded already.
+    folded_seq: u64,
+    /// The last frame to fold.
+    seq: u64,
+    shared: Vec<u8>,
+    info: EpochInfo,
+}
+
+/// One folded block: its new pieces.
+struct Folded {
+    block: u32,
+    new: Vec<NewPiece>,
+}
+
+impl Vault {
+    /// Closes the open epoch: folds every row acknowledged so far. Windows of its questions end at `as_of`.
+    pub fn close_epoch(&self, permit: &Permit, as_of: Timestamp, now: Timestamp) -> Result<EpochInfo, VaultError> {
+        require(permit, &[Verb::Maintain, Verb::ManageDataset])?;
+        let _closing = self.closing.lock();
+        let mut state = self.lock()?;
+        let dataset = dataset_of(&mut state, permit)?;
+        if as_of < dataset.closed.info.as_of {
+            return refuse(Reason::EpochNotClosed, "an epoch can't end before the last one did", "close it later");
+        }
+        let number = dataset.number;
+        let info = EpochInfo { epoch: EpochId(dataset.closed.info.epoch.0 + 1), as_of };
+        let leaf = Leaf { epoch: Some(info.epoch), ..leaf_of(permit, Kind::Epoch, "close epoch", now) };
+        let leaves = vec![(Tree::Access, leaf.to_json().into_bytes())];
+        let ticket = self.commit(&mut state, Outgoing { leaves, ..Outgoing::default() })?;
+        let work = self.gather_work(&mut state, number, info)?;
+        drop(state);
+        ticket.wait()?;
+        let (work, folded) = self.fold_or_reread(work)?;
+        // Frames that are folded are not replayed: their leaves must be in the permanent log first.
+        self.persist_log()?;
+        self.publish(work, folded)?;
+        Ok(info)
+    }
+
+    /// Returns the last closed epoch; `None` for an unknown dataset or before the first close.
+    pub fn epoch(&self, dataset: &DatasetId) -> Option<EpochInfo> {
+        let state = self.state.lock();
+        let number = state.numbers.get(dataset)?;
+        let info = state.datasets.get(number)?.closed.info;
+        (info.epoch.0 > 0).then_some(info)
+    }
+
+    fn gather_work(&self, state: &mut State, number: u32, info: EpochInfo) -> Result<Work, VaultError> {
+        let seq = state.next_seq.saturating_sub(1);
+        let shared =
+            serde_json::to_vec(&state.shared).map_err(|_| VaultError::damaged("state", "it can't be written"))?;
+        let sealers = sealers(state)?;
+        let dataset = state.datasets.get_mut(&number).ok_or_else(|| VaultError::damaged("dataset", "it is gone"))?;
+        let blocks: Vec<u32> = dataset.dirty.iter().copied().collect();
+        let mut entries = Vec::with_capacity(blocks.len());
+        for block in blocks {
+            match dataset.journal.read(block) {
+                Some(found) => entries.push((block, found)),
+                None => {
+                    entries = self.journal_from_log(number, dataset.folded_seq)?;
+                    break;
+                }
+            }
+        }
+        Ok(Work {
+            number,
+            schema: Arc::clone(&dataset.schema),
+            old: Arc::clone(&dataset.closed),
+            entries,
+            sealers,
+            bound: dataset.next_ordinal,
+            consent: dataset.consent.clone(),
+            folded_seq: dataset.folded_seq,
+            seq,
+            shared,
+            info,
+        })
+    }
+
+    /// Folds; when an entry does not open, the database lied, and the entries are read from the log instead.
+    fn fold_or_reread(&self, mut work: Work) -> Result<(Work, Vec<Folded>), VaultError> {
+        match self.fold_blocks(&work) {
+            Ok(folded) => Ok((work, folded)),
+            Err(VaultError::Damaged { part, .. }) if part.starts_with("journal") => {
+                let state = self.lock()?;
+                work.entries = self.journal_from_log(work.number, work.folded_seq)?;
+                drop(state);
+                let folded = self.fold_blocks(&work)?;
+                Ok((work, folded))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    fn fold_blocks(&self, work: &Work) -> Result<Vec<Folded>, VaultError> {
+        let dir = self.dataset_dir(work.number);
+        std::fs::create_dir_all(&dir).map_err(|error| VaultError::Io(error.to_string()))?;
+        let next_file = || self.file_number();
+        let writer = Writer { dir: &dir, dataset: work.number, schema_version: 1, next_file: &next_file };
+        let fold = |(block, entries): &(u32, Vec<Sealed>)| fold_one(work, &writer, *block, entries);
+        let folded: Result<Vec<Folded>, VaultError> = work.entries.par_iter().with_max_len(1).map(fold).collect();
+        folded
+    }
+
+    /// Names the new pieces in the key tree and swaps the manifest.
+    fn publish(&self, work: Work, folded: Vec<Folded>) -> Result<(), VaultError> {
+        let dir = self.dataset_dir(work.number);
+        let next_file = || self.file_number();
+        let writer = Writer { dir: &dir, dataset: work.number, schema_version: 1, next_file: &next_file };
+        let consent = serde_json::to_vec(&work.consent.to_stored()).map_err(|_| unwritable("consent"))?;
+        let consent = writer.write_state(0, CONSENT_STATE, &consent)?;
+        let home = self.dataset_dir(0);
+        std::fs::create_dir_all(&home).map_err(|error| VaultError::Io(error.to_string()))?;
+        let shared_writer = Writer { dir: &home, dataset: 0, schema_version: 1, next_file: &next_file };
+        let shared = shared_writer.write_state(0, SHARED_STATE, &work.shared)?;
+        for folder in [&dir, &home] {
+            sync_dir(folder).map_err(|error| VaultError::Io(error.to_string()))?;
+        }
+        let mut state = self.lock()?;
+        let mut blocks = work.old.blocks.clone();
+        let mut changes = Changes::default();
+        let mut gone: Vec<PathBuf> = Vec::new();
+        for folded in folded {
+            let slot = folded.block as usize;
+            if blocks.len() <= slot {
+                blocks.resize(slot + 1, BlockPieces::default());
+            }
+            if let Some(pieces) = blocks.get_mut(slot) {
+                self.adopt(&work, folded, pieces, &state, &mut changes, &mut gone)?;
+            }
+        }
+        for piece in [consent, shared] {
+            self.replace(&work, &piece, &state, &mut changes, &mut gone);
+        }
+        self.put_dataset_record(&work, &mut changes)?;
+        changes.put_records.push(VaultRecord { next_file: self.file_number(), shared_seq: work.seq }.named()?);
+        state.tree.commit(changes)?;
+        let next = ClosedEpoch::new(work.info, work.bound, blocks, work.consent);
+        if let Some(dataset) = state.datasets.get_mut(&work.number) {
+            dataset.folded_seq = work.seq;
+            dataset.fresh.retain(|ordinal, _| *ordinal >= work.bound);
+            dataset.dirty = dataset.journal.drop_folded(work.seq);
+            let old = std::mem::replace(&mut dataset.closed, Arc::new(next));
+            old.supersede(gone);
+        }
+        self.trim(&mut state)
+    }
+
+    fn adopt(
+        &self,
+        work: &Work,
+        folded: Folded,
+        pieces: &mut BlockPieces,
+        state: &State,
+        changes: &mut Changes,
+        gone: &mut Vec<PathBuf>,
+    ) -> Result<(), VaultError> {
+        let kinds: BTreeSet<PieceKind> = folded.new.iter().map(|new| id_of(&new.meta).kind).collect();
+        for old in state.tree.entries().block(work.number, folded.block, PieceState::Closed) {
+            if kinds.contains(&old.id.kind) {
+                changes.remove.push((old.id, old.state));
+                gone.push(self.config.data.join(old.path()));
+            }
+        }
+        for kind in &kinds {
+            if let PieceKind::Events(event) = kind {
+                pieces.events.resize(work.schema.events.len(), Vec::new());
+                if let Some(parts) = pieces.events.get_mut(usize::from(*event)) {
+                    parts.clear();
+                }
+            }
+        }
+        for new in folded.new {
+            let entry = entry_of(&new, work.info.epoch);
+            let path = self.config.data.join(entry.path());
+            let piece = Arc::new(Piece::open(&path, new.written.key.clone(), &new.meta)?);
+            match entry.id.kind {
+                PieceKind::Attributes => pieces.attributes = Some(piece),
+                PieceKind::Events(event) => {
+                    if let Some(parts) = pieces.events.get_mut(usize::from(event)) {
+                        parts.push(piece);
+                    }
+                }
+                PieceKind::State(_) => pieces.consents = Some(piece),
+            }
+            changes.put.push(entry);
+        }
+        Ok(())
+    }
+
+    fn replace(&self, work: &Work, new: &NewPiece, state: &State, changes: &mut Changes, gone: &mut Vec<PathBuf>) {
+        let entry = entry_of(new, work.info.epoch);
+        if let Some(old) = state.tree.entries().get(&entry.id, PieceState::Closed) {
+            gone.push(self.config.data.join(old.path()));
+        }
+        changes.put.push(entry);
+    }
+
+    fn put_dataset_record(&self, work: &Work, changes: &mut Changes) -> Result<(), VaultError> {
+        let record =
+            DatasetRecord { epoch: work.info.epoch, as_of: work.info.as_of, bound: work.bound, folded_seq: work.seq };
+        changes.put_records.push(record.named(work.number)?);
+        Ok(())
+    }
+
+    pub(super) fn dataset_dir(&self, number: u32) -> PathBuf {
+        self.config.data.join("blocks").join(format!("{number:08x}"))
+    }
+}
+
+fn unwritable(part: &str) -> VaultError {
+    VaultError::damaged(part, "it can't be written")
+}
+
+/// Returns a sealer for every journal key that still exists.
+pub(super) fn sealers(state: &State) -> Result<HashMap<u32, Sealer>, VaultError> {
+    let mut all = HashMap::new();
+    for (name, key) in state.tree.secrets("journal/") {
+        let number = name.rsplit('/').next().and_then(|text| text.parse().ok());
+        let number = number.ok_or_else(|| VaultError::damaged("key tree", "a journal key has no number"))?;
+        all.insert(number, Sealer::new(key).map_err(|_| unwritable("journal key"))?);
+    }
+    Ok(all)
+}
+
+fn entry_of(new: &NewPiece, epoch: EpochId) -> PieceEntry {
+    let meta = &new.meta;
+    PieceEntry {
+        id: id_of(meta),
+        version: meta.version,
+        epoch: epoch.0,
+        state: PieceState::Closed,
+        key: new.written.key.clone(),
+        file: new.file,
+        sha256: new.written.sha256,
+        bytes: new.written.bytes,
+    }
+}
+
+fn fold_one(work: &Work, writer: &Writer<'_>, block: u32, entries: &[Sealed]) -> Result<Folded, VaultError> {
+    let empty = BlockPieces::default();
+    let pieces = work.old.blocks.get(block as usize).unwrap_or(&empty);
+    let mut data = read_block(&work.schema, pieces)?;
+    for entry in entries.iter().filter(|entry| entry.seq <= work.seq) {
+        let delta = open_entry(&work.sealers, work.number, block, entry)?;
+        let broken = |_| VaultError::damaged(format!("journal of block {block}"), "an entry does not parse");
+        data.apply(&work.schema, &delta).map_err(broken)?;
+    }
+    Ok(Folded { block, new: writer.write_block(&work.schema, block, &mut data)? })
+}
+
+/// Opens one sealed entry of a journal.
+pub(super) fn open_entry(
+    sealers: &HashMap<u32, Sealer>,
+    dataset: u32,
+    block: u32,
+    entry: &Sealed,
+) -> Result<zeroize::Zeroizing<Vec<u8>>, VaultError> {
+    let damaged = |problem: &str| VaultError::damaged(format!("journal of block {block}"), problem);
+    let sealer = sealers.get(&entry.key_id).ok_or_else(|| damaged("its key is gone"))?;
+    let mut bytes = zeroize::Zeroizing::new(entry.bytes.clone());
+    sealer
+        .open(nonce(entry.seq, entry.part), &aad(JOURNAL, dataset, block, entry.key_id), &mut bytes)
+        .map_err(|_| damaged("an entry does not open"))?;
+    Ok(bytes)
+}
+
+/// Groups entries by block.
+pub(super) fn by_block(entries: Vec<(u32, Sealed)>) -> Vec<(u32, Vec<Sealed>)> {
+    let mut blocks: BTreeMap<u32, Vec<Sealed>> = BTreeMap::new();
+    for (block, entry) in entries {
+        blocks.entry(block).or_default().push(entry);
+    }
+    blocks.into_iter().collect()
+}

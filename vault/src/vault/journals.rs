@@ -1,0 +1,199 @@
+//! The journal of one dataset: sealed entries that are not folded yet, kept in its database.
+//!
+//! The write-ahead log holds the same sealed bytes until they are folded, so this database is never the only copy: when
+//! it differs from the log, or fails in any way, it is made again from the log.
+//!
+//! Key: `j`, block u32, frame u64, part u16, slice u16, all big endian. Value: at most 4,000 bytes of
+//! key id u32 (first slice only) and sealed bytes.
+
+use crate::keys::SecretKey;
+use crate::store::{DigestKey, Store, StoreError};
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::ControlFlow;
+use std::path::Path;
+
+const SLICE_BYTES: usize = 4_000;
+const BATCH: usize = 128;
+
+/// One sealed entry of a block.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Sealed {
+    /// Frame number, part of the nonce.
+    pub seq: u64,
+    /// Number of the part in its frame, part of the nonce.
+    pub part: u16,
+    /// Which journal key opens it.
+    pub key_id: u32,
+    /// Sealed bytes.
+    pub bytes: Vec<u8>,
+}
+
+/// The journals of one dataset.
+#[derive(Debug)]
+pub(crate) struct Journals {
+    store: Option<Store>,
+    /// Frames and parts that each block must have, so that a lost entry shows.
+    expected: BTreeMap<u32, BTreeSet<(u64, u16)>>,
+    /// Set when the database failed; it must not be read before it was made again.
+    pub stale: bool,
+}
+
+fn prefix(block: u32) -> [u8; 5] {
+    let mut key = [b'j'; 5];
+    for (slot, byte) in key.iter_mut().skip(1).zip(block.to_be_bytes()) {
+        *slot = byte;
+    }
+    key
+}
+
+fn slices(block: u32, entry: &Sealed) -> Vec<(Vec<u8>, Vec<u8>)> {
+    let mut whole = entry.key_id.to_be_bytes().to_vec();
+    whole.extend_from_slice(&entry.bytes);
+    whole
+        .chunks(SLICE_BYTES)
+        .zip(0_u16..)
+        .map(|(slice, number)| {
+            let mut key = prefix(block).to_vec();
+            key.extend_from_slice(&entry.seq.to_be_bytes());
+            key.extend_from_slice(&entry.part.to_be_bytes());
+            key.extend_from_slice(&number.to_be_bytes());
+            (key, slice.to_vec())
+        })
+        .collect()
+}
+
+impl Journals {
+    /// Stands for a database that is not open yet.
+    pub fn absent() -> Self {
+        Self { store: None, expected: BTreeMap::new(), stale: true }
+    }
+
+    /// Opens the database in a folder of its own and compares it with what the log says it holds; when it differs, or
+    /// does not open, it is made again from `entries`.
+    pub fn settle(path: &Path, cache_bytes: u64, entries: &[(u32, Sealed)]) -> Result<Self, StoreError> {
+        let mut expected: BTreeMap<u32, BTreeSet<(u64, u16)>> = BTreeMap::new();
+        for (block, entry) in entries {
+            expected.entry(*block).or_default().insert((entry.seq, entry.part));
+        }
+        if let Ok(store) = open(path, cache_bytes)
+            && holds(&store, entries)
+        {
+            return Ok(Self { store: Some(store), expected, stale: false });
+        }
+        Store::destroy(path)?;
+        let mut journals = Self { store: Some(open(path, cache_bytes)?), expected, stale: false };
+        journals.write(entries);
+        Ok(journals)
+    }
+
+    /// Adds entries. A failure leaves the database stale, and is no failure of the write: the log has it.
+    pub fn put(&mut self, entries: &[(u32, Sealed)]) {
+        for (block, entry) in entries {
+            self.expected.entry(*block).or_default().insert((entry.seq, entry.part));
+        }
+        self.write(entries);
+    }
+
+    fn write(&mut self, entries: &[(u32, Sealed)]) {
+        let pairs: Vec<_> = entries.iter().flat_map(|(block, entry)| slices(*block, entry)).collect();
+        for batch in pairs.chunks(BATCH) {
+            let batch: Vec<_> = batch.iter().map(|(key, value)| (key.as_slice(), value.as_slice())).collect();
+            let written = self.store.as_ref().is_some_and(|store| store.put_batch(&batch).is_ok());
+            if self.stale || !written {
+                self.stale = true;
+                return;
+            }
+        }
+    }
+
+    /// Reads the entries of a block, in frame order; `None` when the database does not hold what it must.
+    pub fn read(&self, block: u32) -> Option<Vec<Sealed>> {
+        if self.stale {
+            return None;
+        }
+        let mut entries: BTreeMap<(u64, u16), Vec<u8>> = BTreeMap::new();
+        let gather = |key: &[u8], value: &[u8]| {
+            if let Some(place) = place(key) {
+                entries.entry(place).or_default().extend_from_slice(value);
+            }
+            ControlFlow::Continue(())
+        };
+        self.store.as_ref()?.scan_prefix(&prefix(block), gather).ok()?;
+        let expected = self.expected.get(&block)?;
+        if !entries.keys().eq(expected.iter()) {
+            return None;
+        }
+        entries.into_iter().map(|((seq, part), whole)| split(seq, part, whole)).collect()
+    }
+
+    /// Forgets what is folded and returns the blocks that have later entries.
+    pub fn drop_folded(&mut self, folded_seq: u64) -> BTreeSet<u32> {
+        for places in self.expected.values_mut() {
+            places.retain(|(seq, _)| *seq > folded_seq);
+        }
+        self.expected.retain(|_, places| !places.is_empty());
+        let gone = if self.expected.is_empty() { self.clear() } else { self.remove_through(folded_seq) };
+        self.stale |= gone.is_err();
+        self.expected.keys().copied().collect()
+    }
+
+    fn clear(&mut self) -> Result<(), StoreError> {
+        if let Some(store) = self.store.take() {
+            self.stale = true;
+            self.store = Some(store.destroy_and_recreate()?);
+            self.stale = false;
+        }
+        Ok(())
+    }
+
+    fn remove_through(&mut self, folded_seq: u64) -> Result<(), StoreError> {
+        let Some(store) = &self.store else { return Ok(()) };
+        let mut keys: Vec<Vec<u8>> = Vec::new();
+        store.scan_prefix(b"j", |key: &[u8], _: &[u8]| {
+            if place(key).is_some_and(|(seq, _)| seq <= folded_seq) {
+                keys.push(key.to_vec());
+            }
+            ControlFlow::Continue(())
+        })?;
+        for batch in keys.chunks(BATCH) {
+            let batch: Vec<_> = batch.iter().map(Vec::as_slice).collect();
+            store.remove_batch(&batch)?;
+        }
+        Ok(())
+    }
+
+    /// Makes the database durable, for a quick next opening.
+    pub fn barrier(&self) -> Result<(), StoreError> {
+        self.store.as_ref().map_or(Ok(()), |store| store.barrier().map(|_| ()))
+    }
+}
+
+/// Opens the database. Its digest is not kept over openings, so its key is drawn anew.
+fn open(path: &Path, cache_bytes: u64) -> Result<Store, StoreError> {
+    let key = SecretKey::random().unwrap_or_else(|_| SecretKey::from_bytes([0; 32]));
+    Store::open(path, cache_bytes, DigestKey::new(key))
+}
+
+/// Says whether the database holds exactly these entries.
+fn holds(store: &Store, entries: &[(u32, Sealed)]) -> bool {
+    let mut expected: Vec<_> = entries.iter().flat_map(|(block, entry)| slices(*block, entry)).collect();
+    expected.sort_unstable();
+    let mut next = expected.iter();
+    let mut same = true;
+    let scanned = store.scan_prefix(&[], |key: &[u8], value: &[u8]| {
+        same = next.next().is_some_and(|(k, v)| k == key && v == value);
+        if same { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+    });
+    scanned.is_ok() && same && next.next().is_none()
+}
+
+fn place(key: &[u8]) -> Option<(u64, u16)> {
+    let seq = u64::from_be_bytes(key.get(5..13)?.try_into().ok()?);
+    let part = u16::from_be_bytes(key.get(13..15)?.try_into().ok()?);
+    Some((seq, part))
+}
+
+fn split(seq: u64, part: u16, whole: Vec<u8>) -> Option<Sealed> {
+    let (head, bytes) = whole.split_at_checked(4)?;
+    Some(Sealed { seq, part, key_id: u32::from_be_bytes(head.try_into().ok()?), bytes: bytes.to_vec() })
+}

@@ -1,0 +1,423 @@
+//! Creating and opening: root, key tree, state pieces, log, replay; then it serves.
+//!
+//! What was acknowledged is in the key tree's pieces or in the write-ahead log, and nowhere else does it have to be: the
+//! databases are compared with the log and made again when they differ, panic or do not open.
+
+use super::change::Change;
+use super::commit::{CHANGE, JOURNAL, Outgoing, aad, nonce};
+use super::epochs::ClosedEpoch;
+use super::fold_epoch::{by_block, open_entry, sealers};
+use super::journals::{Journals, Sealed};
+use super::state::{Dataset, Shared, State};
+use super::write::place;
+use super::{Config, EpochInfo, Vault, VaultError};
+use crate::blocks::{BLOCK_SUBJECTS, Piece};
+use crate::consent::ConsentBitmaps;
+use crate::fold::pieces::{BlockPieces, CONSENT_HISTORY, read_keys};
+use crate::index::Index;
+use crate::journal::{Entry, Reader};
+use crate::keys::{Changes, KeyTree, PieceEntry, PieceKind, PieceState, Sealer, SecretKey};
+use crate::log::{Kind, Leaf, Log, Word};
+use crate::scan::Scanner;
+use crate::vault::Tree;
+use crate::wal::{Frame, SEGMENT_BYTES, Wal};
+use arc_swap::ArcSwap;
+use parking_lot::{Condvar, Mutex, RwLock};
+use policy::id::EpochId;
+use policy::schema::Schema;
+use policy::time::Timestamp;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64};
+
+/// State piece of dataset 0: the gateway's own state.
+pub(super) const SHARED_STATE: u16 = 0;
+/// State piece of a dataset: consent at the close.
+pub(super) const CONSENT_STATE: u16 = 1;
+
+const ORIGIN: &str = "silhouette";
+const SIGNING_SEED: &str = "log signing seed";
+const TOKEN_SEED: &str = "token signing seed";
+/// Cache of a dataset's database: journals are written once and read once.
+const STORE_CACHE_BYTES: u64 = 32 << 20;
+
+/// What the key tree says of the vault itself.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(super) struct VaultRecord {
+    /// File numbers below this may have been used.
+    pub next_file: u64,
+    /// Frames up to this one are in the shared state piece.
+    pub shared_seq: u64,
+}
+
+/// What the key tree says of a dataset.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct DatasetRecord {
+    pub epoch: EpochId,
+    pub as_of: Timestamp,
+    pub bound: u32,
+    pub folded_seq: u64,
+}
+
+impl VaultRecord {
+    pub fn named(&self) -> Result<(String, Vec<u8>), VaultError> {
+        let bytes = serde_json::to_vec(self).map_err(|_| VaultError::damaged("record", "it can't be written"))?;
+        Ok(("vault".to_owned(), bytes))
+    }
+}
+
+impl DatasetRecord {
+    pub fn named(&self, number: u32) -> Result<(String, Vec<u8>), VaultError> {
+        let bytes = serde_json::to_vec(self).map_err(|_| VaultError::damaged("record", "it can't be written"))?;
+        Ok((format!("dataset/{number:08x}"), bytes))
+    }
+}
+
+fn journal_name(number: u32) -> String {
+    format!("journal/{number}")
+}
+
+fn io(error: std::io::Error) -> VaultError {
+    VaultError::Io(error.to_string())
+}
+
+impl Vault {
+    /// Creates an empty vault in two folders that must not hold one yet.
+    pub fn init(config: &Config, now: Timestamp) -> Result<(), VaultError> {
+        let fresh = || SecretKey::random().map_err(|error| VaultError::Io(error.to_string()));
+        let first = Changes {
+            put_secrets: vec![(SIGNING_SEED.to_owned(), fresh()?), (TOKEN_SEED.to_owned(), fresh()?)],
+            put_records: vec![VaultRecord { next_file: 1, shared_seq: 0 }.named()?],
+            ..Changes::default()
+        };
+        let tree =
+            KeyTree::create(&config.root, &config.data, first).map_err(|error| VaultError::Setup(error.to_string()))?;
+        Wal::create(&config.data.join("wal"), 1)?;
+        drop(tree);
+        let vault = Self::open(config, now)?;
+        vault.close(now)
+    }
+
+    /// Opens a vault: root, key tree, log, replay; then it serves.
+    pub fn open(config: &Config, now: Timestamp) -> Result<Self, VaultError> {
+        let mut tree =
+            KeyTree::open(&config.root, &config.data).map_err(|error| VaultError::Setup(error.to_string()))?;
+        let record: VaultRecord = read_record(&tree, "vault")?;
+        let journal = begin_journal(&mut tree)?;
+        let seed =
+            tree.secret(SIGNING_SEED).ok_or_else(|| VaultError::damaged("key tree", "the signing seed is gone"))?;
+        let log = Log::open(&config.data.join("log"), ORIGIN, &seed)?;
+        let scanner = Scanner::new(config.threads).map_err(|error| VaultError::Io(error.to_string()))?;
+        let shared = read_shared(config, &tree)?;
+        let mut state = State {
+            next_seq: 0,
+            tree,
+            datasets: BTreeMap::new(),
+            numbers: BTreeMap::new(),
+            shared,
+            journal,
+            drawing: BTreeSet::new(),
+            latest: now,
+        };
+        for (number, toml) in state.shared.schemas.clone() {
+            let dataset = open_dataset(config, &state.tree, number, &toml)?;
+            state.numbers.insert(dataset.schema.dataset.clone(), number);
+            state.datasets.insert(number, dataset);
+        }
+        let from = first_needed(&state, record.shared_seq);
+        let (wal, replay) = Wal::open(&config.data.join("wal"), from, SEGMENT_BYTES)?;
+        let mut journals = HashMap::new();
+        let keys = sealers(&state)?;
+        for frame in replay {
+            let (seq, frame) = frame?;
+            apply_frame(config, &mut state, &log, &keys, record.shared_seq, (seq, &frame), &mut journals)?;
+        }
+        state.next_seq = wal.next_seq();
+        for (number, dataset) in &mut state.datasets {
+            let entries = journals.remove(number).unwrap_or_default();
+            dataset.settle_journal(config, &entries)?;
+        }
+        remove_strays(config, &state)?;
+        let vault = Self {
+            config: config.clone(),
+            scanner,
+            state: Mutex::new(state),
+            log,
+            wal,
+            fence: RwLock::new(()),
+            drawn: Condvar::new(),
+            schemas: ArcSwap::default(),
+            next_file: AtomicU64::new(record.next_file),
+            closing: Mutex::new(()),
+            poisoned: AtomicBool::new(false),
+        };
+        vault.begin(now)?;
+        Ok(vault)
+    }
+
+    fn begin(&self, now: Timestamp) -> Result<(), VaultError> {
+        let leaf = Leaf { what: Word::new("open").ok(), ..Leaf::new(Kind::Start, now) };
+        let mut state = self.lock()?;
+        self.publish_schemas(&state);
+        let leaves = vec![(Tree::Access, leaf.to_json().into_bytes())];
+        let ticket = self.commit(&mut state, Outgoing { leaves, ..Outgoing::default() })?;
+        drop(state);
+        ticket.wait()?;
+        self.tick(now)
+    }
+
+    /// Makes a dataset without subjects.
+    pub(super) fn empty_dataset(&self, number: u32, schema: Arc<Schema>) -> Result<Dataset, VaultError> {
+        let mut dataset = blank(number, schema)?;
+        dataset.settle_journal(&self.config, &[])?;
+        Ok(dataset)
+    }
+
+    /// Returns a named 32-byte seed for the gateway's token signing key, made at `init`.
+    pub fn token_seed(&self) -> SecretKey {
+        // Without the seed no token verifies: a fresh key in its place refuses everybody.
+        let stored = self.state.lock().tree.secret(TOKEN_SEED);
+        stored.or_else(|| SecretKey::random().ok()).unwrap_or_else(|| SecretKey::from_bytes([0; 32]))
+    }
+
+    /// Reads a dataset's unfolded entries from the log instead of its database.
+    pub(super) fn journal_from_log(&self, number: u32, folded: u64) -> Result<Vec<(u32, Vec<Sealed>)>, VaultError> {
+        let mut entries = Vec::new();
+        for frame in self.wal.read_from(folded.saturating_add(1))? {
+            let (seq, frame) = frame?;
+            entries.extend(journal_parts(seq, &frame).filter(|(of, ..)| *of == number).map(|(_, b, s)| (b, s)));
+        }
+        Ok(by_block(entries))
+    }
+
+    /// Removes what nobody needs any more: segments of the log, keys of journals.
+    pub(super) fn trim(&self, state: &mut State) -> Result<(), VaultError> {
+        let record: VaultRecord = read_record(&state.tree, "vault")?;
+        self.wal.remove_before(first_needed(state, record.shared_seq))?;
+        Ok(())
+    }
+}
+
+fn read_record<T: serde::de::DeserializeOwned>(tree: &KeyTree, name: &str) -> Result<T, VaultError> {
+    let bytes =
+        tree.record(name).ok_or_else(|| VaultError::damaged("key tree", format!("record {name} is missing")))?;
+    serde_json::from_slice(&bytes).map_err(|_| VaultError::damaged("key tree", format!("record {name} does not parse")))
+}
+
+/// Draws the journal key of this opening, and destroys those that no unfolded frame can be under.
+fn begin_journal(tree: &mut KeyTree) -> Result<(u32, Sealer), VaultError> {
+    let last = tree.secrets("journal/").filter_map(|(name, _)| name.rsplit('/').next()?.parse().ok()).max();
+    let number = last.unwrap_or(0_u32) + 1;
+    let key = SecretKey::random().map_err(|error| VaultError::Io(error.to_string()))?;
+    let sealer = Sealer::new(&key).map_err(|_| VaultError::damaged("journal key", "it can't be used"))?;
+    tree.commit(Changes { put_secrets: vec![(journal_name(number), key)], ..Changes::default() })?;
+    Ok((number, sealer))
+}
+
+/// Returns the first frame that must still be replayed.
+fn first_needed(state: &State, shared_seq: u64) -> u64 {
+    let unfolded = state.datasets.values().map(|dataset| dataset.folded_seq);
+    unfolded.chain([shared_seq]).min().unwrap_or(0).saturating_add(1)
+}
+
+fn read_state_piece(config: &Config, entry: &PieceEntry) -> Result<zeroize::Zeroizing<Vec<u8>>, VaultError> {
+    Ok(open_piece(config, entry)?.read_state()?)
+}
+
+fn open_piece(config: &Config, entry: &PieceEntry) -> Result<Piece, VaultError> {
+    Ok(Piece::open_named(&config.data.join(entry.path()), entry.key.clone(), &entry.id, entry.version)?)
+}
+
+fn read_shared(config: &Config, tree: &KeyTree) -> Result<Shared, VaultError> {
+    let entries = tree.entries();
+    match entries.dataset(0).find(|entry| entry.id.kind == PieceKind::State(SHARED_STATE)) {
+        Some(entry) => serde_json::from_slice(&read_state_piece(config, entry)?)
+            .map_err(|_| VaultError::damaged("shared state", "it does not parse")),
+        None => Ok(Shared::default()),
+    }
+}
+
+fn blank(number: u32, schema: Arc<Schema>) -> Result<Dataset, VaultError> {
+    let consent = ConsentBitmaps::new(&schema);
+    let info = EpochInfo { epoch: EpochId(0), as_of: Timestamp(i64::MIN) };
+    Ok(Dataset {
+        number,
+        index: Index::new().map_err(|error| VaultError::Io(error.to_string()))?,
+        next_ordinal: 0,
+        closed: Arc::new(ClosedEpoch::new(info, 0, Vec::new(), consent.clone())),
+        consent,
+        schema,
+        dirty: BTreeSet::new(),
+        fresh: HashMap::new(),
+        journal: Journals::absent(),
+        folded_seq: 0,
+    })
+}
+
+fn open_dataset(config: &Config, tree: &KeyTree, number: u32, toml: &str) -> Result<Dataset, VaultError> {
+    let parsed = policy::schema::parse(toml).map_err(|error| VaultError::damaged("schema", error.to_string()))?;
+    let mut dataset = blank(number, Arc::new(parsed))?;
+    let name = format!("dataset/{number:08x}");
+    if tree.record(&name).is_none() {
+        return Ok(dataset);
+    }
+    let record: DatasetRecord = read_record(tree, &name)?;
+    let entries = tree.entries();
+    let mut blocks = vec![BlockPieces::default(); record.bound.div_ceil(BLOCK_SUBJECTS) as usize];
+    for entry in entries.dataset(number).filter(|entry| entry.state == PieceState::Closed) {
+        if entry.id.kind == PieceKind::State(CONSENT_STATE) {
+            let stored = serde_json::from_slice(&read_state_piece(config, entry)?).ok();
+            let consent = stored.and_then(|stored| ConsentBitmaps::from_stored(&stored));
+            dataset.consent = consent.ok_or_else(|| VaultError::damaged("consent state", "it does not parse"))?;
+            continue;
+        }
+        let piece = Arc::new(open_piece(config, entry)?);
+        let Some(pieces) = blocks.get_mut(entry.id.block as usize) else { continue };
+        match entry.id.kind {
+            PieceKind::Attributes => pieces.attributes = Some(piece),
+            PieceKind::Events(event) => {
+                pieces.events.resize(dataset.schema.events.len(), Vec::new());
+                if let Some(parts) = pieces.events.get_mut(usize::from(event)) {
+                    parts.push(piece);
+                }
+            }
+            PieceKind::State(CONSENT_HISTORY) => pieces.consents = Some(piece),
+            PieceKind::State(_) => {}
+        }
+    }
+    dataset.consent.extend(&dataset.schema);
+    dataset.next_ordinal = record.bound;
+    dataset.folded_seq = record.folded_seq;
+    dataset.fill_index(&blocks)?;
+    let info = EpochInfo { epoch: record.epoch, as_of: record.as_of };
+    dataset.closed = Arc::new(ClosedEpoch::new(info, record.bound, blocks, dataset.consent.clone()));
+    Ok(dataset)
+}
+
+impl Dataset {
+    fn fill_index(&mut self, blocks: &[BlockPieces]) -> Result<(), VaultError> {
+        self.index.reserve(self.next_ordinal as usize);
+        for (block, pieces) in (0_u32..).zip(blocks) {
+            let Some(piece) = &pieces.attributes else {
+                return Err(VaultError::damaged(format!("block {block}"), "its attributes are missing"));
+            };
+            let index = &mut self.index;
+            read_keys(&self.schema, piece, |position, key| {
+                let tag = index.tag(key);
+                index.insert(tag, block * BLOCK_SUBJECTS + position);
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Opens the database and compares it with what the log says; makes it again when they differ.
+    fn settle_journal(&mut self, config: &Config, entries: &[(u32, Sealed)]) -> Result<(), VaultError> {
+        let folder = config.data.join("store");
+        std::fs::create_dir_all(&folder).map_err(io)?;
+        let path = folder.join(format!("{:08x}", self.number));
+        self.journal = Journals::settle(&path, STORE_CACHE_BYTES, entries)
+            .map_err(|error| VaultError::damaged(format!("database of dataset {}", self.number), error.to_string()))?;
+        Ok(())
+    }
+
+    /// Replays one delta into memory.
+    fn replay(&mut self, block: u32, delta: &[u8]) -> Result<(), VaultError> {
+        let damaged = || VaultError::damaged(format!("journal of block {block}"), "an entry does not parse");
+        let mut reader = Reader::new(delta);
+        while let Some((position, entry)) = reader.next_entry().map_err(|_| damaged())? {
+            let ordinal = block.checked_mul(BLOCK_SUBJECTS).and_then(|first| first.checked_add(position.into()));
+            let ordinal = ordinal.ok_or_else(damaged)?;
+            match entry {
+                Entry::NewSubject { hidden, key } => {
+                    let tag = self.index.tag(&key);
+                    self.index.insert(tag, ordinal);
+                    self.fresh.insert(ordinal, hidden);
+                    self.next_ordinal = self.next_ordinal.max(ordinal.saturating_add(1));
+                }
+                Entry::Consent { event, .. } => {
+                    self.consent.apply(ordinal, &event).map_err(|_| damaged())?;
+                }
+                Entry::Profile(_) | Entry::Event { .. } => {}
+            }
+        }
+        debug_assert_eq!(place(block * BLOCK_SUBJECTS).0, block);
+        self.dirty.insert(block);
+        Ok(())
+    }
+}
+
+/// Walks the journal parts of a frame: dataset, block, entry.
+fn journal_parts(seq: u64, frame: &Frame) -> impl Iterator<Item = (u32, u32, Sealed)> + '_ {
+    frame.parts.iter().zip(0_u16..).filter(|(part, _)| part.kind == JOURNAL).map(move |(part, number)| {
+        let sealed = Sealed { seq, part: number, key_id: part.key_id, bytes: part.sealed.clone() };
+        (part.dataset, part.block, sealed)
+    })
+}
+
+type Unfolded = HashMap<u32, Vec<(u32, Sealed)>>;
+
+fn apply_frame(
+    config: &Config,
+    state: &mut State,
+    log: &Log,
+    keys: &HashMap<u32, Sealer>,
+    shared_seq: u64,
+    (seq, frame): (u64, &Frame),
+    journals: &mut Unfolded,
+) -> Result<(), VaultError> {
+    log.replay(frame.before, &frame.leaves)?;
+    for (number, block, entry) in journal_parts(seq, frame) {
+        let dataset = state.datasets.get_mut(&number);
+        let dataset = dataset.ok_or_else(|| VaultError::damaged("log", "a frame is for an unknown dataset"))?;
+        if seq > dataset.folded_seq {
+            let delta = open_entry(keys, number, block, &entry)?;
+            dataset.replay(block, &delta)?;
+            journals.entry(number).or_default().push((block, entry));
+        }
+    }
+    for (part, number) in frame.parts.iter().zip(0_u16..).filter(|(part, _)| part.kind == CHANGE) {
+        if seq <= shared_seq {
+            continue;
+        }
+        let damaged = |problem: &str| VaultError::damaged(format!("frame {seq} of the log"), problem);
+        let sealer = keys.get(&part.key_id).ok_or_else(|| damaged("its key is gone"))?;
+        let mut bytes = part.sealed.clone();
+        sealer
+            .open(nonce(seq, number), &aad(CHANGE, part.dataset, part.block, part.key_id), &mut bytes)
+            .map_err(|_| damaged("a part does not open"))?;
+        let change: Change = serde_json::from_slice(&bytes).map_err(|_| damaged("a change does not parse"))?;
+        state.shared.apply(&change).map_err(|_| damaged("a change does not apply"))?;
+        if let Change::Dataset { number, schema_toml } = &change {
+            let dataset = open_dataset(config, &state.tree, *number, schema_toml)?;
+            state.numbers.insert(dataset.schema.dataset.clone(), *number);
+            state.datasets.insert(*number, dataset);
+        }
+    }
+    Ok(())
+}
+
+/// Removes piece files that the key tree does not name: a crash left them, and their keys do not exist.
+fn remove_strays(config: &Config, state: &State) -> Result<(), VaultError> {
+    let folder = config.data.join("blocks");
+    if !folder.is_dir() {
+        return Ok(());
+    }
+    let entries = state.tree.entries();
+    let named: std::collections::HashSet<_> = entries.iter().map(|entry| config.data.join(entry.path())).collect();
+    for dataset in std::fs::read_dir(&folder).map_err(io)? {
+        remove_strays_of(&dataset.map_err(io)?.path(), &named)?;
+    }
+    Ok(())
+}
+
+fn remove_strays_of(folder: &Path, named: &std::collections::HashSet<std::path::PathBuf>) -> Result<(), VaultError> {
+    for file in std::fs::read_dir(folder).map_err(io)? {
+        let path = file.map_err(io)?.path();
+        if !named.contains(&path) {
+            std::fs::remove_file(&path).map_err(io)?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,362 @@
+//! Answering a question: stored answers free of charge, or charge, scan, fence, draw, store.
+//!
+//! Order, each step durable before the next is visible: INTENT with the charge (one leaf, one frame) -> scan -> last
+//! consent check and draw under the fence -> OUTCOME with the answer in the same frame -> the caller. A call that dies
+//! after its INTENT leaves an answer owed: the retry draws under it, without a second charge, and since no first answer
+//! was ever visible, nobody is given two draws for one charge.
+
+use super::change::Change;
+use super::commit::Outgoing;
+use super::epochs::ClosedEpoch;
+use super::state::State;
+use super::write::{dataset_of, leaf_of, refuse, require};
+use super::{Vault, VaultError};
+use crate::answers::{AnswerKey, Known};
+use crate::blocks::block_of;
+use crate::log::{FieldPath, Kind as Happened, Leaf};
+use crate::release::{Answer, Kind, Plan, PlanError, Question, draw, plan};
+use crate::scan::{self, Partial, ScanInput};
+use crate::vault::Tree;
+use policy::decide::Reason;
+use policy::permit::{Permit, Verb};
+use policy::privacy::{Caps, NanoRho, Quarter};
+use policy::schema::{DatasetKind, FieldRef, Schema};
+use policy::time::Timestamp;
+use policy::treatment::Treatment;
+use roaring::RoaringBitmap;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+/// A question whose charge is in the log.
+struct Owed {
+    key: AnswerKey,
+    leaf: u64,
+    charged: bool,
+    epoch: Arc<ClosedEpoch>,
+    schema: Arc<Schema>,
+    number: u32,
+}
+
+enum Begun {
+    Stored(Box<Answer>),
+    Owed(Owed),
+}
+
+impl Vault {
+    /// Answers a question: a stored answer free of charge, or charges, scans, draws, stores and returns.
+    /// The bool is whether it was charged now.
+    pub fn release(&self, permit: &Permit, question: &Question, now: Timestamp) -> Result<(Answer, bool), VaultError> {
+        require(permit, &[Verb::Release, Verb::Audience])?;
+        let (plan, schema) = self.plan_of(permit, question)?;
+        check_fields(permit, question, &schema)?;
+        match self.begin_release(permit, question, now)? {
+            Begun::Stored(answer) => Ok((*answer, false)),
+            Begun::Owed(owed) => {
+                let drawn = self.draw_owed(permit, question, &plan, &owed, now);
+                let mut state = self.state.lock();
+                state.drawing.remove(owed.key.as_str());
+                drop(state);
+                self.drawn.notify_all();
+                Ok((drawn?, owed.charged))
+            }
+        }
+    }
+
+    /// Plans a question without asking it: public numbers only.
+    pub fn plan_of(&self, permit: &Permit, question: &Question) -> Result<(Plan, Arc<Schema>), VaultError> {
+        if permit.dataset() != Some(&question.dataset) {
+            return refuse(Reason::PurposeDenied, "the permit is for another dataset", "ask about the permitted one");
+        }
+        let mut state = self.lock()?;
+        let dataset = dataset_of(&mut state, permit)?;
+        let schema = Arc::clone(&dataset.schema);
+        if dataset.closed.info.epoch.0 == 0 {
+            return refuse(
+                Reason::EpochNotClosed,
+                "no epoch of this dataset has closed yet, so there is nothing to read",
+                "wait for the close of the day, or have a steward close the epoch: `silhouette epoch close`",
+            );
+        }
+        drop(state);
+        match plan(&schema, question) {
+            Ok(plan) => Ok((plan, schema)),
+            Err(problem) => refuse(plan_reason(&problem), problem.to_string(), "change the question"),
+        }
+    }
+
+    fn begin_release(&self, permit: &Permit, question: &Question, now: Timestamp) -> Result<Begun, VaultError> {
+        let mut state = self.lock()?;
+        loop {
+            let dataset = dataset_of(&mut state, permit)?;
+            let (schema, epoch, number) = (Arc::clone(&dataset.schema), Arc::clone(&dataset.closed), dataset.number);
+            let key = AnswerKey::of(permit, question, &schema.hash(), epoch.info.epoch);
+            if state.shared.answers.is_reused(permit.client(), permit.request_id(), &key) {
+                return refuse(
+                    Reason::RequestIdReused,
+                    "this request id was used for another question",
+                    "use a new request id for a new question",
+                );
+            }
+            if state.drawing.contains(key.as_str()) {
+                self.drawn.wait(&mut state);
+                continue;
+            }
+            match state.shared.answers.know(&key) {
+                Known::Stored(answer) => return self.repeat(permit, question, state, key, *answer, now),
+                Known::Owed(leaf) => {
+                    state.drawing.insert(key.as_str().to_owned());
+                    return Ok(Begun::Owed(Owed { key, leaf, charged: false, epoch, schema, number }));
+                }
+                Known::New => {}
+            }
+            let owed = Owed { key, leaf: self.next_leaf(Tree::Access), charged: true, epoch, schema, number };
+            let ticket = self.charge(permit, question, &mut state, &owed, now)?;
+            state.drawing.insert(owed.key.as_str().to_owned());
+            drop(state);
+            if let Err(error) = ticket.wait() {
+                self.state.lock().drawing.remove(owed.key.as_str());
+                self.drawn.notify_all();
+                return Err(error.into());
+            }
+            return Ok(Begun::Owed(owed));
+        }
+    }
+
+    /// Serves a stored answer: logged, free of charge.
+    fn repeat(
+        &self,
+        permit: &Permit,
+        question: &Question,
+        mut state: parking_lot::MutexGuard<'_, State>,
+        key: AnswerKey,
+        answer: Answer,
+        now: Timestamp,
+    ) -> Result<Begun, VaultError> {
+        let leaf =
+            Leaf { of: Some(answer.leaf), ..question_leaf(permit, question, Happened::Outcome, "stored answer", now) };
+        let change = Change::Repeat {
+            client: permit.client().clone(),
+            request: permit.request_id().to_owned(),
+            answer: key.as_str().to_owned(),
+        };
+        let leaves = vec![(Tree::Access, leaf.to_json().into_bytes())];
+        let out = Outgoing { leaves, changes: vec![change], ..Outgoing::default() };
+        let ticket = self.commit(&mut state, out)?;
+        drop(state);
+        ticket.wait()?;
+        Ok(Begun::Stored(Box::new(answer)))
+    }
+
+    fn charge(
+        &self,
+        permit: &Permit,
+        question: &Question,
+        state: &mut State,
+        owed: &Owed,
+        now: Timestamp,
+    ) -> Result<crate::wal::Ticket, VaultError> {
+        state.latest = state.latest.max(now);
+        let quarter = Quarter::of(state.latest);
+        let population = owed.schema.population.clone();
+        let caps = self.caps(state, &population, quarter);
+        let ledger = state.shared.ledgers.entry(population.clone()).or_default();
+        // The change that is committed below records it, live and in replay alike.
+        ledger.check(permit.client(), question.rho, quarter, caps).map_err(VaultError::Refused)?;
+        let mut leaf = question_leaf(permit, question, Happened::Intent, question.kind.word(), now);
+        leaf.rho = Some(question.rho);
+        leaf.population = Some(population.clone());
+        leaf.quarter = Some(quarter);
+        leaf.epoch = Some(owed.epoch.info.epoch);
+        leaf.table = Some(*permit.table_hash());
+        leaf.fields = touched(question)
+            .into_iter()
+            .map(|field| (FieldPath::of(&owed.schema, field), Treatment::Aggregate))
+            .collect();
+        let change = Change::Charge {
+            population,
+            client: permit.client().clone(),
+            rho: question.rho,
+            quarter,
+            answer: owed.key.as_str().to_owned(),
+            request: permit.request_id().to_owned(),
+            leaf: owed.leaf,
+        };
+        let leaves = vec![(Tree::Access, leaf.to_json().into_bytes())];
+        self.commit(state, Outgoing { leaves, changes: vec![change], ..Outgoing::default() })
+    }
+
+    fn draw_owed(
+        &self,
+        permit: &Permit,
+        question: &Question,
+        plan: &Plan,
+        owed: &Owed,
+        now: Timestamp,
+    ) -> Result<Answer, VaultError> {
+        let noised = self.scan_and_draw(permit, question, plan, owed, now)?;
+        let info = owed.epoch.info;
+        let mut answer = Answer {
+            version: 1,
+            release: owed.key.release_name(),
+            epoch: info.epoch,
+            as_of_seconds: info.as_of.seconds(),
+            tables: Vec::new(),
+            sigma_1024: 0,
+            half_width_1024: 0,
+            rho: question.rho,
+            not_private: owed.schema.kind == DatasetKind::Test,
+            leaf: owed.leaf,
+        };
+        plan.fill(&mut answer, &noised);
+        let bytes = serde_json::to_string(&answer).map_err(|_| VaultError::damaged("answer", "it can't be written"))?;
+        let leaf = Leaf {
+            of: Some(owed.leaf),
+            epoch: Some(info.epoch),
+            ..question_leaf(permit, question, Happened::Outcome, question.kind.word(), now)
+        };
+        let change = Change::Answer { key: owed.key.as_str().to_owned(), bytes };
+        self.log_change(leaf, vec![change])?;
+        Ok(answer)
+    }
+
+    /// Scans the people allowed at the close and now, and draws once. People who withdraw during the scan are taken out
+    /// by computing their blocks again; the draw happens only when nobody of the scan's population has withdrawn since.
+    fn scan_and_draw(
+        &self,
+        permit: &Permit,
+        question: &Question,
+        plan: &Plan,
+        owed: &Owed,
+        now: Timestamp,
+    ) -> Result<Vec<i64>, VaultError> {
+        let resolved = resolve(plan, question, &owed.schema, owed.epoch.info.as_of)?;
+        let blocks = owed.epoch.scan_blocks();
+        let mut population = self.population(permit, owed, now)?;
+        let mut partial = self.scanner.scan(&resolved, &ScanInput { blocks: &blocks, allowed: &population })?;
+        loop {
+            let fence = self.fence.read();
+            let still = self.population(permit, owed, now)? & &population;
+            if still == population {
+                let drawn = draw(plan, &partial).map_err(|_| VaultError::damaged("noise", "it could not be drawn"))?;
+                drop(fence);
+                return Ok(drawn);
+            }
+            drop(fence);
+            self.recompute(owed, &resolved, &mut partial, &population, &still)?;
+            population = still;
+        }
+    }
+
+    fn recompute(
+        &self,
+        owed: &Owed,
+        resolved: &scan::Plan,
+        partial: &mut Partial,
+        before: &RoaringBitmap,
+        after: &RoaringBitmap,
+    ) -> Result<(), VaultError> {
+        let changed: BTreeSet<u32> = (before - after).iter().map(|ordinal| block_of(ordinal).0).collect();
+        let blocks = owed.epoch.some_blocks(&changed);
+        let old = self.scanner.scan(resolved, &ScanInput { blocks: &blocks, allowed: before })?;
+        let new = self.scanner.scan(resolved, &ScanInput { blocks: &blocks, allowed: after })?;
+        partial.subtract(&old);
+        partial.add(&new);
+        Ok(())
+    }
+
+    fn population(&self, permit: &Permit, owed: &Owed, now: Timestamp) -> Result<RoaringBitmap, VaultError> {
+        let (Some(purpose), Some(basis)) = (permit.purpose(), permit.basis()) else {
+            return refuse(Reason::PurposeDenied, "a release names a purpose and a lawful basis", "name both");
+        };
+        let bound = owed.epoch.bound;
+        let mut state = self.lock()?;
+        state.latest = state.latest.max(now);
+        let now = state.latest;
+        let live = state.datasets.get(&owed.number).map(|dataset| dataset.consent.clone());
+        drop(state);
+        let live = live.ok_or_else(|| VaultError::damaged("dataset", "it is gone"))?;
+        let at_close = owed.epoch.consent.allowed(purpose, basis, owed.epoch.info.as_of, bound);
+        Ok(at_close & live.allowed(purpose, basis, now, bound))
+    }
+
+    /// Caps of a population: the strictest of its datasets', since copies share one ledger.
+    pub(super) fn caps(&self, state: &State, population: &policy::id::PopulationId, quarter: Quarter) -> Caps {
+        let all =
+            state.datasets.values().filter(|d| d.schema.population == *population).map(|d| d.schema.caps(quarter));
+        let strictest = all.reduce(|a, b| (a.0.min(b.0), a.1.min(b.1)));
+        strictest.unwrap_or((NanoRho::ZERO, NanoRho::ZERO)).into()
+    }
+}
+
+/// Resolves a plan for one epoch: windows end at `as_of`.
+pub(super) fn resolve(
+    plan: &Plan,
+    question: &Question,
+    schema: &Schema,
+    as_of: Timestamp,
+) -> Result<scan::Plan, VaultError> {
+    let resolved = plan.scan(&question.universe, &question.segment, as_of, &schema.time_zone);
+    resolved
+        .or_else(|_| refuse(Reason::ExpressionInvalid, "a window does not fit the calendar", "choose a shorter one"))
+}
+
+fn plan_reason(problem: &PlanError) -> Reason {
+    match problem {
+        PlanError::UnknownField => Reason::FieldUnavailable,
+        _ => Reason::ExpressionInvalid,
+    }
+}
+
+/// Every field a question touches, through its segments too.
+pub(super) fn touched(question: &Question) -> BTreeSet<FieldRef> {
+    let mut fields: BTreeSet<FieldRef> = question.kind.fields().iter().copied().collect();
+    fields.extend(question.segment.fields());
+    fields.extend(question.universe.fields());
+    let events: Vec<FieldRef> = fields
+        .iter()
+        .filter_map(
+            |field| if let FieldRef::EventField(event, _) = field { Some(FieldRef::Event(*event)) } else { None },
+        )
+        .collect();
+    fields.extend(events);
+    fields
+}
+
+/// The gateway decides; this is the vault's own check of the same table, in case a caller asked for less than it uses.
+fn check_fields(permit: &Permit, question: &Question, _schema: &Schema) -> Result<(), VaultError> {
+    let least = if permit.verb() == Verb::Audience { Treatment::Generalise } else { Treatment::Aggregate };
+    if touched(question).iter().all(|field| permit.treatment(*field) >= least) {
+        return Ok(());
+    }
+    refuse(
+        Reason::FieldUnavailable,
+        "a field of the question is unknown or not granted for this purpose",
+        "leave it out, or ask a steward to grant it",
+    )
+}
+
+fn question_leaf(permit: &Permit, question: &Question, kind: Happened, what: &str, now: Timestamp) -> Leaf {
+    use sha2::{Digest, Sha256};
+    let text = format!("{}\n{}\n{:?}", question.universe.canonical(), question.segment.canonical(), question.kind);
+    Leaf { question: Some(Sha256::digest(text.as_bytes()).into()), ..leaf_of(permit, kind, what, now) }
+}
+
+impl Kind {
+    /// Returns the kind as a word.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Size => "size",
+            Self::Breakdown { .. } => "breakdown",
+            Self::Portrait { .. } => "portrait",
+        }
+    }
+
+    /// Returns the fields it asks for.
+    pub fn fields(&self) -> &[FieldRef] {
+        match self {
+            Self::Size => &[],
+            Self::Breakdown { by, .. } => by,
+            Self::Portrait { fields, .. } => fields,
+        }
+    }
+}

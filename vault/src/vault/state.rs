@@ -1,0 +1,129 @@
+//! What the vault knows while it is open: a projection of the key tree, the block files and the log.
+
+use super::change::Change;
+use super::epochs::ClosedEpoch;
+use crate::answers::Answers;
+use crate::consent::ConsentBitmaps;
+use crate::index::Index;
+use crate::keys::{KeyTree, Sealer};
+use policy::id::{DatasetId, PopulationId};
+use policy::privacy::Ledger;
+use policy::schema::Schema;
+use policy::time::Timestamp;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+/// The commit lock's content.
+#[derive(Debug)]
+pub(super) struct State {
+    /// Sequence number of the next frame.
+    pub next_seq: u64,
+    /// The manifest of what exists, and its keys.
+    pub tree: KeyTree,
+    /// Datasets by number.
+    pub datasets: BTreeMap<u32, Dataset>,
+    /// Numbers by name.
+    pub numbers: BTreeMap<DatasetId, u32>,
+    /// What is checkpointed as one piece.
+    pub shared: Shared,
+    /// Number and sealer of the journal key of this opening.
+    pub journal: (u32, Sealer),
+    /// Answers being drawn now: a second asker waits.
+    pub drawing: BTreeSet<String>,
+    /// Latest instant seen, so that a clock that steps back does not revive an expired consent.
+    pub latest: Timestamp,
+}
+
+/// The gateway's own state: catalog, records, ledgers, answers. Sealed as a state piece at checkpoints.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(super) struct Shared {
+    /// Descriptions by number.
+    pub schemas: BTreeMap<u32, String>,
+    /// Records by collection and key.
+    pub records: BTreeMap<String, BTreeMap<String, Arc<[u8]>>>,
+    /// Ledgers by population.
+    pub ledgers: BTreeMap<PopulationId, Ledger>,
+    /// Stored answers.
+    pub answers: Answers,
+    /// Members held by partners: `partner/dataset/epoch` -> base64 of one bitmap for each delivered audience.
+    pub held: BTreeMap<String, Vec<String>>,
+}
+
+/// One dataset.
+#[derive(Debug)]
+pub(super) struct Dataset {
+    /// Its number.
+    pub number: u32,
+    /// Its description.
+    pub schema: Arc<Schema>,
+    /// Subject keys.
+    pub index: Index,
+    /// The next subject's ordinal.
+    pub next_ordinal: u32,
+    /// Consent now.
+    pub consent: ConsentBitmaps,
+    /// The last closed epoch.
+    pub closed: Arc<ClosedEpoch>,
+    /// Blocks with entries that are not folded.
+    pub dirty: BTreeSet<u32>,
+    /// Hidden bytes of subjects that are not folded.
+    pub fresh: HashMap<u32, [u8; 32]>,
+    /// Entries that are not folded, sealed.
+    pub journal: super::journals::Journals,
+    /// Frames up to this one are folded.
+    pub folded_seq: u64,
+}
+
+impl Shared {
+    /// Applies one change: the same function live and in replay.
+    pub fn apply(&mut self, change: &Change) -> Result<(), BadChange> {
+        match change {
+            Change::Dataset { number, schema_toml } => {
+                self.schemas.insert(*number, schema_toml.clone());
+            }
+            Change::Record { collection, key, value } => self.record(collection, key, value.as_deref())?,
+            Change::Charge { population, client, rho, quarter, answer, request, leaf } => {
+                let ledger = self.ledgers.entry(population.clone()).or_default();
+                ledger.record(client, *rho, *quarter);
+                let key = crate::answers::AnswerKey::from_stored(answer.clone());
+                self.answers.remember(client, request, &key);
+                self.answers.owe(&key, *leaf);
+            }
+            Change::Answer { key, bytes } => {
+                let answer = serde_json::from_str(bytes).map_err(|_| BadChange)?;
+                self.answers.store(&crate::answers::AnswerKey::from_stored(key.clone()), answer);
+            }
+            Change::Repeat { client, request, answer } => {
+                self.answers.remember(client, request, &crate::answers::AnswerKey::from_stored(answer.clone()));
+            }
+            Change::Quota { population, client, quota } => {
+                self.ledgers.entry(population.clone()).or_default().set_quota(client, *quota);
+            }
+            Change::Held { holder, members } => {
+                self.held.entry(holder.clone()).or_default().push(members.clone());
+            }
+        }
+        Ok(())
+    }
+
+    fn record(&mut self, collection: &str, key: &str, value: Option<&str>) -> Result<(), BadChange> {
+        use base64::Engine as _;
+        let records = self.records.entry(collection.to_owned()).or_default();
+        match value {
+            None => {
+                records.remove(key);
+            }
+            Some(text) => {
+                let bytes = base64::engine::general_purpose::STANDARD.decode(text).map_err(|_| BadChange)?;
+                records.insert(key.to_owned(), bytes.into());
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A change that does not parse.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a stored change does not parse")]
+pub(super) struct BadChange;

@@ -1,0 +1,407 @@
+//! Writing: datasets, records, profiles, events, consents.
+
+use super::change::Change;
+use super::commit::Outgoing;
+use super::state::{Dataset, State};
+use super::{Vault, VaultError};
+use crate::blocks::block_of;
+use crate::ingest::{self, Receipt, Record, SubjectKey};
+use crate::journal::Delta;
+use crate::keys::random_bytes;
+use crate::log::{Decision, Kind, Leaf, Word};
+use crate::pseudonym;
+use crate::vault::Tree;
+use policy::consent::{ConsentAct, ConsentEvent};
+use policy::decide::{Reason, Refusal};
+use policy::permit::{Permit, Role, Verb};
+use policy::schema::Schema;
+use policy::time::Timestamp;
+use sha2::{Digest, Sha256};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+/// Begins the leaf of a permitted call.
+pub(super) fn leaf_of(permit: &Permit, kind: Kind, what: &str, now: Timestamp) -> Leaf {
+    let (role, partner) = match permit.role() {
+        Role::Service => ("service", None),
+        Role::Partner(partner) => ("partner", Some(partner.clone())),
+        Role::Officer => ("officer", None),
+        Role::Steward => ("steward", None),
+        Role::Producer => ("producer", None),
+        Role::System => ("system", None),
+    };
+    Leaf {
+        req: (!permit.request_id().is_empty()).then(|| Word::from_id(permit.request_id())),
+        client: Some(permit.client().clone()),
+        role: Word::new(role).ok(),
+        partner,
+        purpose: permit.purpose().cloned(),
+        basis: permit.basis(),
+        dataset: permit.dataset().cloned(),
+        what: Word::new(what).ok(),
+        policy_epoch: Some(permit.policy_epoch()),
+        decision: Some(Decision::Permit),
+        ..Leaf::new(kind, now)
+    }
+}
+
+pub(super) fn refuse<T>(reason: Reason, message: impl Into<String>, next_step: &str) -> Result<T, VaultError> {
+    Err(VaultError::Refused(Refusal { reason, message: message.into(), next_step: next_step.to_owned() }))
+}
+
+/// Checks that a permit is for what it is used for.
+pub(super) fn require(permit: &Permit, verbs: &[Verb]) -> Result<(), VaultError> {
+    if verbs.contains(&permit.verb()) {
+        return Ok(());
+    }
+    refuse(Reason::PurposeDenied, "this permit is for another kind of call", "ask for the call you were permitted")
+}
+
+/// Finds the dataset a permit is for.
+pub(super) fn dataset_of<'a>(state: &'a mut State, permit: &Permit) -> Result<&'a mut Dataset, VaultError> {
+    let number = permit.dataset().and_then(|name| state.numbers.get(name)).copied();
+    match number.and_then(|number| state.datasets.get_mut(&number)) {
+        Some(dataset) => Ok(dataset),
+        None => refuse(Reason::FieldUnavailable, "there is no such dataset, or it is not yours", "list your datasets"),
+    }
+}
+
+/// Entries gathered by block while a batch is read.
+#[derive(Default)]
+struct Gathered {
+    blocks: BTreeMap<u32, Delta>,
+    leaves: Vec<Vec<u8>>,
+    receipt: Receipt,
+    /// Hidden bytes of folded subjects with consent events in the batch, read before anything changes.
+    hidden: HashMap<u32, [u8; 32]>,
+}
+
+impl Vault {
+    /// Creates a dataset from its TOML description.
+    pub fn create_dataset(&self, permit: &Permit, schema_toml: &str, now: Timestamp) -> Result<(), VaultError> {
+        require(permit, &[Verb::ManageDataset])?;
+        let schema = policy::schema::parse(schema_toml).map_err(|problem| {
+            VaultError::Refused(Refusal {
+                reason: Reason::SchemaMismatch,
+                message: problem.to_string(),
+                next_step: "correct the description and send it again".to_owned(),
+            })
+        })?;
+        let mut state = self.lock()?;
+        if state.numbers.contains_key(&schema.dataset) {
+            return refuse(Reason::SchemaMismatch, "this dataset exists already", "choose another name");
+        }
+        let number = state.datasets.keys().next_back().copied().unwrap_or(0) + 1;
+        let leaf = Leaf {
+            dataset: Some(schema.dataset.clone()),
+            population: Some(schema.population.clone()),
+            ..leaf_of(permit, Kind::Dataset, "create dataset", now)
+        };
+        let dataset = self.empty_dataset(number, Arc::new(schema))?;
+        state.numbers.insert(dataset.schema.dataset.clone(), number);
+        state.datasets.insert(number, dataset);
+        let change = Change::Dataset { number, schema_toml: schema_toml.to_owned() };
+        let ticket = self.commit(
+            &mut state,
+            Outgoing {
+                leaves: vec![(Tree::Access, leaf.to_json().into_bytes())],
+                changes: vec![change],
+                ..Outgoing::default()
+            },
+        )?;
+        self.publish_schemas(&state);
+        drop(state);
+        Ok(ticket.wait()?)
+    }
+
+    /// Stores a small public record (a client, a segment, a policy set) under (collection, key); `None` removes it.
+    /// Logged; at most 64 KiB; never personal data.
+    pub fn put_record(
+        &self,
+        permit: &Permit,
+        collection: &str,
+        key: &str,
+        value: Option<&[u8]>,
+        now: Timestamp,
+    ) -> Result<(), VaultError> {
+        use base64::Engine as _;
+        if value.is_some_and(|value| value.len() > 64 << 10) {
+            return refuse(Reason::MessageTooLarge, "a record has at most 65,536 bytes", "shorten it");
+        }
+        let leaf = Leaf {
+            object: Some(Word::from_id(&format!("{collection}/{key}"))),
+            ..leaf_of(permit, Kind::Record, if value.is_some() { "put record" } else { "remove record" }, now)
+        };
+        let value = value.map(|value| base64::engine::general_purpose::STANDARD.encode(value));
+        let change = Change::Record { collection: collection.to_owned(), key: key.to_owned(), value };
+        self.log_change(leaf, vec![change])
+    }
+
+    /// Commits one access leaf with changes and waits until both are durable.
+    pub(super) fn log_change(&self, leaf: Leaf, changes: Vec<Change>) -> Result<(), VaultError> {
+        let mut state = self.lock()?;
+        let leaves = vec![(Tree::Access, leaf.to_json().into_bytes())];
+        let ticket = self.commit(&mut state, Outgoing { leaves, changes, ..Outgoing::default() })?;
+        drop(state);
+        Ok(ticket.wait()?)
+    }
+
+    /// Writes a batch of records durably; when it returns, they survive a power cut.
+    pub fn ingest(&self, permit: &Permit, records: Vec<Record>, now: Timestamp) -> Result<Receipt, VaultError> {
+        require(permit, &[Verb::Ingest])?;
+        let mut state = self.lock()?;
+        let first_leaf = self.next_leaf(Tree::Subject);
+        let dataset = dataset_of(&mut state, permit)?;
+        let schema = Arc::clone(&dataset.schema);
+        check_batch(&schema, &records, now)?;
+        let number = dataset.number;
+        let gathered = dataset.gather_all(&schema, &records, first_leaf, permit, now);
+        let gathered = self.poison_on_error(gathered)?;
+        let mut receipt = gathered.receipt;
+        receipt.leaf = self.next_leaf(Tree::Access);
+        let leaf = leaf_of(permit, Kind::Ingest, "ingest", now)
+            .count("profiles", receipt.profiles)?
+            .count("events", receipt.events)?
+            .count("consents", receipt.consents)?;
+        let withdrew = records.iter().any(is_withdrawal);
+        let ticket = self.commit(&mut state, gathered.outgoing(number, &leaf))?;
+        drop(state);
+        ticket.wait()?;
+        if withdrew {
+            self.fence();
+        }
+        Ok(receipt)
+    }
+
+    /// Records consent events; once it returns, nothing drawn or emitted afterwards goes against them.
+    /// An unknown subject is an error for the whole batch that names its position.
+    pub fn record_consents(
+        &self,
+        permit: &Permit,
+        events: Vec<(SubjectKey, ConsentEvent)>,
+        now: Timestamp,
+    ) -> Result<Receipt, VaultError> {
+        require(permit, &[Verb::RecordConsent])?;
+        {
+            let mut state = self.lock()?;
+            let dataset = dataset_of(&mut state, permit)?;
+            for (position, (subject, consent)) in events.iter().enumerate() {
+                if dataset.index.find(dataset.index.tag(subject.expose())).is_none() {
+                    let message = format!("event {position}: there is no such subject in this dataset");
+                    return refuse(Reason::FieldUnavailable, message, "ingest the subject first");
+                }
+                check_one(position, ingest::check_consent(&dataset.schema, consent, now))?;
+            }
+        }
+        let records = events.into_iter().map(|(subject, consent)| Record::Consent { subject, consent }).collect();
+        self.write_consents(permit, records, now)
+    }
+
+    fn write_consents(&self, permit: &Permit, records: Vec<Record>, now: Timestamp) -> Result<Receipt, VaultError> {
+        let mut state = self.lock()?;
+        let first_leaf = self.next_leaf(Tree::Subject);
+        let dataset = dataset_of(&mut state, permit)?;
+        let (schema, number) = (Arc::clone(&dataset.schema), dataset.number);
+        let gathered = dataset.gather_all(&schema, &records, first_leaf, permit, now);
+        let gathered = self.poison_on_error(gathered)?;
+        let mut receipt = gathered.receipt;
+        receipt.leaf = self.next_leaf(Tree::Access);
+        let leaf = leaf_of(permit, Kind::Ingest, "record consents", now).count("consents", receipt.consents)?;
+        let ticket = self.commit(&mut state, gathered.outgoing(number, &leaf))?;
+        drop(state);
+        ticket.wait()?;
+        self.fence();
+        Ok(receipt)
+    }
+}
+
+fn is_withdrawal(record: &Record) -> bool {
+    matches!(record, Record::Consent { consent, .. } if consent.act == ConsentAct::Withdraw)
+}
+
+fn check_batch(schema: &Schema, records: &[Record], now: Timestamp) -> Result<(), VaultError> {
+    records
+        .iter()
+        .enumerate()
+        .try_for_each(|(position, record)| check_one(position, ingest::check(schema, record, now)))
+}
+
+fn check_one(position: usize, found: Result<(), ingest::RecordProblem>) -> Result<(), VaultError> {
+    match found {
+        Ok(()) => Ok(()),
+        Err(problem) => {
+            let message = format!("record {position}: {problem}");
+            refuse(Reason::SchemaMismatch, message, "compare the record with the dataset's description")
+        }
+    }
+}
+
+impl Gathered {
+    fn outgoing(self, dataset: u32, leaf: &Leaf) -> Outgoing {
+        let mut leaves = vec![(Tree::Access, leaf.to_json().into_bytes())];
+        leaves.extend(self.leaves.into_iter().map(|leaf| (Tree::Subject, leaf)));
+        let deltas = self.blocks.into_iter().map(|(block, delta)| (dataset, block, delta)).collect();
+        Outgoing { leaves, deltas, ..Outgoing::default() }
+    }
+}
+
+impl Dataset {
+    /// Finds a subject, or makes it.
+    fn subject(&mut self, key: &SubjectKey, gathered: &mut Gathered) -> Result<u32, VaultError> {
+        let tag = self.index.tag(key.expose());
+        if let Some(found) = self.index.find(tag) {
+            return Ok(found);
+        }
+        let ordinal = self.next_ordinal;
+        self.next_ordinal = ordinal.checked_add(1).ok_or_else(|| VaultError::Io("the dataset is full".into()))?;
+        let mut hidden = [0; 32];
+        random_bytes(&mut hidden).map_err(|error| VaultError::Io(error.to_string()))?;
+        self.index.insert(tag, ordinal);
+        self.fresh.insert(ordinal, hidden);
+        let (block, position) = place(ordinal);
+        gathered.blocks.entry(block).or_default().new_subject(position, &hidden, key.expose());
+        Ok(ordinal)
+    }
+
+    /// Gathers a checked batch. The outer error changed nothing; the inner one left the state ahead of the log.
+    fn gather_all(
+        &mut self,
+        schema: &Schema,
+        records: &[Record],
+        first_leaf: u64,
+        permit: &Permit,
+        now: Timestamp,
+    ) -> Result<Result<Gathered, VaultError>, VaultError> {
+        let mut gathered = Gathered { hidden: self.read_hidden(records)?, ..Gathered::default() };
+        for record in records {
+            if let Err(error) = self.gather(schema, record, first_leaf, permit, now, &mut gathered) {
+                return Ok(Err(error));
+            }
+        }
+        Ok(Ok(gathered))
+    }
+
+    fn read_hidden(&self, records: &[Record]) -> Result<HashMap<u32, [u8; 32]>, VaultError> {
+        let mut found = HashMap::new();
+        for record in records {
+            let Record::Consent { subject, .. } = record else { continue };
+            if let Some(ordinal) = self.index.find(self.index.tag(subject.expose())) {
+                found.insert(ordinal, [0; 32]);
+            }
+        }
+        let mut ordinals: Vec<u32> = found.keys().copied().collect();
+        ordinals.sort_unstable();
+        let mut block: Option<(u32, Vec<[u8; 32]>)> = None;
+        for ordinal in ordinals {
+            let hidden = match self.fresh.get(&ordinal) {
+                Some(hidden) => *hidden,
+                None => self.folded_hidden(ordinal, &mut block)?,
+            };
+            found.insert(ordinal, hidden);
+        }
+        Ok(found)
+    }
+
+    fn folded_hidden(&self, ordinal: u32, read: &mut Option<(u32, Vec<[u8; 32]>)>) -> Result<[u8; 32], VaultError> {
+        let (block, position) = block_of(ordinal);
+        let missing = || VaultError::damaged("subject", "its block is missing");
+        if read.as_ref().is_none_or(|(known, _)| *known != block) {
+            let pieces = self.closed.blocks.get(block as usize).and_then(|pieces| pieces.attributes.as_ref());
+            *read = Some((block, crate::fold::pieces::read_hidden(pieces.ok_or_else(missing)?)?));
+        }
+        read.as_ref().and_then(|(_, all)| all.get(position as usize)).copied().ok_or_else(missing)
+    }
+
+    fn gather(
+        &mut self,
+        schema: &Schema,
+        record: &Record,
+        first_leaf: u64,
+        permit: &Permit,
+        now: Timestamp,
+        gathered: &mut Gathered,
+    ) -> Result<(), VaultError> {
+        match record {
+            Record::Profile { subject, values } => {
+                let (block, position) = place(self.subject(subject, gathered)?);
+                let values: Vec<_> = values.iter().map(|(column, value)| (column.0, value)).collect();
+                gathered.blocks.entry(block).or_default().profile(position, &values);
+                gathered.receipt.profiles += 1;
+            }
+            Record::Event { subject, event, id, at, values } => {
+                let (block, position) = place(self.subject(subject, gathered)?);
+                gathered.blocks.entry(block).or_default().event(position, event.0, *id, at.0, values);
+                gathered.receipt.events += 1;
+            }
+            Record::Consent { subject, consent } => {
+                let ordinal = self.subject(subject, gathered)?;
+                let consent = &ConsentEvent { at: consent.at.min(now), ..consent.clone() };
+                let leaf_index = first_leaf + gathered.leaves.len() as u64;
+                let hidden = match gathered.hidden.get(&ordinal) {
+                    Some(hidden) => *hidden,
+                    None => self.hidden(ordinal)?,
+                };
+                gathered.leaves.push(consent_leaf(permit, schema, &hidden, consent, leaf_index, now)?);
+                let (block, position) = place(ordinal);
+                gathered
+                    .blocks
+                    .entry(block)
+                    .or_default()
+                    .consent(position, leaf_index, consent)
+                    .map_err(|_| VaultError::damaged("consent event", "it is too long"))?;
+                let counted = self
+                    .consent
+                    .apply(ordinal, consent)
+                    .map_err(|_| VaultError::damaged("consent event", "its purpose is unknown"))?;
+                gathered.receipt.consents += 1;
+                gathered.receipt.superseded += u64::from(!counted);
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns the hidden bytes of a subject: from memory if it is not folded yet, else from its block.
+    pub(super) fn hidden(&self, ordinal: u32) -> Result<[u8; 32], VaultError> {
+        match self.fresh.get(&ordinal) {
+            Some(hidden) => Ok(*hidden),
+            None => self.folded_hidden(ordinal, &mut None),
+        }
+    }
+}
+
+/// Returns the block of an ordinal and the position in it.
+pub(super) fn place(ordinal: u32) -> (u32, u16) {
+    let (block, position) = block_of(ordinal);
+    (block, u16::try_from(position).unwrap_or(u16::MAX))
+}
+
+/// A consent leaf holds a keyed reference of the subject and a salted commitment to the event, nothing else of it but
+/// the purpose. The salt is the subject's own, so that erasing the subject closes both.
+fn consent_leaf(
+    permit: &Permit,
+    schema: &Schema,
+    hidden: &[u8; 32],
+    consent: &ConsentEvent,
+    index: u64,
+    now: Timestamp,
+) -> Result<Vec<u8>, VaultError> {
+    let body = serde_json::to_vec(consent).map_err(|_| VaultError::damaged("consent event", "it can't be written"))?;
+    let mut hash = Sha256::new();
+    // The subject's own body key is the salt, with the index: it is random, secret, and erased with the subject.
+    hash.update(pseudonym::body_key(hidden).expose());
+    hash.update(index.to_be_bytes());
+    hash.update(&body);
+    let what = match consent.act {
+        ConsentAct::Give => "give",
+        ConsentAct::Withdraw => "withdraw",
+    };
+    let leaf = Leaf {
+        dataset: Some(schema.dataset.clone()),
+        purpose: Some(consent.purpose.clone()),
+        basis: Some(consent.basis),
+        subject_ref: Some(pseudonym::subject_reference(hidden)),
+        commit: Some(hash.finalize().into()),
+        ..leaf_of(permit, Kind::Consent, what, now)
+    };
+    Ok(leaf.to_json().into_bytes())
+}
