@@ -68,9 +68,9 @@ impl AuditService for Service {
     ) -> Result<Response<v1::GetVerifierKeyResponse>, Status> {
         pipeline::unary(&self.0, request, "AuditService/GetVerifierKey", |call, request| {
             let v1::GetVerifierKeyRequest { tree } = request;
-            let _ = audit::tree(tree)?;
+            let tree = audit::tree(tree)?;
             call.permit(Verb::ReadLog, None, None, &[])?;
-            Ok(v1::GetVerifierKeyResponse { verifier_key: call.app.vault.log_vkey() })
+            Ok(v1::GetVerifierKeyResponse { verifier_key: call.app.vault.log_vkey(tree) })
         })
         .await
     }

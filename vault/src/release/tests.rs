@@ -111,7 +111,7 @@ fn what_has_no_plan_says_why() {
     assert_eq!(refused(breakdown(&["order.category", "order.channel"])), PlanError::TwoEventFields);
     assert_eq!(refused(portrait(&[])), PlanError::TableCount(0));
     assert_eq!(planned(Kind::Size, 0).unwrap_err(), PlanError::Price);
-    assert_eq!(planned(Kind::Size, 1_000_000_001).unwrap_err(), PlanError::Price);
+    assert_eq!(planned(Kind::Size, 1_000_000_000_000_001).unwrap_err(), PlanError::Price);
 }
 
 #[test]
