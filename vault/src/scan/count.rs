@@ -9,8 +9,8 @@ use super::plan::{AttributeTable, Slot};
 use super::view::View;
 use zeroize::Zeroize;
 
-/// Indexes of 16 bits need no bounds check in a table of this length; pages that are never touched cost nothing.
-const TABLE: usize = 1 << 16;
+/// Longest table that 16 bits index.
+const NARROW: usize = 1 << 16;
 
 /// Pairs with more cells than this are counted one by one: the table would not stay in the first-level cache.
 const PAIR_CELLS: usize = 1_024;
@@ -34,7 +34,7 @@ enum Target {
 
 enum Counts {
     /// Indexes of 16 bits: members below `cells`, others from `cells` on.
-    Narrow(Box<[[u32; 4]; TABLE]>),
+    Narrow(Vec<[u32; 4]>),
     /// Anything longer.
     Wide(Vec<u32>),
 }
@@ -70,8 +70,9 @@ pub(super) fn counters(tables: &[AttributeTable]) -> Vec<Counter> {
 impl Counter {
     fn new(a: (Slot, u32), b: Option<(Slot, u32)>, target: Target) -> Self {
         let cells = a.1 as usize * b.map_or(1, |(_, cells)| cells as usize);
-        let narrow = (cells * 2 <= TABLE).then(|| vec![[0_u32; 4]; TABLE].into_boxed_slice().try_into().ok()).flatten();
-        Self { a, b, target, counts: narrow.map_or_else(|| Counts::Wide(vec![0; cells]), Counts::Narrow) }
+        let narrow = cells * 2 <= NARROW;
+        let counts = if narrow { Counts::Narrow(vec![[0; 4]; cells * 2]) } else { Counts::Wide(vec![0; cells]) };
+        Self { a, b, target, counts }
     }
 
     fn cells(&self) -> usize {
@@ -150,19 +151,22 @@ impl Drop for Counter {
 
 /// Adds `code * stride` to each index; codes from `cells` on are as missing.
 fn add_codes(index: &mut [u16], view: View<'_>, cells: u16, stride: u16) {
-    let limited = |code: u16| if code < cells { code } else { 0 };
     match view {
-        View::Code8(codes) => index.iter_mut().zip(codes).for_each(|(index, code)| {
-            *index = index.wrapping_add(limited(u16::from(*code)).wrapping_mul(stride));
-        }),
-        View::Code16(codes) => index.iter_mut().zip(codes).for_each(|(index, code)| {
-            *index = index.wrapping_add(limited(u16::from_le_bytes(*code)).wrapping_mul(stride));
-        }),
+        View::Code8(codes) => add_limited(index, codes.iter().map(|code| u16::from(*code)), cells, stride),
+        View::Code16(codes) => add_limited(index, codes.iter().map(|code| u16::from_le_bytes(*code)), cells, stride),
         View::Int64(_) | View::Bytes(_) | View::Absent => {}
     }
 }
 
-fn increment(table: &mut [[u32; 4]; TABLE], index: &[u16]) {
+fn add_limited(index: &mut [u16], codes: impl Iterator<Item = u16>, cells: u16, stride: u16) {
+    let limited = |code: u16| if code < cells { code } else { 0 };
+    index
+        .iter_mut()
+        .zip(codes)
+        .for_each(|(index, code)| *index = index.wrapping_add(limited(code).wrapping_mul(stride)));
+}
+
+fn increment(table: &mut [[u32; 4]], index: &[u16]) {
     let (quads, rest) = index.as_chunks::<4>();
     for [a, b, c, d] in quads {
         bump::<0>(table, *a);
@@ -175,7 +179,7 @@ fn increment(table: &mut [[u32; 4]; TABLE], index: &[u16]) {
 
 /// A table has fewer than 2^32 rows, since ordinals are u32: no counter wraps.
 #[inline(always)]
-fn bump<const LANE: usize>(table: &mut [[u32; 4]; TABLE], place: u16) {
+fn bump<const LANE: usize>(table: &mut [[u32; 4]], place: u16) {
     if let Some(lanes) = table.get_mut(usize::from(place))
         && let Some(count) = lanes.get_mut(LANE)
     {
