@@ -1,6 +1,7 @@
 //! Behavior of the whole, one module a subject.
-#![expect(clippy::unwrap_used, reason = "tests")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 
+mod cli;
 mod datasets;
 mod consent;
 mod samples;

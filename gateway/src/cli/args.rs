@@ -8,7 +8,7 @@ const EXIT_CODES: &str = "Exit codes: 0 done; 1 failed; 2 the command line is no
 
 /// Shows the shape of your consumers and hides every face.
 #[derive(Debug, Parser)]
-#[command(name = "silhouette", version, after_help = EXIT_CODES, propagate_version = true, arg_required_else_help = true)]
+#[command(name = "silhouette", bin_name = "silhouette", version, after_help = EXIT_CODES, propagate_version = true, arg_required_else_help = true)]
 pub struct Cli {
     /// Whom to speak as, and to whom.
     #[command(flatten)]
