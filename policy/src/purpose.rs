@@ -34,6 +34,12 @@ pub fn is_declared(declared: &[PurposeId], purpose: &PurposeId) -> bool {
     declared.iter().any(|leaf| covers(purpose, leaf))
 }
 
+/// Returns the purpose that names a partner: `sharing.partner.crmco`. `None` for other roles, and for a partner whose name
+/// leaves no room for it.
+pub fn own_purpose(role: &Role) -> Option<PurposeId> {
+    PurposeId::new(&format!("{SHARING}.partner.{}", role.partner()?)).ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -5,7 +5,7 @@ use crate::consent::LawfulBasis;
 use crate::decide::Principal;
 use crate::id::{ClientId, DatasetId, PurposeId};
 use crate::permit::{Role, Verb};
-use crate::purpose::covers;
+use crate::purpose::{covers, own_purpose};
 use crate::schema::Schema;
 use crate::treatment::Treatment;
 use std::collections::BTreeSet;
@@ -61,7 +61,7 @@ pub fn widens(fields: &[Change], verbs: &[VerbChange]) -> bool {
 }
 
 /// Compares what two policy sets disclose to each principal, for every purpose it could ask for: those its token
-/// carries, those of the schema, and those either set names. Ordered by principal, dataset, purpose, basis, field.
+/// carries, those of the schema, those either set names, and a partner's own. Ordered by principal, dataset, purpose, basis, field.
 pub fn disclosure_diff(old: &Rules, new: &Rules, schemas: &[&Schema], principals: &[Principal]) -> Vec<Change> {
     let mut changes = Vec::new();
     for_each_use(old, new, schemas, principals, |principal, schema, purpose, basis| {
@@ -126,9 +126,10 @@ fn for_each_use(
     let mut named = old.named_purposes();
     named.extend(new.named_purposes());
     for principal in principals {
+        let own = own_purpose(&principal.role);
         for schema in schemas {
             let candidates: BTreeSet<_> =
-                principal.purposes.iter().chain(&schema.purposes).chain(&named).cloned().collect();
+                principal.purposes.iter().chain(&schema.purposes).chain(&named).chain(&own).cloned().collect();
             for purpose in candidates.iter().filter(|purpose| may_ask(principal, schema, purpose)) {
                 for basis in LawfulBasis::ALL {
                     visit(principal, schema, purpose, basis);

@@ -255,4 +255,7 @@ fn add_text(policies: &mut PolicySet, name: &str, text: &str) -> Result<(), Rule
 mod laws;
 #[cfg(test)]
 #[expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+mod samples;
+#[cfg(test)]
+#[expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 mod tests;
