@@ -2,7 +2,7 @@
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 
 mod cli;
-mod datasets;
 mod consent;
+mod datasets;
 mod samples;
 mod tidy;
