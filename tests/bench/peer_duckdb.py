@@ -38,11 +38,11 @@ def breakdown():
     db.execute(f"CREATE TABLE people AS SELECT i::UINTEGER AS person, {code('i', 0)} AS c0 FROM range({subjects}) AS r(i)")
     db.execute(
         f"""CREATE TABLE orders AS SELECT (i // {events})::UINTEGER AS person, {code('i', 1)} AS category,
-            TIMESTAMP '2025-06-15' - to_microseconds(8640000000000 // {events} * ({events} - i % {events})) AS at
+            TIMESTAMP '2025-06-15' - to_microseconds(8640000000000 // {events} * ({events} - i % {events})) AS moment
             FROM range({subjects * events}) AS r(i)"""
     )
     counted = f"""FROM orders JOIN people USING (person)
-        WHERE {half} AND at >= TIMESTAMP '2025-06-15' - INTERVAL 90 DAY AND at < TIMESTAMP '2025-06-15'"""
+        WHERE {half} AND moment >= TIMESTAMP '2025-06-15' - INTERVAL 90 DAY AND moment < TIMESTAMP '2025-06-15'"""
     return [
         [f"SELECT category, count(DISTINCT person) {counted} GROUP BY category"],
         [f"SELECT category, count(*) FROM (SELECT person, category {counted} GROUP BY ALL) GROUP BY category"],
