@@ -10,7 +10,7 @@ use policy::schema::Schema;
 use policy::time::Timestamp;
 use roaring::RoaringBitmap;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 const NEVER: i64 = i64::MIN;
@@ -32,10 +32,23 @@ pub struct UnknownPurpose;
 #[derive(Debug, Clone, Default)]
 struct Given {
     all: Arc<RoaringBitmap>,
-    /// First instant at which it holds, for those given for the future when they were recorded.
+    /// First instant at which it holds; only those that a question may still be asked before, see [`Given::prune`].
     starts: Arc<BTreeMap<i64, RoaringBitmap>>,
     /// First instant at which it no longer holds.
     ends: Arc<BTreeMap<i64, RoaringBitmap>>,
+    /// Where a person stands in `starts` and `ends`, so that taking one out does not search them.
+    places: Arc<HashMap<u32, (Option<i64>, Option<i64>)>>,
+}
+
+fn take_out(schedule: &mut Arc<BTreeMap<i64, RoaringBitmap>>, at: Option<i64>, ordinal: u32) {
+    let Some(at) = at else { return };
+    let schedule = Arc::make_mut(schedule);
+    if let Some(bitmap) = schedule.get_mut(&at) {
+        bitmap.remove(ordinal);
+        if bitmap.is_empty() {
+            schedule.remove(&at);
+        }
+    }
 }
 
 impl Given {
@@ -44,13 +57,9 @@ impl Given {
             return;
         }
         Arc::make_mut(&mut self.all).remove(ordinal);
-        for schedule in [&mut self.starts, &mut self.ends] {
-            if schedule.values().any(|bitmap| bitmap.contains(ordinal)) {
-                Arc::make_mut(schedule).retain(|_, bitmap| {
-                    bitmap.remove(ordinal);
-                    !bitmap.is_empty()
-                });
-            }
+        if let Some((starts, ends)) = Arc::make_mut(&mut self.places).remove(&ordinal) {
+            take_out(&mut self.starts, starts, ordinal);
+            take_out(&mut self.ends, ends, ordinal);
         }
     }
 
@@ -61,6 +70,14 @@ impl Given {
         if let Some(ends) = ends {
             Arc::make_mut(&mut self.ends).entry(ends).or_default().insert(ordinal);
         }
+        Arc::make_mut(&mut self.places).insert(ordinal, (Some(starts), ends));
+    }
+
+    /// Forgets starts up to `now`: no question is asked about an earlier instant any more.
+    fn prune(&mut self, now: i64) {
+        let later = Arc::make_mut(&mut self.starts).split_off(&now.saturating_add(1));
+        self.starts = Arc::new(later);
+        self.places = Arc::new(places(&self.starts, &self.ends));
     }
 
     fn live(&self, now: i64) -> RoaringBitmap {
@@ -73,6 +90,20 @@ impl Given {
         }
         live
     }
+}
+
+fn places(
+    starts: &BTreeMap<i64, RoaringBitmap>,
+    ends: &BTreeMap<i64, RoaringBitmap>,
+) -> HashMap<u32, (Option<i64>, Option<i64>)> {
+    let mut places: HashMap<u32, (Option<i64>, Option<i64>)> = HashMap::new();
+    for (at, bitmap) in starts {
+        bitmap.iter().for_each(|ordinal| places.entry(ordinal).or_default().0 = Some(*at));
+    }
+    for (at, bitmap) in ends {
+        bitmap.iter().for_each(|ordinal| places.entry(ordinal).or_default().1 = Some(*at));
+    }
+    places
 }
 
 #[derive(Debug, Clone)]
@@ -111,8 +142,6 @@ pub struct ConsentBitmaps {
     nodes: Vec<Node>,
     restricted: Arc<RoaringBitmap>,
     erased: Arc<RoaringBitmap>,
-    /// Counts applied events: equal numbers, equal state.
-    generation: u64,
 }
 
 impl ConsentBitmaps {
@@ -163,7 +192,6 @@ impl ConsentBitmaps {
     /// Returns whether it counted.
     pub fn apply(&mut self, ordinal: u32, event: &ConsentEvent) -> Result<bool, UnknownPurpose> {
         let node = self.find(&event.purpose).ok_or(UnknownPurpose)?;
-        self.generation += 1;
         Ok(match event.act {
             ConsentAct::Give => self.give(node, ordinal, event),
             ConsentAct::Withdraw => self.withdraw(node, ordinal, event.at.0),
@@ -244,9 +272,9 @@ impl ConsentBitmaps {
         }
     }
 
-    /// Returns a number that changes with every applied event.
-    pub fn generation(&self) -> u64 {
-        self.generation
+    /// Forgets when consents began that began by `now`; nobody asks about an earlier instant any more.
+    pub fn prune(&mut self, now: Timestamp) {
+        self.nodes.iter_mut().flat_map(|node| &mut node.given).for_each(|given| given.prune(now.0));
     }
 
     /// Turns the state into plain data, to be sealed.
@@ -264,7 +292,6 @@ impl ConsentBitmaps {
             nodes: stored.nodes.iter().map(StoredNode::to_node).collect::<Option<_>>()?,
             restricted: Arc::new(bitmap(&stored.restricted)?),
             erased: Arc::new(bitmap(&stored.erased)?),
-            generation: 0,
         })
     }
 }
@@ -315,7 +342,9 @@ impl StoredNode {
             *slot = Arc::new(bitmap(text)?);
         }
         for (slot, (all, starts, ends)) in given.iter_mut().zip(&self.given) {
-            *slot = Given { all: Arc::new(bitmap(all)?), starts: schedule(starts)?, ends: schedule(ends)? };
+            let (starts, ends) = (schedule(starts)?, schedule(ends)?);
+            let places = Arc::new(places(&starts, &ends));
+            *slot = Given { all: Arc::new(bitmap(all)?), starts, ends, places };
         }
         Some(Node {
             purpose: self.purpose.clone(),

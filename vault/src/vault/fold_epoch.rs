@@ -51,6 +51,9 @@ impl Vault {
     /// Closes the open epoch: folds every row acknowledged so far. Windows of its questions end at `as_of`.
     pub fn close_epoch(&self, permit: &Permit, as_of: Timestamp, now: Timestamp) -> Result<EpochInfo, VaultError> {
         require(permit, &[Verb::Maintain, Verb::ManageDataset])?;
+        if as_of > now {
+            return refuse(Reason::EpochNotClosed, "an epoch can't end in the future", "close it when it has ended");
+        }
         let _closing = self.closing.lock();
         let mut state = self.lock()?;
         let dataset = dataset_of(&mut state, permit)?;
@@ -86,6 +89,7 @@ impl Vault {
             serde_json::to_vec(&state.shared).map_err(|_| VaultError::damaged("state", "it can't be written"))?;
         let sealers = sealers(state)?;
         let dataset = state.datasets.get_mut(&number).ok_or_else(|| VaultError::damaged("dataset", "it is gone"))?;
+        dataset.consent.prune(info.as_of);
         let blocks: Vec<u32> = dataset.dirty.iter().copied().collect();
         let mut entries = Vec::with_capacity(blocks.len());
         for block in blocks {
