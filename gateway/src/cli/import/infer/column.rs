@@ -172,6 +172,11 @@ impl Column {
         self.repeats
     }
 
+    /// Returns whether some of so many rows have nothing in it.
+    pub fn has_gaps(&self, rows: u64) -> bool {
+        self.filled < rows
+    }
+
     /// Returns whether every cell is a time or a day.
     pub fn is_time(&self) -> bool {
         self.filled > 0 && !self.times.is_empty() && !self.numeric

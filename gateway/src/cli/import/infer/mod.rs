@@ -105,7 +105,9 @@ pub fn infer(file: &Path, dataset: &str, ask: &mut dyn Ask) -> Result<Draft, Imp
         }
         decided.push(Decided { field: fields.of(&column.name), column, role, kind, confirmed });
     }
-    Ok(write::draft(dataset, &name, &sniffed, &decided, time.is_some()))
+    let unnamed = decided.iter().any(|one| one.role == Role::Subject && one.column.has_gaps(rows));
+    let layout = write::Layout { file: &name, events: time.is_some(), unnamed };
+    Ok(write::draft(dataset, &layout, &sniffed, &decided))
 }
 
 fn observe(file: &Path, name: &str, sniffed: &Sniffed) -> Result<(Vec<Column>, u64), ImportError> {

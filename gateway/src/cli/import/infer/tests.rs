@@ -121,3 +121,11 @@ fn notes_and_errors_hold_no_values() {
     let folder = Folder::with("empty.csv", b"");
     assert!(matches!(infer(&folder.0.join("empty.csv"), "shop", &mut Nobody), Err(ImportError::NoHeader { .. })));
 }
+
+#[test]
+fn rows_that_name_nobody_are_left_out() {
+    let csv = b"customer_id,at,n\n1,2020-01-01,5\n,2020-01-01,6\n1,2020-01-02,7\n";
+    let (draft, _) = draft("visits.csv", csv, &mut Nobody);
+    assert!(draft.mapping.contains("where = { column = \"customer_id\", empty = false }"));
+    assert!(draft.notes.iter().any(|note| note.contains("name no subject")));
+}

@@ -10,8 +10,19 @@ use std::fmt::Write as _;
 const UNCONFIRMED: &str = "# is this list public? It was read off people's data. Remove what is not known to everyone, add \
                            what is missing, then remove this line.";
 
+/// What a file as a whole becomes.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Layout<'a> {
+    pub file: &'a str,
+    /// Its rows are events, and not profiles.
+    pub events: bool,
+    /// Some rows name no subject.
+    pub unnamed: bool,
+}
+
 /// Writes the draft.
-pub(super) fn draft(dataset: &str, file: &str, sniffed: &Sniffed, columns: &[Decided], events: bool) -> Draft {
+pub(super) fn draft(dataset: &str, layout: &Layout<'_>, sniffed: &Sniffed, columns: &[Decided]) -> Draft {
+    let Layout { file, events, unnamed } = *layout;
     let stem = file.split('.').next().unwrap_or_default();
     let event = field_name(stem.strip_suffix('s').filter(|stem| stem.len() > 2).unwrap_or(stem));
     let used: Vec<&Decided> = columns.iter().filter(|c| c.kind != Kind::LeftOut || c.role != Role::Field).collect();
@@ -22,7 +33,7 @@ pub(super) fn draft(dataset: &str, file: &str, sniffed: &Sniffed, columns: &[Dec
     for column in used.iter().filter(|column| column.role == Role::Field) {
         schema.push_str(&field(column, events));
     }
-    Draft { schema, mapping: mapping(dataset, file, sniffed, &used, events, &event), notes: notes(columns) }
+    Draft { schema, mapping: mapping(dataset, layout, sniffed, &used, &event), notes: notes(columns, unnamed) }
 }
 
 fn quoted(text: &str) -> String {
@@ -77,7 +88,8 @@ fn field(column: &Decided, of_event: bool) -> String {
     }
 }
 
-fn mapping(dataset: &str, file: &str, sniffed: &Sniffed, columns: &[&Decided], events: bool, event: &str) -> String {
+fn mapping(dataset: &str, layout: &Layout<'_>, sniffed: &Sniffed, columns: &[&Decided], event: &str) -> String {
+    let Layout { file, events, unnamed } = *layout;
     let nulls: BTreeSet<&str> = columns.iter().flat_map(|column| column.column.nulls.iter().copied()).collect();
     let mut text = format!("# Drafted from {file}.\nversion = 1\ndataset = {}\n\n[format]\n", quoted(dataset));
     let delimiter =
@@ -97,6 +109,14 @@ fn mapping(dataset: &str, file: &str, sniffed: &Sniffed, columns: &[&Decided], e
     let named = |role: Role| columns.iter().find(|column| column.role == role);
     let subject = named(Role::Subject).map_or("", |column| column.column.name.as_str());
     writeln!(text, "\n[[files]]\npath = {}\nsubject = {}", quoted(file), quoted(subject)).unwrap_or_default();
+    if unnamed {
+        writeln!(
+            text,
+            "where = {{ column = {}, empty = false }}    # rows that name nobody are left out",
+            quoted(subject)
+        )
+        .unwrap_or_default();
+    }
     if let Some(time) = named(Role::EventTime).filter(|_| events) {
         let time = timed(&time.column.name, time.column.time_format());
         writeln!(text, "\n[[files.events]]\ntype = {}\ntime = {time}\n\n[files.events.fields]", quoted(event))
@@ -121,11 +141,14 @@ fn timed(column: &str, format: &str) -> String {
     }
 }
 
-fn notes(columns: &[Decided]) -> Vec<String> {
+fn notes(columns: &[Decided], unnamed: bool) -> Vec<String> {
     let mut notes = vec![
         "lists and bounds were taken from people's data: they are not private until you confirm that they are public"
             .to_owned(),
     ];
+    if unnamed {
+        notes.push("some rows name no subject: the mapping leaves them out".to_owned());
+    }
     for Decided { column, kind, confirmed, role, .. } in columns {
         match (role, kind) {
             (Role::Field, Kind::List(values)) if !confirmed => {
