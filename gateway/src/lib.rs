@@ -9,6 +9,7 @@ pub mod authn;
 pub mod cli;
 pub mod clock;
 pub mod config;
+pub mod epochs;
 pub mod http;
 pub mod insight;
 pub mod outer;

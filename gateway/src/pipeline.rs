@@ -166,6 +166,16 @@ impl Call {
         };
         match decide(&self.app.rules.load(), &ask) {
             Decision::Permit(permit) => Ok(permit),
+            // A purpose that is nobody's might be anything, and is not said back.
+            Decision::Refusal(refusal)
+                if refusal.reason == Reason::PurposeDenied && used_for.is_some() && self.purpose.is_none() =>
+            {
+                Err(Failure::refused(
+                    Reason::PurposeDenied,
+                    "this purpose isn't available to this client in this dataset",
+                    "ask for one of the dataset's purposes that this client is registered for",
+                ))
+            }
             Decision::Refusal(refusal) => Err(Failure::Refused(refusal)),
         }
     }

@@ -194,6 +194,11 @@ impl PolicySet {
     }
 }
 
+/// Returns who the gateway itself is when it works for nobody in particular.
+pub fn system() -> Option<Principal> {
+    Some(Principal { client: ClientId::new("system").ok()?, role: Role::System, purposes: Vec::new() })
+}
+
 /// Returns the format version that new records carry.
 pub const fn version() -> u32 {
     VERSION

@@ -19,8 +19,6 @@ mod write;
 #[expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 mod tests;
 
-pub use write::Acknowledging;
-
 use crate::blocks::BlockError;
 use crate::ingest::SubjectKey;
 use crate::keys::KeysError;

@@ -1,5 +1,4 @@
-//! Questions and their display: composes vault releases and post-processing only. Nothing here sees a value of a person.
+//! Questions: composes vault releases and their post-processing only. Nothing here sees a value of a person.
 
-pub mod display;
 pub mod plan;
 pub mod question;

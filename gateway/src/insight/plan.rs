@@ -1,44 +1,37 @@
-//! What an answer costs and how accurate it will be, from public numbers alone.
+//! What an answer costs and how accurate it will be, from public numbers alone, as the vault plans it.
 
 use crate::status::Failure;
+use crate::wire::release::people_of_u64;
 use crate::wire::{budget, decimal};
 use policy::decide::Reason;
-use policy::privacy::{DEFAULT_PORTRAIT_RHO, DEFAULT_SIZE_RHO, NanoRho, half_width_95, rho_for_half_width, sigma};
-use policy::schema::{FieldRef, Schema};
+use policy::privacy::{DEFAULT_PORTRAIT_RHO, DEFAULT_SIZE_RHO, NanoRho};
+use policy::schema::Schema;
 use proto::v1;
-use vault::release::Kind;
+use vault::release::{Kind, Plan, PlanError, Question, plan, price_for};
 
-/// Default price of a breakdown: about 31 people either way a cell of one attribute.
+/// Default price of a breakdown: about 31 people either way in a cell of one attribute.
 pub const BREAKDOWN_RHO: NanoRho = NanoRho(2_000_000);
 
-/// A priced question.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Priced {
-    /// The price.
-    pub rho: NanoRho,
-    sigma: f64,
-    cells: u32,
-}
-
-/// Prices a question: the price asked for, the price of the accuracy asked for, or the default.
-pub fn price(schema: &Schema, kind: &Kind, spend: Option<v1::Spend>) -> Result<Priced, Failure> {
+/// Plans a question at the price asked for, the price of the accuracy asked for, or the default. Sets its price.
+pub fn price(schema: &Schema, question: &mut Question, spend: Option<v1::Spend>) -> Result<Plan, Failure> {
     use proto::v1::spend::Spend;
-    let sensitivity = sensitivity_squared(schema, kind);
-    let rho = match spend.and_then(|spend| spend.spend) {
-        None => default_rho(kind),
+    question.rho = match spend.and_then(|spend| spend.spend) {
+        None => default_rho(&question.kind),
         Some(Spend::Rho(text)) => decimal::decode("spend.rho", &text)?,
         Some(Spend::HalfWidth(people)) => {
-            rho_for_half_width(people, sensitivity).ok_or_else(|| unreachable_accuracy(people))?
+            price_for(schema, &question.kind, whole(people)?).map_err(|problem| unplanned(&problem))?
         }
     };
-    Ok(Priced { rho, sigma: sigma(sensitivity, rho), cells: cells(schema, kind) })
+    plan(schema, question).map_err(|problem| unplanned(&problem))
 }
 
-fn unreachable_accuracy(people: f64) -> Failure {
-    if people > 0.5 {
-        return Failure::refused(Reason::PriceAboveCap, "no ledger pays for that accuracy", "ask for a wider interval");
+/// Rounds an accuracy down to whole people: never less accurate than asked.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the range is checked")]
+fn whole(people: f64) -> Result<u32, Failure> {
+    if (1.0..=f64::from(u32::MAX)).contains(&people) {
+        return Ok(people as u32);
     }
-    Failure::invalid("spend.half_width", "must be more than half a person")
+    Err(Failure::invalid("spend.half_width", "must be at least one person"))
 }
 
 fn default_rho(kind: &Kind) -> NanoRho {
@@ -49,41 +42,19 @@ fn default_rho(kind: &Kind) -> NanoRho {
     }
 }
 
-/// How far one subject can move the answer, squared: one cell of every table, or for an event field as many as the
-/// schema lets count.
-fn sensitivity_squared(schema: &Schema, kind: &Kind) -> u64 {
-    let distinct = |field: &FieldRef| schema.field(*field).map_or(1, |field| u64::from(field.max_distinct).max(1));
-    match kind {
-        Kind::Size => 1,
-        Kind::Breakdown { by, .. } => by.iter().map(distinct).fold(1, u64::saturating_mul),
-        Kind::Portrait { fields, .. } => fields.iter().map(distinct).fold(0, u64::saturating_add).max(1),
-    }
+fn unplanned(problem: &PlanError) -> Failure {
+    let reason = if *problem == PlanError::Price { Reason::PriceAboveCap } else { Reason::RequestInvalid };
+    Failure::refused(reason, problem.to_string(), "correct the question and ask again")
 }
 
-fn cells(schema: &Schema, kind: &Kind) -> u32 {
-    // Every label, and one cell for a missing value.
-    let width = |field: &FieldRef| {
-        let labels = schema.field(*field).and_then(|field| field.ty.cardinality()).unwrap_or(0);
-        u32::try_from(labels.saturating_add(1)).unwrap_or(u32::MAX)
-    };
-    match kind {
-        Kind::Size => 1,
-        Kind::Breakdown { by, .. } => by.iter().map(width).fold(1, u32::saturating_mul),
-        Kind::Portrait { fields, .. } => fields.iter().map(width).fold(0, u32::saturating_add),
-    }
-}
-
-impl Priced {
-    /// Writes the plan.
-    pub fn encode(&self, schema: &Schema, deadline_millis: u32) -> v1::Plan {
-        let Self { rho, sigma, cells } = *self;
-        v1::Plan {
-            rho: rho.to_string(),
-            percent_of_quarter: budget::percent(rho, schema.cap_quarter),
-            sigma,
-            half_width: half_width_95(sigma),
-            cells,
-            deadline_millis,
-        }
+/// Writes a plan.
+pub fn encode(plan: &Plan, schema: &Schema, deadline_millis: u32) -> v1::Plan {
+    v1::Plan {
+        rho: plan.rho().to_string(),
+        percent_of_quarter: budget::percent(plan.rho(), schema.cap_quarter),
+        sigma: people_of_u64(plan.sigma_1024()),
+        half_width: people_of_u64(plan.half_width_1024()),
+        cells: u32::try_from(plan.cells()).unwrap_or(u32::MAX),
+        deadline_millis,
     }
 }

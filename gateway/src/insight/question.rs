@@ -9,6 +9,7 @@ use crate::status::Failure;
 use crate::wire::{names, release};
 use policy::decide::Reason;
 use policy::permit::{Permit, Verb};
+use policy::privacy::NanoRho;
 use policy::schema::{FieldRef, Schema};
 use policy::segment::{self, Segment, Span, Window};
 use policy::treatment::Treatment;
@@ -227,16 +228,17 @@ pub fn answer(
     let view = View::open(call, &dataset, used, Verb::Release)?;
     let (segment, universe) = view.segments(call, segment, &universe)?;
     let kind = kind(&view)?;
-    let fields: Vec<_> = shown(&kind).iter().map(|field| (*field, Treatment::Aggregate)).collect();
+    let fields: Vec<_> = kind.fields().iter().map(|field| (*field, Treatment::Aggregate)).collect();
     let permit = view.permit(call, [&segment, &universe], &fields)?;
-    let priced = plan::price(&view.schema, &kind, spend)?;
-    let plan = priced.encode(&view.schema, call.app.pace.deadline_millis(&view.schema.dataset, pace));
+    let canonical = segment.canonical().to_owned();
+    let dataset = view.schema.dataset.clone();
+    let mut question = Question { dataset: dataset.clone(), universe, segment, kind, rho: NanoRho::ZERO };
+    let planned = plan::price(&view.schema, &mut question, spend)?;
+    let plan = plan::encode(&planned, &view.schema, call.app.pace.deadline_millis(&dataset, pace));
     if validate_only {
         return Ok(Answered { plan, release: None, total: 0 });
     }
-    let canonical = segment.canonical().to_owned();
-    let question = Question { dataset: view.schema.dataset.clone(), universe, segment, kind, rho: priced.rho };
-    call.pace(&view.schema.dataset, pace);
+    call.pace(&dataset, pace);
     let (answer, charged) = call.app.vault.release(&permit, &question, call.now)?;
     let (release, total) = release::encode(
         &answer,
@@ -246,26 +248,10 @@ pub fn answer(
             used_for: &view.used_for,
             segment: &canonical,
             charged,
-            statement: statement(call, &view.schema)?,
+            statement: Some(call.app.vault.budget(&permit, &call.principal.client, call.now)?),
         },
     );
     Ok(Answered { plan, release: Some(release), total })
-}
-
-/// Returns the caller's statement, if its rules let it read one.
-fn statement(call: &Call, schema: &Schema) -> Result<Option<vault::budget::Statement>, Failure> {
-    match call.permit(Verb::ReadBudget, Some(schema), None, &[]) {
-        Ok(permit) => Ok(Some(call.app.vault.budget(&permit, &call.principal.client, call.now)?)),
-        Err(_) => Ok(None),
-    }
-}
-
-fn shown(kind: &Kind) -> &[FieldRef] {
-    match kind {
-        Kind::Size => &[],
-        Kind::Breakdown { by, .. } => by,
-        Kind::Portrait { fields, .. } => fields,
-    }
 }
 
 #[cfg(test)]

@@ -153,6 +153,9 @@ fn create(call: &mut Call, request: v1::CreateClientRequest) -> Result<v1::Creat
         revoked: false,
         created: call.now,
     };
+    if records::system().is_some_and(|system| system.client == wanted.id) {
+        return Err(Failure::invalid("client_id", "is the gateway's own"));
+    }
     let app = Arc::clone(&call.app);
     let _writing = app.writing.lock();
     if let Some(existing) = app.clients.load().get(&wanted.id) {

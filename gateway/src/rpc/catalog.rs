@@ -50,9 +50,8 @@ fn create(call: &mut Call, request: v1::CreateDatasetRequest) -> Result<v1::Crea
     if schema_toml.len() > MAX_TOML {
         return Err(Failure::invalid("schema_toml", "must be at most 256 KiB"));
     }
-    let parsed = policy::schema::parse(&schema_toml).map_err(|problem| {
-        Failure::refused(Reason::SchemaMismatch, problem.to_string(), "correct the description at that place")
-    })?;
+    let parsed = policy::schema::parse(&schema_toml)
+        .map_err(|problem| Failure::invalid("schema_toml", format!("doesn't fit: {problem}")))?;
     let existing = call.app.vault.schemas().get(&parsed.dataset).cloned();
     match existing {
         Some(existing) if *existing != parsed => {

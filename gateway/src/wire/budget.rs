@@ -2,10 +2,11 @@
 
 use super::names;
 use policy::id::ClientId;
-use policy::privacy::{NanoRho, basis_points_of_cap};
+use policy::privacy::{DEFAULT_DELTA, NanoRho, basis_points_of_cap};
 use policy::schema::{DatasetKind, Schema};
 use proto::v1;
 use vault::budget::Statement;
+use vault::release::epsilon_for;
 
 /// Writes a statement.
 pub fn encode(schema: &Schema, client: &ClientId, statement: &Statement) -> v1::Budget {
@@ -34,6 +35,7 @@ pub fn percent(rho: NanoRho, cap: NanoRho) -> f64 {
     basis_points_of_cap(rho, cap).map_or(0.0, |points| points as f64 / 100.0)
 }
 
-fn epsilon(_spent: NanoRho) -> f64 {
-    0.0
+/// Returns the epsilon of a loss at the delta at which epsilons are stated; 0 if nothing was spent.
+fn epsilon(spent: NanoRho) -> f64 {
+    epsilon_for(spent, DEFAULT_DELTA.value()).unwrap_or(f64::INFINITY)
 }

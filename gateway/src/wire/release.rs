@@ -1,13 +1,13 @@
 //! Answers, and what is derived from them for display.
 
 use super::{budget, consent, time};
-use crate::insight::display;
 use crate::pipeline::UsedFor;
 use policy::id::ClientId;
 use policy::schema::{FieldRef, Schema};
 use policy::time::Timestamp;
 use proto::v1;
 use vault::budget::Statement;
+use vault::release::display::{self, ShownCell};
 use vault::release::{Answer, Cell, Table};
 
 /// What a missing value is called.
@@ -45,11 +45,11 @@ pub fn encode(answer: &Answer, context: &Context<'_>) -> (v1::Release, u64) {
         leaf,
     } = answer;
     let schema = context.schema;
-    let (people, total) = display::consistent(tables);
-    let written = tables.iter().zip(&people);
+    let total = display::shared_total(answer);
+    let written = tables.iter().map(|table| (table, display::shown(answer, table, total)));
     let release = v1::Release {
         name: format!("datasets/{}/releases/{release}", schema.dataset),
-        tables: written.map(|(table, people)| self::table(table, people, *half_width_1024, schema)).collect(),
+        tables: written.map(|(table, shown)| self::table(table, &shown, *half_width_1024, schema)).collect(),
         sigma: people_of_u64(*sigma_1024),
         half_width: people_of_u64(*half_width_1024),
         rho: rho.to_string(),
@@ -66,16 +66,16 @@ pub fn encode(answer: &Answer, context: &Context<'_>) -> (v1::Release, u64) {
             basis: consent::of_basis(context.used_for.basis).into(),
         }),
     };
-    (release, total)
+    (release, total.map_or(0, |total| people_to_show(total.value)))
 }
 
-fn table(table: &Table, people: &[u64], half_width_1024: u64, schema: &Schema) -> v1::Table {
+fn table(table: &Table, shown: &[ShownCell], half_width_1024: u64, schema: &Schema) -> v1::Table {
     let Table { by, cells } = table;
-    let cells = cells.iter().zip(people);
+    let cells = cells.iter().zip(shown);
     v1::Table {
         fields: by.iter().map(|field| schema.path(*field)).collect(),
         displays: by.iter().map(|field| display_words(schema, *field)).collect(),
-        cells: cells.map(|(cell, people)| self::cell(cell, *people, half_width_1024, by, schema)).collect(),
+        cells: cells.map(|(cell, shown)| self::cell(cell, shown.people, half_width_1024, by, schema)).collect(),
     }
 }
 
@@ -105,11 +105,16 @@ pub fn label(schema: &Schema, field: FieldRef, code: u16) -> String {
     label.unwrap_or(MISSING).to_owned()
 }
 
+/// Rounds to people, never below none.
+fn people_to_show(in_1024: i64) -> u64 {
+    in_1024.max(0).unsigned_abs().saturating_add(512) / 1024
+}
+
 #[expect(clippy::cast_precision_loss, reason = "counts of people times 1024 are far below 2^53")]
 fn people_of(in_1024: i64) -> f64 {
     in_1024 as f64 / 1024.0
 }
 
-fn people_of_u64(in_1024: u64) -> f64 {
+pub(crate) fn people_of_u64(in_1024: u64) -> f64 {
     people_of(i64::try_from(in_1024).unwrap_or(i64::MAX))
 }

@@ -71,7 +71,8 @@ pub mod spend {
         /// The zero-concentrated loss rho as a decimal of at most nine places, more than 0: `0.001`.
         #[prost(string, tag = "1")]
         Rho(::prost::alloc::string::String),
-        /// The wanted half-width of the 95 % interval of one cell, noise only, in people, more than 0.
+        /// The wanted half-width of the 95 % interval of one cell, noise only, in people, at least 1; rounded down to whole
+        /// people.
         #[prost(double, tag = "2")]
         HalfWidth(f64),
     }

@@ -1,50 +1,32 @@
 //! Starting, serving and stopping.
 
+mod init;
+mod listen;
+
+pub use init::{FIRST_STEWARD, init};
+
 use crate::app::{App, StartError};
-use crate::authn::{self, ClientKey, ClientKeyError, TlsError};
+use crate::authn::{self, ClientKeyError, TlsError};
 use crate::clock::Clock;
 use crate::config::{Config, ConfigError};
+use crate::epochs::Keeper;
 use crate::http;
 use crate::outer::Outer;
-use crate::records::{self, Client};
 use crate::rpc;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::graceful::{GracefulShutdown, Watcher};
-use policy::decide::{Decision, Principal, Request, decide};
-use policy::id::{ClientId, InvalidName};
-use policy::permit::{Role, Verb};
-use policy::rules::Rules;
-use std::convert::Infallible;
+use listen::{accept, serve_http};
 use std::io;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, oneshot, watch};
-use tokio_rustls::TlsAcceptor;
+use tokio::net::TcpListener;
+use tokio::sync::{oneshot, watch};
 use tonic::service::Routes;
 use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
-use vault::{Vault, VaultError};
+use vault::VaultError;
 
-/// Id of the client that `init` makes.
-pub const FIRST_STEWARD: &str = "steward";
-
-/// Most connections at once: far above what one machine's clients need, far below what would exhaust it.
-const MAX_CONNECTIONS: usize = 1_024;
-/// Calls at once on one connection.
-const MAX_STREAMS: u32 = 256;
-/// Most bytes of a request's headers; the longest token is a quarter of it.
-const MAX_HEADERS: u32 = 16 * 1024;
-/// Bytes in flight of one stream and of one connection: a few messages, so that ingest does not wait for round trips.
-const WINDOWS: (u32, u32) = (4 * 1024 * 1024, 8 * 1024 * 1024);
-/// A silent connection is asked whether it lives after this, and closed after the second.
-const KEEP_ALIVE: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(20));
-/// How long a TLS handshake may take.
-const HANDSHAKE: Duration = Duration::from_secs(10);
+/// How often it is looked whether a day has ended: an epoch closes this much after midnight at most.
+const EPOCH_CHECK: Duration = Duration::from_secs(10);
 
 /// Where a gateway listens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -99,64 +81,6 @@ impl From<VaultError> for ServeError {
     }
 }
 
-/// Creates a vault with one steward, and writes the steward's key to `ROOT/clients/steward.key`, readable by its owner
-/// alone. Returns that file. Blocks.
-pub fn init(config: &Config, clock: &Clock) -> Result<PathBuf, ServeError> {
-    config.check()?;
-    let now = clock.now();
-    Vault::init(&config.vault(), now)?;
-    let vault = Vault::open(&config.vault(), now)?;
-    let key = ClientKey::generate()?;
-    let steward = Client {
-        id: ClientId::new(FIRST_STEWARD).map_err(|problem: InvalidName| ServeError::Runtime(problem.to_string()))?,
-        role: Role::Steward,
-        purposes: Vec::new(),
-        public_key: key.public(),
-        revoked: false,
-        created: now,
-    };
-    let folder = config.root.join("clients");
-    let file = folder.join(format!("{FIRST_STEWARD}.key"));
-    write_key(&folder, &file, &key).map_err(|problem| ServeError::File {
-        file: file.display().to_string(),
-        problem: problem.kind().to_string(),
-    })?;
-    let permit = steward_permit(&steward.principal(Vec::new()))?;
-    vault.put_record(&permit, records::CLIENTS, steward.id.as_str(), Some(&steward.encode()), now)?;
-    vault.close(now)?;
-    Ok(file)
-}
-
-/// The first steward registers itself, by the policies that ship.
-fn steward_permit(principal: &Principal) -> Result<policy::permit::Permit, ServeError> {
-    let rules = Rules::parse(Rules::default_texts(), 1).map_err(StartError::Rules)?;
-    let request_id = uuid::Uuid::new_v4().to_string();
-    let request = Request {
-        principal,
-        verb: Verb::ManageClients,
-        dataset: None,
-        purpose: None,
-        basis: None,
-        fields: &[],
-        request_id: &request_id,
-    };
-    match decide(&rules, &request) {
-        Decision::Permit(permit) => Ok(permit),
-        Decision::Refusal(refusal) => Err(ServeError::Runtime(refusal.message)),
-    }
-}
-
-fn write_key(folder: &Path, file: &Path, key: &ClientKey) -> io::Result<()> {
-    use std::io::Write as _;
-    use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
-    if !folder.is_dir() {
-        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
-    }
-    let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(file)?;
-    file.write_all(key.to_pem().as_bytes())?;
-    file.sync_all()
-}
-
 /// Serves until the process is told to stop (SIGTERM, Ctrl-C), then drains. Says where it listens through `ready`.
 pub async fn serve(config: Config, ready: oneshot::Sender<Bound>) -> Result<(), ServeError> {
     serve_until(config, Clock::system(), ready, told_to_stop()).await
@@ -180,6 +104,7 @@ pub async fn serve_until(
     let (stopped, stopping) = watch::channel(false);
     let (routes, health) = routes(&app).await;
     let ticking = tokio::spawn(tick(Arc::clone(&app), health, stopping.clone()));
+    let keeping = tokio::spawn(keep_epochs(Arc::clone(&app), stopping.clone()));
     let outer = Outer::new(Arc::clone(&app), routes.into_axum_router());
     let rpcs = tokio::spawn(accept(grpc, tls, outer, drain(&app), stopping.clone()));
     let public = tokio::spawn(serve_http(http, http::public(Arc::clone(&app)), stopping.clone()));
@@ -190,7 +115,7 @@ pub async fn serve_until(
     stop.await;
     tracing::info!("stopping: running calls may finish");
     let _ = stopped.send(true);
-    for task in [rpcs, public, admin, ticking] {
+    for task in [rpcs, public, admin, ticking, keeping] {
         let _ = task.await;
     }
     close(&app).await
@@ -274,77 +199,20 @@ async fn tick(app: Arc<App>, health: HealthReporter, mut stopping: watch::Receiv
     }
 }
 
-/// Accepts gRPC connections until told to stop, then lets running calls finish for a while.
-async fn accept(
-    listener: TcpListener,
-    tls: Option<TlsAcceptor>,
-    outer: Outer,
-    drain: Duration,
-    mut stopping: watch::Receiver<bool>,
-) {
-    let graceful = GracefulShutdown::new();
-    let connections = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+/// Closes the day's epochs, apart from the ticks: folding may take longer than a second.
+async fn keep_epochs(app: Arc<App>, mut stopping: watch::Receiver<bool>) {
+    let mut keeper = Keeper::default();
     loop {
-        let Ok(slot) = Arc::clone(&connections).acquire_owned().await else { break };
-        let socket = tokio::select! {
-            accepted = listener.accept() => accepted,
-            _ = stopping.changed() => break,
-        };
-        let Ok((socket, _)) = socket else {
-            // Out of file descriptors, mostly: give the others time to end.
-            tokio::time::sleep(Duration::from_millis(50)).await;
-            continue;
-        };
-        let connection = connection(socket, tls.clone(), outer.clone(), graceful.watcher());
-        tokio::spawn(async move {
-            connection.await;
-            drop(slot);
+        let working = Arc::clone(&app);
+        let kept = tokio::task::spawn_blocking(move || {
+            keeper.close_due(&working);
+            keeper
         });
-    }
-    drop(listener);
-    if tokio::time::timeout(drain, graceful.shutdown()).await.is_err() {
-        tracing::warn!("connections are still open at the end of the drain");
-    }
-}
-
-async fn connection(socket: TcpStream, tls: Option<TlsAcceptor>, outer: Outer, watcher: Watcher) {
-    // Small messages leave at once; failing to say so costs some latency only.
-    let _ = socket.set_nodelay(true);
-    match tls {
-        None => speak(socket, outer, watcher).await,
-        Some(tls) => match tokio::time::timeout(HANDSHAKE, tls.accept(socket)).await {
-            Ok(Ok(socket)) => speak(socket, outer, watcher).await,
-            Ok(Err(_)) | Err(_) => tracing::debug!("a TLS handshake failed"),
-        },
-    }
-}
-
-async fn speak<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(socket: S, outer: Outer, watcher: Watcher) {
-    let service = service_fn(move |request| {
-        let outer = outer.clone();
-        async move { Ok::<_, Infallible>(outer.call(request).await) }
-    });
-    let mut http2 = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
-    http2
-        .timer(TokioTimer::new())
-        .max_concurrent_streams(MAX_STREAMS)
-        .max_header_list_size(MAX_HEADERS)
-        .initial_stream_window_size(WINDOWS.0)
-        .initial_connection_window_size(WINDOWS.1)
-        .keep_alive_interval(KEEP_ALIVE.0)
-        .keep_alive_timeout(KEEP_ALIVE.1);
-    let connection = http2.serve_connection(TokioIo::new(socket), service);
-    if watcher.watch(connection).await.is_err() {
-        tracing::debug!("a connection broke");
-    }
-}
-
-async fn serve_http(listener: TcpListener, router: axum::Router, mut stopping: watch::Receiver<bool>) {
-    let stop = async move {
-        let _ = stopping.changed().await;
-    };
-    if axum::serve(listener, router).with_graceful_shutdown(stop).await.is_err() {
-        tracing::error!("an HTTP listener failed");
+        keeper = kept.await.unwrap_or_default();
+        tokio::select! {
+            () = tokio::time::sleep(EPOCH_CHECK) => {}
+            _ = stopping.changed() => return,
+        }
     }
 }
 
