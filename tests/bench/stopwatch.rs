@@ -31,7 +31,6 @@ impl std::fmt::Display for Times {
 }
 
 /// Runs something and returns its result and how long it took, in milliseconds.
-#[expect(clippy::disallowed_methods, reason = "a stopwatch reads the clock")]
 pub(crate) fn time<T>(run: impl FnOnce() -> T) -> (T, f64) {
     let start = Instant::now();
     let result = run();

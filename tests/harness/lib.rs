@@ -1,10 +1,13 @@
-//! What the tests share: the gateway's surroundings, oracles, and the figures of the public data sets.
+//! What the tests share: a running gateway with a small shop in it, oracles, and the figures of the public data sets.
 #![expect(
     clippy::expect_used,
+    clippy::unwrap_used,
     clippy::panic,
     clippy::indexing_slicing,
     reason = "tests stop at the first thing that is not as expected"
 )]
 
 pub mod figures;
+pub mod gate;
 pub mod oracle;
+pub mod shop;

@@ -4,5 +4,7 @@
 mod cli;
 mod consent;
 mod datasets;
+mod door;
 mod samples;
+mod serving;
 mod tidy;

@@ -1,21 +1,24 @@
-//! A question about half of the subjects: sealed on disk, opened, counted and noised.
+//! A portrait of half of the subjects: every value of every field, sealed on disk, opened, counted and noised.
 
+use crate::Options;
 use crate::peer;
 use crate::stopwatch::{Times, memory, time};
-use crate::{Asked, Options};
 use std::error::Error;
-use std::path::Path;
-use vault::rehearsal::{Rehearsal, RehearsalError, Shape};
+use vault::rehearsal::Rehearsal;
 
 /// Builds, measures, compares and prints.
 pub(crate) fn run(options: &Options, subjects: u32) -> Result<(), Box<dyn Error>> {
+    let Options { fields, values, threads, runs, .. } = *options;
+    println!(
+        "portrait: {subjects} subjects, half of them counted, {fields} fields of {values} values, {threads} threads"
+    );
     let temporary = tempfile::tempdir()?;
     let folder = options.folder.as_deref().unwrap_or(temporary.path());
-    let (built, took) = time(|| build(options, subjects, folder));
+    let (built, took) = time(|| Rehearsal::build(folder, subjects, fields, values, threads));
     let rehearsal = built?;
-    println!("  sealed and synced     {took:8.0} ms");
+    println!("  sealed and synced     {:8.0} ms", took);
     let (mut whole, mut scans, mut draws) = (Vec::new(), Vec::new(), Vec::new());
-    for _ in 0..=options.runs {
+    for _ in 0..=runs {
         let (partial, scan) = time(|| rehearsal.scan());
         let partial = partial?;
         let (tables, draw) = time(|| rehearsal.draw(&partial));
@@ -29,37 +32,21 @@ pub(crate) fn run(options: &Options, subjects: u32) -> Result<(), Box<dyn Error>
     let (resident, peak) = memory();
     println!("  scan of sealed files  {}", times(&scans));
     println!("  noise                 {}", times(&draws));
-    println!("  answer                {}", times(&whole));
-    println!("  memory                {resident} MiB resident, {peak} MiB at most since the program started");
+    println!("  portrait              {}", times(&whole));
+    println!("  memory                {resident} MiB resident, {peak} MiB at most");
     compare(options, subjects, &times(&whole));
     Ok(())
-}
-
-fn build(options: &Options, subjects: u32, folder: &Path) -> Result<Rehearsal, RehearsalError> {
-    let Options { fields, values, events, threads, .. } = *options;
-    match options.asked {
-        Asked::Portrait => {
-            println!("portrait: half of {subjects} subjects, {fields} fields of {values} values, {threads} threads");
-            Rehearsal::portrait(folder, &Shape { subjects, fields, values, events: 0 }, threads)
-        }
-        Asked::Breakdown => {
-            println!(
-                "breakdown: half of {subjects} subjects, {events} events each, {values} values, {threads} threads"
-            );
-            Rehearsal::breakdown(folder, &Shape { subjects, fields: 1, values, events }, threads)
-        }
-    }
 }
 
 fn compare(options: &Options, subjects: u32, ours: &Times) {
     if options.peer == "none" {
         return;
     }
-    match peer::run(options, subjects) {
-        Ok((name, theirs)) => {
-            println!("  {name:<21} {theirs} (plaintext in memory, exact, no noise)");
+    match peer::portrait(options, subjects) {
+        Ok((version, theirs)) => {
+            println!("  DuckDB {version:<8}       {theirs} (plaintext in memory, exact, no noise)");
             println!(
-                "  ratio to the peer     {:.2} of medians, {:.2} of minima",
+                "  ratio to DuckDB       {:.2} of medians, {:.2} of minima",
                 ours.median() / theirs.median(),
                 ours.min() / theirs.min()
             );
