@@ -1,8 +1,9 @@
 //! Behavior of the whole, one module a subject.
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
 
 mod cli;
 mod consent;
+mod consent_gate;
 mod datasets;
 mod door;
 mod samples;

@@ -39,3 +39,17 @@ pub fn percent(rho: NanoRho, cap: NanoRho) -> f64 {
 fn epsilon(spent: NanoRho) -> f64 {
     epsilon_for(spent, DEFAULT_DELTA.value()).unwrap_or(f64::INFINITY)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_loss_is_shown_as_its_epsilon() {
+        assert!(epsilon(NanoRho::ZERO).abs() < f64::EPSILON);
+        let quarter = epsilon(policy::privacy::DEFAULT_CAP_QUARTER);
+        assert!((3.8..4.0).contains(&quarter), "{quarter}");
+        let test_dataset = epsilon(NanoRho(100_000_000_000_000));
+        assert!(test_dataset > 100_000.0, "{test_dataset}");
+    }
+}

@@ -129,7 +129,8 @@ impl Vault {
             return refuse(Reason::MessageTooLarge, "a record has at most 65,536 bytes", "shorten it");
         }
         let leaf = Leaf {
-            object: Some(Word::from_id(&format!("{collection}/{key}"))),
+            // Versions are written out: a word has no `@`.
+            object: Some(Word::from_id(&format!("{collection}/{}", key.replace('@', " version ")))),
             ..leaf_of(permit, Kind::Record, if value.is_some() { "put record" } else { "remove record" }, now)
         };
         let value = value.map(|value| base64::engine::general_purpose::STANDARD.encode(value));
