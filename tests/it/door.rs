@@ -215,3 +215,50 @@ async fn what_the_transport_refuses_is_typed_too() {
     let status = raw.unary(Request::new(v1::GetStatusRequest {}), path, codec).await.unwrap_err();
     assert_eq!((status.code(), reason(&status).as_str()), (Code::Unimplemented, "REQUEST_INVALID"));
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_callers_send_is_not_repeated() {
+    const PLANTED: &str = "qzxv7planted4word";
+    let gate = Gate::start().await;
+    let dataset = shop::create(&gate).await;
+    let (producer, _) = gate.client("till", v1::ClientRole::Producer, "", &[]).await;
+    let (insights, _) = gate.client("insights", v1::ClientRole::Service, "", &["marketing"]).await;
+    let mut told: Vec<String> = Vec::new();
+    let mut hear = |status: Status| told.push(format!("{status:?}"));
+
+    let ask = async |question| size(&insights, question).await.unwrap_err();
+    for cel in [
+        format!("region == \"{PLANTED}\""),
+        format!("{PLANTED} == 1"),
+        format!("region == {PLANTED}("),
+        format!("order.last(\"{PLANTED}\").any()"),
+        format!("\"{PLANTED}"),
+    ] {
+        hear(ask(shop::size_of(&cel)).await);
+    }
+    let question = || shop::size_of("true");
+    hear(ask(v1::EstimateSizeRequest { dataset: format!("datasets/{PLANTED}"), ..question() }).await);
+    hear(ask(v1::EstimateSizeRequest { r#use: shop::used(&format!("marketing.{PLANTED}")), ..question() }).await);
+    hear(ask(v1::EstimateSizeRequest { r#use: shop::used(PLANTED), ..question() }).await);
+    hear(ask(v1::EstimateSizeRequest { spend: shop::rho(PLANTED), ..question() }).await);
+    hear(ask(v1::EstimateSizeRequest { request_id: PLANTED.into(), ..question() }).await);
+    hear(size(&insights.with_token(PLANTED), question()).await.unwrap_err());
+    let request = v1::ExchangeRequest { assertion: PLANTED.into(), purposes: vec![PLANTED.into()] };
+    hear(TokenServiceClient::new(insights.line()).exchange(request).await.unwrap_err());
+    let mut headed = Request::new(v1::ListDatasetsRequest { page_token: PLANTED.into(), ..Default::default() });
+    headed.metadata_mut().insert("x-name", PLANTED.parse().unwrap());
+    hear(CatalogServiceClient::new(producer.line()).list_datasets(headed).await.unwrap_err());
+
+    let mut bad = shop::people(PLANTED, 3, &[]);
+    bad.profiles[0].values[0] = v1::Value { kind: Some(v1::value::Kind::Identifier(PLANTED.into())) };
+    bad.profiles[1].values.clear();
+    bad.events[0].layout = 7;
+    bad.consents.push(v1::ConsentEvent { purpose: format!("{PLANTED}!"), ..shop::consent(PLANTED, "marketing") });
+    let acknowledged = shop::stream(&producer, vec![shop::header(&dataset), shop::message(bad)]).await.unwrap();
+    assert_eq!(acknowledged[0].rejected.len(), 4);
+    told.push(format!("{acknowledged:?}"));
+    told.extend(log(&gate).await.into_iter().map(|event| format!("{} {}", event.json, event.sentence)));
+    for text in told {
+        assert!(!text.contains(PLANTED), "{text}");
+    }
+}
