@@ -18,9 +18,9 @@ fn is_name(text: &str, dots: bool) -> bool {
     let bytes = text.as_bytes();
     (1..=63).contains(&bytes.len())
         && bytes.first().is_some_and(u8::is_ascii_lowercase)
-        && bytes.iter().all(|b| {
-            b.is_ascii_lowercase() || b.is_ascii_digit() || *b == b'_' || *b == b'-' || (dots && *b == b'.')
-        })
+        && bytes
+            .iter()
+            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || *b == b'_' || *b == b'-' || (dots && *b == b'.'))
         && !text.ends_with('.')
         && !text.contains("..")
 }

@@ -1,20 +1,22 @@
 //! A synthetic dataset, sealed like a real one under throw-away keys, to measure scans with.
 //!
-//! Holds random codes and nobody's data, so its portraits are drawn without a permit or a charge. It goes through the
+//! Holds random codes and nobody's data, so its answers are drawn without a permit or a charge. It goes through the
 //! same writer, reader, kernel and mechanism as a real dataset; only where the keys come from differs.
 
-use crate::blocks::{self, BLOCK_SUBJECTS, BlockError, Column, ColumnKey, Piece, PieceKind, PieceMeta};
+use crate::blocks::{
+    self, BLOCK_SUBJECTS, BlockError, Column, ColumnKey, EventColumns, Piece, PieceKind, PieceMeta, Written,
+};
 use crate::release::{self, DrawError, Kind, PlanError, Question, Table};
 use crate::scan::{self, BlockInput, NoThreads, Partial, ScanInput, Scanner};
 use policy::privacy::NanoRho;
-use policy::schema::{ColumnId, FieldRef, Layout, Schema, SchemaError};
-use policy::segment::{Expr, Segment, Test, Window, WindowError};
+use policy::schema::{ColumnId, EventTypeId, FieldRef, Layout, Schema, SchemaError};
+use policy::segment::{Expr, Segment, Span, Test, Window, WindowError};
 use policy::time::Timestamp;
 use rayon::prelude::*;
 use roaring::RoaringBitmap;
-use std::fmt::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Why a rehearsal failed.
 #[derive(Debug, thiserror::Error)]
@@ -42,7 +44,7 @@ pub enum RehearsalError {
     Draw(#[from] DrawError),
 }
 
-/// The synthetic dataset and a portrait of half of it.
+/// A synthetic dataset and a question about half of its subjects.
 #[derive(Debug)]
 pub struct Rehearsal {
     blocks: Vec<BlockInput>,
@@ -52,41 +54,60 @@ pub struct Rehearsal {
     scan: scan::Plan,
 }
 
+/// How large a synthetic dataset is.
+#[derive(Debug, Clone, Copy)]
+pub struct Shape {
+    /// Subjects.
+    pub subjects: u32,
+    /// Coded attributes, at least 1.
+    pub fields: u16,
+    /// Values of each attribute and of the event field, drawn evenly.
+    pub values: u8,
+    /// Events of each subject, spread evenly over the last 100 days, with one coded field.
+    pub events: u32,
+}
+
 const DATASET: u32 = 1;
 const AS_OF: Timestamp = Timestamp::from_seconds(1_750_000_000);
+const DAY_MICROS: i64 = 86_400_000_000;
+/// How many distinct values of the event field count fully.
+const MAX_DISTINCT: u8 = 5;
 
 impl Rehearsal {
-    /// Writes `subjects` with `fields` coded attributes of `values` values each, drawn evenly, as sealed blocks under
-    /// `folder`, and plans a portrait of all fields over those with the lower half of the first field's values.
-    pub fn build(
-        folder: &Path,
-        subjects: u32,
-        fields: u16,
-        values: u8,
-        threads: usize,
-    ) -> Result<Self, RehearsalError> {
-        let schema = schema(fields, values)?;
-        let dir: PathBuf = folder.join("blocks").join(format!("{DATASET:08x}"));
+    /// Writes sealed blocks under `folder` and plans a portrait of all attributes, over those with the lower half of the
+    /// first one's values.
+    pub fn portrait(folder: &Path, shape: &Shape, threads: usize) -> Result<Self, RehearsalError> {
+        let fields = (1..=shape.fields).map(|column| FieldRef::Attribute(ColumnId(column))).collect();
+        Self::build(folder, shape, threads, Kind::Portrait { fields, window: Window::Ever })
+    }
+
+    /// Writes sealed blocks under `folder` and plans how many of the same half had an event with each value within 90
+    /// days, clipped subject by subject.
+    pub fn breakdown(folder: &Path, shape: &Shape, threads: usize) -> Result<Self, RehearsalError> {
+        let by = vec![FieldRef::EventField(EventTypeId(0), ColumnId(0))];
+        Self::build(folder, shape, threads, Kind::Breakdown { by, window: Window::Last(Span::Days(90)) })
+    }
+
+    fn build(folder: &Path, shape: &Shape, threads: usize, kind: Kind) -> Result<Self, RehearsalError> {
+        let schema = schema(shape)?;
+        let dir = folder.join("blocks").join(format!("{DATASET:08x}"));
         std::fs::create_dir_all(&dir)?;
-        let numbers: Vec<u32> = (0..subjects.div_ceil(BLOCK_SUBJECTS)).collect();
-        let write = |block: &u32| {
-            let count = (subjects - block * BLOCK_SUBJECTS).min(BLOCK_SUBJECTS);
-            write_block(folder, &dir, *block, count, fields, values)
-        };
-        let blocks = numbers.par_iter().map(write).collect::<Result<Vec<_>, _>>()?;
+        let numbers: Vec<u32> = (0..shape.subjects.div_ceil(BLOCK_SUBJECTS)).collect();
+        let files = AtomicU64::new(1);
+        let writer = Writer { folder, dir: &dir, files: &files, shape };
+        let blocks = numbers.par_iter().map(|block| writer.block(*block)).collect::<Result<Vec<_>, _>>()?;
         blocks::sync_dir(&dir)?;
-        let by = (1..=fields).map(|column| FieldRef::Attribute(ColumnId(column))).collect();
-        let half = Expr::Attribute(ColumnId(1), Test::Codes((1..=u16::from(values) / 2).collect()));
+        let half = Expr::Attribute(ColumnId(1), Test::Codes((1..=u16::from(shape.values) / 2).collect()));
         let question = Question {
             dataset: schema.dataset.clone(),
             universe: Segment::everyone(),
             segment: Segment::from_expr(half, &schema),
-            kind: Kind::Portrait { fields: by, window: Window::Ever },
+            kind,
             rho: NanoRho(10_000_000),
         };
         let plan = release::plan(&schema, &question)?;
         let scan = plan.scan(&question.universe, &question.segment, AS_OF, &schema.time_zone)?;
-        let allowed = (0..subjects).collect();
+        let allowed = (0..shape.subjects).collect();
         Ok(Self { blocks, allowed, scanner: Scanner::new(threads)?, plan, scan })
     }
 
@@ -101,58 +122,92 @@ impl Rehearsal {
     }
 }
 
-fn schema(fields: u16, values: u8) -> Result<Schema, SchemaError> {
+fn schema(shape: &Shape) -> Result<Schema, SchemaError> {
     let mut text = String::from(
         "version = 1\ndataset = \"rehearsal\"\norganization = \"nobody\"\ntime_zone = \"UTC\"\nsubject_key = \"key\"\n\
          purposes = [\"marketing.portrait\"]\n\
          [[attributes]]\nname = \"key\"\nclass = \"identifier\"\ntype = \"identifier\"\nmax_bytes = 8\n",
     );
-    let domain: Vec<String> = (1..=values).map(|value| format!("\"v{value}\"")).collect();
-    for field in 1..=fields {
-        // Writing to a string does not fail.
-        let _ = write!(
-            text,
-            "[[attributes]]\nname = \"c{field}\"\nclass = \"behavioral\"\ntype = \"enum\"\ndomain = [{}]\n",
-            domain.join(", ")
+    let domain: Vec<String> = (1..=shape.values).map(|value| format!("\"v{value}\"")).collect();
+    let domain = domain.join(", ");
+    for field in 1..=shape.fields {
+        text += &format!(
+            "[[attributes]]\nname = \"c{field}\"\nclass = \"behavioral\"\ntype = \"enum\"\ndomain = [{domain}]\n"
         );
     }
+    let most = MAX_DISTINCT.min(shape.values);
+    text += &format!(
+        "[[events]]\nname = \"order\"\nmax_per_subject = 100\n[[events.fields]]\nname = \"category\"\n\
+         class = \"behavioral\"\ntype = \"enum\"\ndomain = [{domain}]\nmax_distinct = {most}\n"
+    );
     policy::schema::parse(&text)
 }
 
-fn write_block(
-    folder: &Path,
-    dir: &Path,
-    block: u32,
-    subjects: u32,
-    fields: u16,
-    values: u8,
-) -> Result<BlockInput, BlockError> {
-    let meta = PieceMeta {
-        dataset: DATASET,
-        block,
-        kind: PieceKind::Attributes,
-        part: 0,
-        version: 1,
-        schema_version: 1,
-        first: 0,
-        subjects,
-        rows: subjects,
-    };
-    let mut random = Mixer(u64::from(block) << 32);
-    let codes: Vec<Vec<u8>> = (0..fields).map(|_| (0..subjects).map(|_| random.code(values)).collect()).collect();
-    let keys = blocks::encode_bytes((0..subjects).map(|_| b"nobody".as_slice())).unwrap_or_default();
-    let hidden: Vec<u8> = (0..subjects as usize * blocks::HIDDEN_BYTES).map(|_| random.code(u8::MAX)).collect();
-    let mut columns: Vec<Column<'_>> = (1..)
-        .map(|column| ColumnKey::of(ColumnId(column)))
-        .zip(&codes)
-        .map(|(key, codes)| (key, Layout::Code8, codes.as_slice()))
-        .collect();
-    columns.push((ColumnKey::of(ColumnId(0)), Layout::Bytes, &keys));
-    columns.push((ColumnKey::HIDDEN, Layout::Bytes, &hidden));
-    let file_no = u64::from(block) + 1;
-    let written = blocks::write_piece(dir, file_no, &meta, &columns)?;
-    let piece = Piece::open(&blocks::piece_path(folder, DATASET, file_no), written.key, &meta)?;
-    Ok(BlockInput { attributes: Arc::new(piece), events: Vec::new() })
+struct Writer<'a> {
+    folder: &'a Path,
+    dir: &'a Path,
+    files: &'a AtomicU64,
+    shape: &'a Shape,
+}
+
+impl Writer<'_> {
+    fn block(&self, block: u32) -> Result<BlockInput, BlockError> {
+        let subjects = (self.shape.subjects - block * BLOCK_SUBJECTS).min(BLOCK_SUBJECTS);
+        let meta = PieceMeta {
+            dataset: DATASET,
+            block,
+            kind: PieceKind::Attributes,
+            part: 0,
+            version: 1,
+            schema_version: 1,
+            first: 0,
+            subjects,
+            rows: subjects,
+        };
+        let mut random = Mixer(u64::from(block) << 32);
+        let attributes = self.attributes(&meta, &mut random)?;
+        let events = if self.shape.events > 0 { vec![self.events(&meta, &mut random)?] } else { Vec::new() };
+        Ok(BlockInput { attributes, events })
+    }
+
+    fn attributes(&self, meta: &PieceMeta, random: &mut Mixer) -> Result<Arc<Piece>, BlockError> {
+        let rows = meta.rows as usize;
+        let codes: Vec<Vec<u8>> =
+            (0..self.shape.fields).map(|_| (0..rows).map(|_| random.code(self.shape.values)).collect()).collect();
+        let keys = blocks::encode_bytes((0..meta.rows).map(|_| b"nobody".as_slice())).unwrap_or_default();
+        let hidden: Vec<u8> = (0..rows * blocks::HIDDEN_BYTES).map(|_| random.code(u8::MAX)).collect();
+        let mut columns: Vec<Column<'_>> = (1..)
+            .map(|column| ColumnKey::of(ColumnId(column)))
+            .zip(&codes)
+            .map(|(key, codes)| (key, Layout::Code8, codes.as_slice()))
+            .collect();
+        columns.push((ColumnKey::of(ColumnId(0)), Layout::Bytes, &keys));
+        columns.push((ColumnKey::HIDDEN, Layout::Bytes, &hidden));
+        let file_no = self.files.fetch_add(1, Ordering::Relaxed);
+        let written = blocks::write_piece(self.dir, file_no, meta, &columns)?;
+        self.open(file_no, meta, written)
+    }
+
+    fn events(&self, meta: &PieceMeta, random: &mut Mixer) -> Result<Vec<Arc<Piece>>, BlockError> {
+        let each = self.shape.events;
+        let offsets: Vec<u32> = (0..=meta.subjects).map(|subject| subject * each).collect();
+        let rows = meta.subjects * each;
+        let step = 100 * DAY_MICROS / i64::from(each.max(1));
+        let age = |row: u32| step * i64::from(each - row % each);
+        let times: Vec<u8> = (0..rows).flat_map(|row| (AS_OF.0 - age(row)).to_le_bytes()).collect();
+        let ids: Vec<u8> = (0..u64::from(rows)).flat_map(u64::to_le_bytes).collect();
+        let codes: Vec<u8> = (0..rows).map(|_| random.code(self.shape.values)).collect();
+        let fields = [(ColumnId(0), Layout::Code8, codes.as_slice())];
+        let columns = EventColumns { offsets: &offsets, times: &times, ids: &ids, fields: &fields };
+        let mut file_no = || self.files.fetch_add(1, Ordering::Relaxed);
+        let written = blocks::write_event_pieces(self.dir, &mut file_no, meta, EventTypeId(0), &columns)?;
+        written.into_iter().map(|(file, meta, written)| self.open(file, &meta, written)).collect()
+    }
+
+    fn open(&self, file_no: u64, meta: &PieceMeta, written: Written) -> Result<Arc<Piece>, BlockError> {
+        let path = blocks::piece_path(self.folder, DATASET, file_no);
+        Piece::open(&path, written.key, meta).map(Arc::new)
+    }
 }
 
 /// Even pseudo-random codes (splitmix64); the data is nobody's, so it need not be unpredictable.

@@ -19,6 +19,8 @@ mod write;
 #[expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 mod tests;
 
+pub use write::Acknowledging;
+
 use crate::blocks::BlockError;
 use crate::ingest::SubjectKey;
 use crate::keys::KeysError;

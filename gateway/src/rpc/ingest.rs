@@ -1,5 +1,6 @@
-//! The stream of records. Batches are checked in parallel with the writing of those before them, and written one after the
-//! other, so that rows of one subject take effect in the order they were sent. A client that goes away loses nothing that
+//! The stream of records. Batches are checked in parallel with the writing of those before them, and take effect one after
+//! the other, so that rows of one subject do so in the order they were sent; several wait for the disk together, and are
+//! acknowledged in order. A client that goes away loses nothing that
 //! was acknowledged; a batch being written is finished.
 
 use super::{Answers, Service};
@@ -18,11 +19,15 @@ use tokio::sync::mpsc;
 use tokio_stream::StreamExt;
 use tonic::{Request, Response, Status, Streaming};
 use vault::ingest::Record;
+use vault::vault::Acknowledging;
 
 const RPC: &str = "IngestService/StreamRecords";
 
 /// Batches that are checked ahead of the one being written.
 const AHEAD: usize = 3;
+
+/// Batches that wait for the disk together: one sync covers them all.
+const IN_FLIGHT: usize = 8;
 
 #[tonic::async_trait]
 impl IngestService for Service {
@@ -126,17 +131,39 @@ impl Stream {
         opened: &Arc<Opened>,
         mut checked: mpsc::Receiver<tokio::task::JoinHandle<Checked>>,
     ) -> Result<(), Status> {
-        while let Some(batch) = checked.recv().await {
-            let Ok((sequence, batch)) = batch.await else {
-                return Err(self.refuse(Failure::Defect("a batch can't be checked")).await);
-            };
-            let opened = Arc::clone(opened);
-            let work = move || write(&opened, sequence, batch).map_err(|failure| opened.call.refuse(&failure));
-            let answer = pipeline::blocking(&self.call.app, RPC, work).await??;
-            if self.answers.send(Ok(answer)).await.is_err() {
-                break;
+        let (send, mut waiting) =
+            mpsc::channel::<tokio::task::JoinHandle<Result<v1::StreamRecordsResponse, Status>>>(IN_FLIGHT);
+        let begin = async {
+            let send = send;
+            while let Some(batch) = checked.recv().await {
+                let Ok((sequence, batch)) = batch.await else {
+                    return Err(self.refuse(Failure::Defect("a batch can't be checked")).await);
+                };
+                let begun = {
+                    let opened = Arc::clone(opened);
+                    let work = move || begin(&opened, batch).map_err(|failure| opened.call.refuse(&failure));
+                    pipeline::blocking(&self.call.app, RPC, work).await??
+                };
+                let opened = Arc::clone(opened);
+                let work = move || finish(&opened, sequence, begun).map_err(|failure| opened.call.refuse(&failure));
+                if send.send(tokio::task::spawn_blocking(work)).await.is_err() {
+                    break;
+                }
             }
-        }
+            Ok(())
+        };
+        let acknowledge = async {
+            while let Some(answer) = waiting.recv().await {
+                let Ok(answer) = answer.await else {
+                    return Err(self.refuse(Failure::Defect("a batch can't be written")).await);
+                };
+                if self.answers.send(Ok(answer?)).await.is_err() {
+                    break;
+                }
+            }
+            Ok(())
+        };
+        tokio::try_join!(begin, acknowledge)?;
         self.call.app.count(RPC, "OK");
         Ok(())
     }
@@ -163,20 +190,28 @@ fn open(call: &mut Call, header: &v1::IngestHeader) -> Result<(Arc<Schema>, Layo
     Ok((schema, layout))
 }
 
-/// Writes a batch. Permitted anew each time: policies and clients change while a stream is open; its token may expire.
-fn write(
-    opened: &Opened,
-    sequence: u64,
-    batch: Result<(Vec<Record>, Vec<v1::RejectedRow>), Failure>,
-) -> Result<v1::StreamRecordsResponse, Failure> {
+/// A batch under way and the rows of it that were rejected.
+type Begun = (Option<Acknowledging>, Vec<v1::RejectedRow>);
+
+/// Begins to write a batch. Permitted anew each time: policies and clients change while a stream is open; its token may
+/// expire.
+fn begin(opened: &Opened, batch: Result<(Vec<Record>, Vec<v1::RejectedRow>), Failure>) -> Result<Begun, Failure> {
     let Opened { call, schema, layout: _ } = opened;
     let (records, rejected) = batch?;
     call.still_welcome()?;
     let permit = call.permit(Verb::Ingest, Some(schema), None, &[])?;
-    let receipt = if records.is_empty() {
-        Default::default()
-    } else {
-        call.app.vault.ingest(&permit, records, call.app.clock.now())?
+    let begun = match records.is_empty() {
+        true => None,
+        false => Some(call.app.vault.begin_ingest(&permit, records, call.app.clock.now())?),
+    };
+    Ok((begun, rejected))
+}
+
+/// Waits until a batch is durable.
+fn finish(opened: &Opened, sequence: u64, (begun, rejected): Begun) -> Result<v1::StreamRecordsResponse, Failure> {
+    let receipt = match begun {
+        Some(begun) => opened.call.app.vault.finish_ingest(begun)?,
+        None => Default::default(),
     };
     Ok(v1::StreamRecordsResponse {
         sequence,

@@ -11,6 +11,7 @@ use crate::keys::random_bytes;
 use crate::log::{Decision, Kind, Leaf, Word};
 use crate::pseudonym;
 use crate::vault::Tree;
+use crate::wal::Ticket;
 use policy::consent::{ConsentAct, ConsentEvent};
 use policy::decide::{Reason, Refusal};
 use policy::permit::{Permit, Role, Verb};
@@ -64,6 +65,15 @@ pub(super) fn dataset_of<'a>(state: &'a mut State, permit: &Permit) -> Result<&'
         Some(dataset) => Ok(dataset),
         None => refuse(Reason::FieldUnavailable, "there is no such dataset, or it is not yours", "list your datasets"),
     }
+}
+
+/// A batch that is in the log's queue. It is not acknowledged until [`Vault::finish_ingest`] has returned.
+#[derive(Debug)]
+#[must_use = "a batch is not acknowledged until it was waited for"]
+pub struct Acknowledging {
+    ticket: Ticket,
+    receipt: Receipt,
+    withdrew: bool,
 }
 
 /// Entries gathered by block while a batch is read.
@@ -149,6 +159,17 @@ impl Vault {
 
     /// Writes a batch of records durably; when it returns, they survive a power cut.
     pub fn ingest(&self, permit: &Permit, records: Vec<Record>, now: Timestamp) -> Result<Receipt, VaultError> {
+        self.finish_ingest(self.begin_ingest(permit, records, now)?)
+    }
+
+    /// Hands a batch to the log and returns before it is durable, so that a stream can have several under way. Batches
+    /// take effect in the order they were begun.
+    pub fn begin_ingest(
+        &self,
+        permit: &Permit,
+        records: Vec<Record>,
+        now: Timestamp,
+    ) -> Result<Acknowledging, VaultError> {
         require(permit, &[Verb::Ingest])?;
         let mut state = self.lock()?;
         let first_leaf = self.next_leaf(Tree::Subject);
@@ -166,12 +187,16 @@ impl Vault {
             .count("consents", receipt.consents)?;
         let withdrew = records.iter().any(is_withdrawal);
         let ticket = self.commit(&mut state, gathered.outgoing(number, &leaf))?;
-        drop(state);
-        ticket.wait()?;
-        if withdrew {
+        Ok(Acknowledging { ticket, receipt, withdrew })
+    }
+
+    /// Waits until a begun batch is durable, and until no draw that missed one of its withdrawals is under way.
+    pub fn finish_ingest(&self, batch: Acknowledging) -> Result<Receipt, VaultError> {
+        batch.ticket.wait()?;
+        if batch.withdrew {
             self.fence();
         }
-        Ok(receipt)
+        Ok(batch.receipt)
     }
 
     /// Records consent events; once it returns, nothing drawn or emitted afterwards goes against them.

@@ -6,7 +6,7 @@ use crate::cli::args::{GenerateArgs, ImportArgs};
 use crate::cli::error::{CliError, Exit};
 use crate::cli::feed::{Rejected, Sent, feed};
 use crate::cli::generate::{Generator, SCHEMA, Settings, write_files};
-use crate::cli::import::{Batch, FileReport, ImportError, Importer, QuarantineReport, table};
+use crate::cli::import::{Batch, FileReport, ImportError, Importer, QuarantineReport, summary as rows};
 use crate::cli::out::{Out, Shown};
 use crate::cli::session::Session;
 use crate::clock::Clock;
@@ -15,6 +15,7 @@ use policy::schema::Schema;
 use policy::time::Timestamp;
 use proto::v1::GetDatasetRequest;
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use tokio::sync::mpsc;
 
@@ -122,7 +123,7 @@ pub fn progress_bar(length: u64, out: Out) -> ProgressBar {
 }
 
 fn summary(reports: &[FileReport], sent: Option<&Sent>, quarantine: &Path) -> Shown {
-    let mut words = format!("{}\n", table(reports));
+    let mut words = rows(reports);
     let quarantined: u64 = reports.iter().map(|report| report.quarantined).sum();
     if quarantined > 0 {
         words.push_str(&format!("{quarantined} rows do not fit; {} says why.\n", quarantine.display()));
@@ -158,12 +159,13 @@ fn report_json(report: &FileReport) -> Value {
         events,
         consents,
         conflicts,
-        repeated_events,
+        repeated_rows,
+        by_type,
     } = report;
     json!({
         "file": file, "read": read, "accepted": accepted, "quarantined": quarantined, "filtered": filtered,
         "profiles": profiles, "events": events, "consents": consents, "conflicts": conflicts,
-        "repeated_events": repeated_events,
+        "repeated_rows": repeated_rows, "by_type": by_type.iter().cloned().collect::<BTreeMap<String, u64>>(),
     })
 }
 

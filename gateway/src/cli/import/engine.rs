@@ -1,10 +1,10 @@
 //! Reads the files of a mapping row by row and yields typed records.
 //!
-//! Memory does not grow with rows but with what must be remembered of them: 8 bytes for an event (its key's hash), 16
-//! for a subject with a profile, 8 for a consent given. A row is accepted as a whole or not at all.
+//! Rows are not kept. What must be remembered of them is hashes, about twice their size in memory: 8 bytes for a row, 8 for
+//! an event, 16 for a subject with a profile, 8 for a consent given. A row is accepted as a whole or not at all.
 
 use super::error::{ImportError, MappingError, positions};
-use super::identity::{KeyDigest, Occurrences, digest};
+use super::identity::{Hashes, KeyDigest, Occurrences, digest};
 use super::lookup::Table;
 use super::mapping::{Choice, ConsentSpec, EventSpec, FileSpec, Mapping, ProfileSpec, Purposes};
 use super::raw::OnConflict;
@@ -19,8 +19,8 @@ use policy::id::PurposeId;
 use policy::schema::EventTypeId;
 use policy::time::Timestamp;
 use std::collections::hash_map::Entry;
-use std::collections::{HashMap, HashSet, VecDeque};
-use std::hash::{BuildHasher, RandomState};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::hash::{BuildHasher, Hash, Hasher, RandomState};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -65,6 +65,8 @@ struct Reading {
     positions: Vec<usize>,
     tables: Vec<Table>,
     occurrences: Occurrences,
+    rows: Hashes,
+    by_type: BTreeMap<EventTypeId, (Arc<str>, u64)>,
     report: FileReport,
 }
 
@@ -74,6 +76,7 @@ impl Importer {
         let (mut waiting, mut bytes_total) = (VecDeque::new(), 0);
         for (entry, file) in mapping.files.iter().enumerate() {
             for lookup in &file.lookups {
+                check_inside(&lookup.path)?;
                 Table::check(lookup, folder)?;
             }
             for name in matching(folder, &file.path)? {
@@ -118,7 +121,8 @@ impl Importer {
                 None => {
                     self.bytes_done += reading.source.bytes_read();
                     reading.report.read = reading.source.rows();
-                    reading.report.repeated_events = reading.occurrences.repeats();
+                    reading.report.by_type =
+                        reading.by_type.into_values().map(|(name, count)| (name.to_string(), count)).collect();
                     self.done.push(reading.report);
                     return Ok(Some(step));
                 }
@@ -143,8 +147,17 @@ impl Importer {
         let tables: Result<Vec<Table>, ImportError> =
             spec.lookups.iter().map(|lookup| Table::load(lookup, &self.folder)).collect();
         let report = FileReport { file: name, ..FileReport::default() };
-        let occurrences = Occurrences::default();
-        Ok(Some(Reading { entry, source, positions, tables: tables?, occurrences, report }))
+        let (occurrences, rows, by_type) = (Occurrences::default(), Hashes::default(), BTreeMap::new());
+        Ok(Some(Reading { entry, source, positions, tables: tables?, occurrences, rows, by_type, report }))
+    }
+}
+
+/// A row's cells, to be hashed.
+struct Cells<'a>(&'a ByteRecord);
+
+impl Hash for Cells<'_> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.iter().for_each(|cell| cell.hash(state));
     }
 }
 
@@ -158,6 +171,8 @@ struct Draft {
 
 impl Reading {
     fn row(&mut self, spec: &FileSpec, record: &ByteRecord, line: u64, memory: &mut Memory, step: &mut Step) {
+        let is_new = self.rows.insert(memory.hasher.hash_one(Cells(record)));
+        self.report.repeated_rows += u64::from(!is_new);
         let row = Row { record, positions: &self.positions, number: self.source.rows(), tables: &self.tables };
         let drafted = draft(spec, &row, self.source.header().len());
         let outcome = match drafted {
@@ -205,6 +220,8 @@ impl Reading {
         }
         for (key, event, at, values) in events {
             self.report.events += 1;
+            let named = || (spec.event_name(event), 0);
+            self.by_type.entry(event).or_insert_with(named).1 += 1;
             push(Body::Event { event, id: self.occurrences.next_id(key), at, values });
         }
         for consent in consents {
@@ -378,11 +395,17 @@ fn read_purposes(purposes: &Purposes, row: &Row<'_>) -> Result<Vec<PurposeId>, F
     names.into_iter().map(find).collect()
 }
 
+/// Checks that a path leads nowhere but into the source folder.
+fn check_inside(path: &str) -> Result<(), MappingError> {
+    if path.split(['/', '\\']).any(|part| part == "..") || Path::new(path).is_absolute() {
+        return Err(MappingError::new(path, "a path stays inside the source folder"));
+    }
+    Ok(())
+}
+
 /// Returns the files that a path names; `*` in the last part stands for any characters. Sorted by name.
 fn matching(folder: &Path, path: &str) -> Result<Vec<String>, ImportError> {
-    if path.split(['/', '\\']).any(|part| part == "..") || Path::new(path).is_absolute() {
-        return Err(MappingError::new(path, "a path stays inside the source folder").into());
-    }
+    check_inside(path)?;
     let (parent, pattern) = path.rsplit_once('/').unwrap_or(("", path));
     let Some((start, end)) = pattern.split_once('*') else { return Ok(vec![path.to_owned()]) };
     let listed = std::fs::read_dir(folder.join(parent)).map_err(|error| ImportError::io(path, &error))?;

@@ -91,6 +91,14 @@ pub(super) enum Choice<T> {
     Column { value: Box<ValueSpec>, known: HashMap<String, T>, what: &'static str },
 }
 
+impl FileSpec {
+    /// Returns the name of an event type that this file gives.
+    pub fn event_name(&self, event: EventTypeId) -> Arc<str> {
+        let name = self.events.iter().find_map(|spec| spec.fields.get(&event.0));
+        name.map_or_else(|| "".into(), |(name, _)| Arc::clone(name))
+    }
+}
+
 impl Mapping {
     /// Parses a mapping and checks it against its schema.
     pub fn parse(text: &str, schema: &Schema) -> Result<Self, MappingError> {

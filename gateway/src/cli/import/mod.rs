@@ -32,4 +32,4 @@ pub use infer::{Ask, Draft, Nobody, infer};
 pub use mapping::Mapping;
 pub use reason::{Fault, Reason};
 pub use record::{Batch, Body, Line, Record, Subject, Value};
-pub use report::{FileReport, QuarantineReport, Quarantined, table};
+pub use report::{FileReport, QuarantineReport, Quarantined, summary, table};

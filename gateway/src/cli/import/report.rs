@@ -28,11 +28,25 @@ pub struct FileReport {
     pub consents: u64,
     /// Accepted rows whose subject has another profile in this file, where the mapping says which one counts.
     pub conflicts: u64,
-    /// Events with the key of an earlier one; they count.
-    pub repeated_events: u64,
+    /// Rows of any class that equal an earlier row of the file in every cell. As events they count.
+    pub repeated_rows: u64,
+    /// Events by type, in the order of the schema; types without one are left out.
+    pub by_type: Vec<(String, u64)>,
 }
 
 impl FileReport {
+    /// Returns what the table does not show, in plain words; nothing when there is nothing to say.
+    pub fn remark(&self) -> Option<String> {
+        let mut parts: Vec<String> = self.by_type.iter().map(|(name, count)| format!("{count} {name}")).collect();
+        if self.repeated_rows > 0 {
+            parts.push(format!("{} rows repeat an earlier row", self.repeated_rows));
+        }
+        if self.conflicts > 0 {
+            parts.push(format!("{} rows give a subject another profile than an earlier row", self.conflicts));
+        }
+        (!parts.is_empty()).then(|| format!("{}: {}", self.file, parts.join(", ")))
+    }
+
     /// Returns whether every row is in exactly one class.
     pub fn adds_up(&self) -> bool {
         self.read == self.accepted + self.quarantined + self.filtered
@@ -86,6 +100,12 @@ impl QuarantineReport {
             .write_record(cells)
             .map_err(|_| ImportError::Io { file: self.name.clone(), kind: std::io::ErrorKind::WriteZero })
     }
+}
+
+/// Says what became of the rows of every file: a table, and a line for what it does not show.
+pub fn summary(files: &[FileReport]) -> String {
+    let remarks: String = files.iter().filter_map(FileReport::remark).map(|remark| format!("{remark}\n")).collect();
+    format!("{}\n{remarks}", table(files))
 }
 
 /// Draws the rows of every file as a table for people.

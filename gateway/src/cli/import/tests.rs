@@ -427,7 +427,9 @@ fn true_duplicates_count_and_importing_again_gives_the_same_ids() {
     let out = orders("", csv);
     assert_eq!(out.ids(), orders("", csv).ids());
     assert_eq!(out.ids().iter().collect::<std::collections::HashSet<_>>().len(), 3);
-    assert_eq!(out.reports[0].repeated_events, 1);
+    assert_eq!(out.reports[0].repeated_rows, 1);
+    assert_eq!(out.reports[0].by_type, [("order".to_owned(), 3)]);
+    assert_eq!(out.reports[0].remark().unwrap(), "a.csv: 3 order, 1 rows repeat an earlier row");
     // With a key, another spelling of the rest of the row is the same event.
     let keyed = |csv: &[u8]| orders("id = [\"id\", \"t\"]", csv).ids();
     assert_eq!(keyed(b"id,t,a\n1,2020-01-01,5\n"), keyed(b"id,t,a\n1,2020-01-01,5.0\n"));
