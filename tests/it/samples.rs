@@ -33,3 +33,24 @@ fn the_tls_of_the_sample_can_be_turned_on() {
     let on = text.replace("# [tls]", "[tls]").replace("# certificate", "certificate").replace("# key = ", "key = ");
     assert!(Config::parse(&on).unwrap().tls.is_some());
 }
+
+#[test]
+fn the_picture_of_the_readme_is_one_and_carries_no_script() {
+    let svg = sample("portrait.svg");
+    assert!(svg.starts_with("<svg xmlns=") && svg.ends_with("</svg>\n"));
+    assert!(svg.contains("Random noise is in every figure") && !svg.contains("<script"));
+}
+
+#[test]
+fn the_readme_names_commands_that_exist() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let readme = std::fs::read_to_string(root.join("README.md")).unwrap();
+    let help = include_str!("../golden/help.txt");
+    let mut seen = 0;
+    for line in readme.lines().filter_map(|line| line.strip_prefix("silhouette ")) {
+        let command = line.split_whitespace().find(|word| !word.starts_with("--") && !word.ends_with(".toml")).unwrap();
+        assert!(help.contains(&format!("\n  {command} ")), "`{command}` is no command");
+        seen += 1;
+    }
+    assert!(seen > 10, "the commands of the readme were not found");
+}
