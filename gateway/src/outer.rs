@@ -146,7 +146,7 @@ fn too_large(bytes: usize) -> Refusal {
     }
 }
 
-/// Returns the refusal of a stream that [`Measured`] broke; `None` if something else did.
+/// Returns the refusal of a stream that a message over the limit broke; `None` if something else did.
 pub fn refused_by_size(status: &Status, bytes: usize) -> Option<Refusal> {
     let details = status.get_error_details();
     let info = details.error_info()?;
