@@ -215,7 +215,7 @@ impl Call {
             self.now,
         );
         match logged {
-            Ok(()) => status::of_refusal(&refusal, &self.request_id),
+            Ok(()) => status::of_failure(failure, &self.request_id),
             Err(problem) => {
                 tracing::error!(rpc = self.rpc, %problem, "a refusal can't be logged");
                 status::of_refusal(&status::log_unavailable(), &self.request_id)

@@ -17,6 +17,15 @@ pub const DOMAIN: &str = "silhouette";
 pub enum Failure {
     /// For a reason the caller may know.
     Refused(Refusal),
+    /// An expression is refused: where in its text, from 1, and why.
+    Expression {
+        /// Line.
+        line: u32,
+        /// Column, in characters.
+        column: u32,
+        /// Why.
+        refusal: Refusal,
+    },
     /// The request itself is malformed: a named part of it, and what is wrong. Holds no value of it.
     Invalid {
         /// The field of the request: `page_size`.
@@ -44,7 +53,9 @@ impl Failure {
     /// Says it as a refusal, for the log and for the caller.
     pub fn refusal(&self) -> Refusal {
         match self {
-            Self::Refused(refusal) | Self::Vault(VaultError::Refused(refusal)) => refusal.clone(),
+            Self::Refused(refusal) | Self::Expression { refusal, .. } | Self::Vault(VaultError::Refused(refusal)) => {
+                refusal.clone()
+            }
             Self::Invalid { part, problem } => Refusal {
                 reason: Reason::RequestInvalid,
                 message: format!("`{part}` {problem}"),
@@ -58,7 +69,9 @@ impl Failure {
     /// Returns what operators should read, for failures that are nobody's request's fault.
     pub fn for_operators(&self) -> Option<String> {
         match self {
-            Self::Vault(VaultError::Refused(_)) | Self::Refused(_) | Self::Invalid { .. } => None,
+            Self::Vault(VaultError::Refused(_)) | Self::Refused(_) | Self::Expression { .. } | Self::Invalid { .. } => {
+                None
+            }
             Self::Vault(problem) => Some(problem.to_string()),
             Self::Defect(problem) => Some((*problem).to_owned()),
         }
@@ -94,10 +107,23 @@ fn internal() -> Refusal {
     }
 }
 
+/// Turns a failure into a status; `line` and `column` of an expression are in its metadata.
+pub fn of_failure(failure: &Failure, request_id: &str) -> Status {
+    let mut metadata = HashMap::new();
+    if let Failure::Expression { line, column, .. } = failure {
+        metadata.insert("line".to_owned(), line.to_string());
+        metadata.insert("column".to_owned(), column.to_string());
+    }
+    with_metadata(&failure.refusal(), request_id, metadata)
+}
+
 /// Turns a refusal into a status.
 pub fn of_refusal(refusal: &Refusal, request_id: &str) -> Status {
+    with_metadata(refusal, request_id, HashMap::new())
+}
+
+fn with_metadata(refusal: &Refusal, request_id: &str, mut metadata: HashMap<String, String>) -> Status {
     let Refusal { reason, message, next_step } = refusal;
-    let mut metadata = HashMap::new();
     metadata.insert("next_step".to_owned(), next_step.clone());
     if !request_id.is_empty() {
         metadata.insert("request_id".to_owned(), request_id.to_owned());

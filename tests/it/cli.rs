@@ -176,7 +176,7 @@ fn a_small_seller_gets_from_nothing_to_a_portrait() {
     let (_, words) = desk.ends(REFUSED, &[&["size", "--purpose", "sharing.partner.x"], &ask[..]].concat());
     assert!(words.contains("PURPOSE_DENIED") && words.contains("what now:"), "{words}");
     let (_, words) = desk.ends(REFUSED, &[&["size", "age_bnd == \"65+\""], &ask[..]].concat());
-    assert!(words.contains("EXPRESSION_INVALID") && words.contains("column 1"), "{words}");
+    assert!(words.contains("FIELD_UNAVAILABLE") && words.contains("column 1"), "{words}");
     desk.ends(DONE, &[&["segment", "create", "old", "age_band == \"65+\""], &ask[..]].concat());
     desk.ends(DONE, &[&["size", "--segment", "old"], &ask[..]].concat());
     let budget = desk.json(&[&["budget"], &ask[..]].concat());

@@ -258,7 +258,8 @@ impl Shop {
         let role = Role::Partner(partner.clone());
         let permit = self.permit("greenbox-crm", role, Verb::Audience, Some(SHARING));
         let tags = vec![self.field("class")];
-        self.vault.audience(&permit, &AudienceQuestion { partner, segment: self.segment(text), tags, rho }, at(40))
+        let (universe, segment) = (Segment::everyone(), self.segment(text));
+        self.vault.audience(&permit, &AudienceQuestion { partner, universe, segment, tags, rho }, at(40))
     }
 
     fn refused_audience(&self, text: &str, rho: NanoRho) -> Reason {

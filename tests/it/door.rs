@@ -119,8 +119,8 @@ async fn every_refusal_is_typed_and_in_the_log() {
     let status = refused("broken", broken, Code::InvalidArgument, "EXPRESSION_INVALID");
     assert!(status.message().contains("line 1"), "{}", status.message());
     let (hidden, unknown) = (shop::size_of(r#"diet == "any""#), shop::size_of(r#"dien == "any""#));
-    let hidden = refused("not granted", size(&insights, hidden).await, Code::InvalidArgument, "EXPRESSION_INVALID");
-    let unknown = refused("unknown", size(&insights, unknown).await, Code::InvalidArgument, "EXPRESSION_INVALID");
+    let hidden = refused("not granted", size(&insights, hidden).await, Code::PermissionDenied, "FIELD_UNAVAILABLE");
+    let unknown = refused("unknown", size(&insights, unknown).await, Code::PermissionDenied, "FIELD_UNAVAILABLE");
     assert_eq!(hidden.message(), unknown.message(), "a hidden field looks like one that doesn't exist");
     let dear = v1::EstimateSizeRequest { spend: shop::rho("100000"), ..question() };
     refused("too dear", size(&insights, dear).await, Code::InvalidArgument, "PRICE_ABOVE_CAP");

@@ -10,6 +10,8 @@ use policy::segment::Segment;
 pub struct AudienceQuestion {
     /// For whom; the permit's role must be this partner.
     pub partner: PartnerId,
+    /// Who could be in it at all.
+    pub universe: Segment,
     /// Who.
     pub segment: Segment,
     /// Granted tags to deliver, generalised.

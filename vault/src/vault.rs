@@ -139,6 +139,8 @@ pub struct Vault {
     next_file: AtomicU64,
     /// Serializes closing of epochs, which works outside the commit lock for most of its time.
     closing: Mutex<()>,
+    /// Serializes deliveries of audiences: each is checked against all before it.
+    delivering: Mutex<()>,
     /// Set when the state in memory is ahead of the log for good.
     poisoned: AtomicBool,
 }

@@ -7,11 +7,11 @@ use crate::pipeline::{Call, UsedFor};
 use crate::records::{self, StoredSegment};
 use crate::status::Failure;
 use crate::wire::{names, release};
-use policy::decide::Reason;
+use policy::decide::{Reason, Refusal};
 use policy::permit::{Permit, Verb};
 use policy::privacy::NanoRho;
 use policy::schema::{FieldRef, Schema};
-use policy::segment::{self, Segment, Span, Window};
+use policy::segment::{self, Segment, SegmentErrorKind, Span, Window};
 use policy::treatment::Treatment;
 use proto::v1;
 use std::sync::Arc;
@@ -94,7 +94,14 @@ impl View {
             ));
         }
         segment::parse(cel, &self.schema, &|field| self.visible(field)).map_err(|problem| {
-            Failure::refused(Reason::ExpressionInvalid, problem.to_string(), "correct the expression at that place")
+            let (reason, next_step) = match problem.kind() {
+                SegmentErrorKind::ExpressionInvalid => {
+                    (Reason::ExpressionInvalid, "correct the expression at that place")
+                }
+                SegmentErrorKind::FieldUnavailable => (Reason::FieldUnavailable, LOOK_UP),
+            };
+            let refusal = Refusal::new(reason, problem.to_string(), next_step);
+            Failure::Expression { line: problem.line(), column: problem.column(), refusal }
         })
     }
 
@@ -145,11 +152,13 @@ impl View {
     }
 }
 
+const LOOK_UP: &str = "look up the fields this client can use for this purpose, or ask a steward to grant it";
+
 fn unavailable() -> Failure {
     Failure::refused(
         Reason::FieldUnavailable,
         "a field of this call doesn't exist or isn't available to this client for this purpose",
-        "look up the fields this client can use for this purpose, or ask a steward to grant it",
+        LOOK_UP,
     )
 }
 

@@ -66,7 +66,7 @@ fn deliver(call: &mut Call, request: v1::DeliverAudienceRequest) -> Result<Vec<M
     let needs: Vec<_> = fields.iter().map(|field| (*field, Treatment::Generalise)).collect();
     let permit = view.permit(call, [&segment, &universe], &needs)?;
     let rho = price(spend)?;
-    let question = AudienceQuestion { partner: partner.clone(), segment, tags: fields, rho };
+    let question = AudienceQuestion { partner: partner.clone(), universe, segment, tags: fields, rho };
     call.pace(&view.schema.dataset, pace::Kind::Audience);
     let audience = call.app.vault.audience(&permit, &question, call.now)?;
     Ok(messages(audience, &format!("{}/audiences", names::of_partner(&partner)), tags))

@@ -4,6 +4,7 @@
 
 use policy::id::{ClientId, PopulationId};
 use policy::privacy::{NanoRho, Quarter};
+use policy::schema::FieldRef;
 use serde::{Deserialize, Serialize};
 
 /// One change, as it is sealed in a frame. Version 1, JSON.
@@ -67,11 +68,22 @@ pub(crate) enum Change {
         /// How much in a quarter.
         quota: NanoRho,
     },
-    /// Tag classes that a partner holds in an epoch, for the rules between its audiences.
+    /// A partner got an audience, which the rules between its audiences compare with later ones.
     Held {
-        /// Which partner, dataset and epoch: `partner/dataset/epoch`.
+        /// Which partner, purpose, dataset and epoch: `partner/purpose/dataset/epoch`.
         holder: String,
-        /// Base64 of the members' bitmap.
-        members: String,
+        /// What it got.
+        audience: HeldAudience,
     },
+}
+
+/// What a delivered audience told its partner about its members.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct HeldAudience {
+    /// Base64 of the members' bitmap.
+    pub members: String,
+    /// The tags delivered.
+    pub tags: Vec<FieldRef>,
+    /// Base64 of the bitmap of the members whose tags were blanked.
+    pub blanked: String,
 }

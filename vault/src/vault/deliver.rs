@@ -2,10 +2,11 @@
 //!
 //! The declared exception of the design: a partner that holds an audience knows who is in it, by pseudonym. What is
 //! guaranteed: only people whose consent to this sharing holds at emission; only fields granted at `generalise` or more,
-//! in the segment too; no combination of tags, nor of tags and membership in this epoch's other audiences of the same
-//! partner, is held by fewer than [`K`] rows; a noisy size below [`MINIMUM`] is refused, and paid for.
+//! in the segment and its universe too; no combination of tags and memberships, over all audiences that the partner holds in
+//! the epoch for the purpose, is held by fewer than [`K`] people; a noisy size below [`MINIMUM`] is refused, and paid for.
+//! People who withdrew after a delivery are missing from the next one, which shows that they did.
 
-use super::change::Change;
+use super::change::{Change, HeldAudience};
 use super::epochs::ClosedEpoch;
 use super::release::touched;
 use super::write::{leaf_of, refuse, require};
@@ -21,11 +22,10 @@ use crate::scan::ScanInput;
 use policy::decide::Reason;
 use policy::permit::{Permit, Role, Verb};
 use policy::schema::{FieldRef, Layout, Schema};
-use policy::segment::Segment;
 use policy::time::Timestamp;
 use policy::treatment::Treatment;
 use roaring::RoaringBitmap;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// Fewest rows that may share a combination of tags and memberships.
@@ -33,11 +33,42 @@ pub const K: usize = 20;
 /// Smallest noisy size of an audience, in people.
 pub const MINIMUM: i64 = 100;
 
-/// One row before it is named: ordinal, tag labels, memberships in held audiences.
-struct Row {
+/// Coarse labels of one person's tags; `None` for a missing or blanked one.
+type Labels<'a> = Vec<Option<&'a str>>;
+
+/// A person of this audience, or of one that its partner holds, before it is named.
+struct Person<'a> {
+    ordinal: u32,
     hidden: [u8; 32],
-    tags: Vec<Option<String>>,
-    held: Vec<bool>,
+    /// For each field that was asked for, in their order.
+    labels: Labels<'a>,
+}
+
+impl<'a> Person<'a> {
+    /// Picks the labels of some tags out of those of all fields that were read.
+    fn labels(&self, tags: &[FieldRef], fields: &BTreeSet<FieldRef>) -> Labels<'a> {
+        let place = |tag: &FieldRef| fields.iter().position(|field| field == tag);
+        tags.iter().map(|tag| place(tag).and_then(|place| self.labels.get(place).copied().flatten())).collect()
+    }
+}
+
+/// A row before it is named: hidden bytes and labels.
+type Row<'a> = ([u8; 32], Labels<'a>);
+
+/// What an audience that the partner holds told it.
+struct Held {
+    members: RoaringBitmap,
+    tags: Vec<FieldRef>,
+    blanked: RoaringBitmap,
+}
+
+impl Held {
+    /// Returns the labels it told of a person, if it has the person.
+    fn told<'a>(&self, person: &Person<'a>, fields: &BTreeSet<FieldRef>) -> Option<Labels<'a>> {
+        let blank = self.blanked.contains(person.ordinal);
+        let labels = || if blank { vec![None; self.tags.len()] } else { person.labels(&self.tags, fields) };
+        self.members.contains(person.ordinal).then(labels)
+    }
 }
 
 /// What the rows of one audience are read from.
@@ -62,7 +93,8 @@ impl Vault {
             return refuse(Reason::PurposeDenied, "an audience is delivered to the partner it is for", "sign in as it");
         };
         let granted = |field: &FieldRef| permit.treatment(*field) >= Treatment::Generalise;
-        if !question.tags.iter().all(granted) || !question.segment.fields().iter().all(granted) {
+        let named = [question.tags.clone(), question.segment.fields(), question.universe.fields()].concat();
+        if !named.iter().all(granted) {
             return refuse(
                 Reason::FieldUnavailable,
                 "a tag, or a field that the segment names, is unknown or not granted to this partner",
@@ -71,7 +103,7 @@ impl Vault {
         }
         let size = Question {
             dataset: name.clone(),
-            universe: Segment::everyone(),
+            universe: question.universe.clone(),
             segment: question.segment.clone(),
             kind: Asked::Size,
             rho: question.rho,
@@ -117,29 +149,30 @@ impl Vault {
         let holder = holder(source);
         let key = self.domain_key(&holder)?;
         let leaf = self.intend(source, size, now)?;
+        // One delivery at a time: each is checked against all before it.
+        let _turn = self.delivering.lock();
         // From here to the OUTCOME no withdrawal returns: whoever is in the rows had not withdrawn when they left.
         let _fence = self.fence.read();
         let allowed = self.allowed_now(source, now)?;
         let blocks = source.epoch.scan_blocks();
         let resolved = super::release::resolve(plan, size, &source.schema, source.epoch.info.as_of)?;
         let found = self.scanner.members(&resolved, &ScanInput { blocks: &blocks, allowed: &allowed })?;
-        let held = self.held(&holder)?;
-        let mut rows = self.rows(source, &found, &held)?;
-        apply_k(&mut rows)?;
-        let mut members: Vec<Member> = rows
-            .into_iter()
-            .map(|row| Member {
-                pseudonym: pseudonym::pseudonym(&key, &row.hidden, &source.question.partner),
-                tags: row.tags,
-            })
-            .collect();
+        let held = self.held(&holder, &allowed)?;
+        let (rows, blanked) = rows(source, &found, &held)?;
+        let name = |(hidden, labels): Row<'_>| Member {
+            pseudonym: pseudonym::pseudonym(&key, &hidden, &source.question.partner),
+            tags: labels.into_iter().map(|label| label.map(str::to_owned)).collect(),
+        };
+        let mut members: Vec<Member> = rows.into_iter().map(name).collect();
         members.sort_by(|a, b| a.pseudonym.cmp(&b.pseudonym));
         let outcome = Leaf {
             of: Some(leaf),
             epoch: Some(source.epoch.info.epoch),
             ..leaf_of(source.permit, Kind::Audience, "audience delivered", now)
         };
-        self.log_change(outcome, vec![Change::Held { holder, members: encode(&found) }])?;
+        let tags = source.question.tags.clone();
+        let audience = HeldAudience { members: encode(&found), tags, blanked: encode(&blanked) };
+        self.log_change(outcome, vec![Change::Held { holder, audience }])?;
         Ok(Audience { members, leaf, rho: source.question.rho })
     }
 
@@ -175,7 +208,7 @@ impl Vault {
     }
 
     /// Returns the key of a partner's pseudonym domain, made at first use and destroyed with the partner.
-    fn domain_key(&self, holder: &str) -> Result<SecretKey, VaultError> {
+    pub(super) fn domain_key(&self, holder: &str) -> Result<SecretKey, VaultError> {
         let name = format!("pseudonym/{holder}");
         let mut state = self.lock()?;
         if let Some(key) = state.tree.secret(&name) {
@@ -186,52 +219,108 @@ impl Vault {
         Ok(key)
     }
 
-    fn held(&self, holder: &str) -> Result<Vec<RoaringBitmap>, VaultError> {
+    /// Returns what the partner holds, of people who are still allowed: that someone withdrew is what a later delivery
+    /// has to tell.
+    fn held(&self, holder: &str, allowed: &RoaringBitmap) -> Result<Vec<Held>, VaultError> {
         let state = self.lock()?;
+        let read = |text: &str| decode(text).ok_or_else(|| VaultError::damaged("held audience", "it does not parse"));
         let held = state.shared.held.get(holder).into_iter().flatten();
-        held.map(|text| decode(text).ok_or_else(|| VaultError::damaged("held audience", "it does not parse"))).collect()
+        held.map(|audience| {
+            let (members, blanked) = (read(&audience.members)? & allowed, read(&audience.blanked)?);
+            Ok(Held { members, tags: audience.tags.clone(), blanked })
+        })
+        .collect()
     }
+}
 
-    fn rows(&self, source: &Source<'_>, found: &RoaringBitmap, held: &[RoaringBitmap]) -> Result<Vec<Row>, VaultError> {
-        let mut rows = Vec::with_capacity(usize::try_from(found.len()).unwrap_or(0));
-        let mut buffer = Buffer::default();
-        for (block, pieces) in (0_u32..).zip(&source.epoch.blocks) {
-            let first = block * BLOCK_SUBJECTS;
-            let here: Vec<u32> = found.range(first..first.saturating_add(BLOCK_SUBJECTS)).collect();
-            let Some(piece) = pieces.attributes.as_ref().filter(|_| !here.is_empty()) else { continue };
-            let hidden = read_hidden(piece)?;
-            let keys: Vec<ColumnKey> = source.question.tags.iter().filter_map(attribute).collect();
-            let chunks = piece.read_columns(&keys, &mut buffer)?;
-            for ordinal in here {
-                let position = (ordinal - first) as usize;
-                let tag = |(chunk, field): (&crate::blocks::Chunk<'_>, &FieldRef)| {
-                    let field = source.schema.field(*field)?;
-                    let code = code_at(chunk.layout, chunk.bytes, position)?;
-                    field.coarse_label(code).map(str::to_owned)
-                };
-                rows.push(Row {
-                    hidden: hidden.get(position).copied().ok_or_else(|| piece.unreadable())?,
-                    tags: chunks.iter().zip(&source.question.tags).map(tag).collect(),
-                    held: held.iter().map(|audience| audience.contains(ordinal)).collect(),
-                });
+/// Reads the people of a set, with the labels of some attributes.
+fn people<'a>(
+    source: &'a Source<'_>,
+    who: &RoaringBitmap,
+    fields: &BTreeSet<FieldRef>,
+) -> Result<Vec<Person<'a>>, VaultError> {
+    let mut people = Vec::with_capacity(usize::try_from(who.len()).unwrap_or(0));
+    let mut buffer = Buffer::default();
+    for (block, pieces) in (0_u32..).zip(&source.epoch.blocks) {
+        let first = block * BLOCK_SUBJECTS;
+        let here: Vec<u32> = who.range(first..first.saturating_add(BLOCK_SUBJECTS)).collect();
+        let Some(piece) = pieces.attributes.as_ref().filter(|_| !here.is_empty()) else { continue };
+        let hidden = read_hidden(piece)?;
+        let keys: Vec<ColumnKey> = fields.iter().filter_map(attribute).collect();
+        let chunks = piece.read_columns(&keys, &mut buffer)?;
+        for ordinal in here {
+            let position = (ordinal - first) as usize;
+            let label = |(chunk, field): (&crate::blocks::Chunk<'_>, &FieldRef)| {
+                let field = source.schema.field(*field)?;
+                field.coarse_label(code_at(chunk.layout, chunk.bytes, position)?)
+            };
+            people.push(Person {
+                ordinal,
+                hidden: hidden.get(position).copied().ok_or_else(|| piece.unreadable())?,
+                labels: chunks.iter().zip(fields).map(label).collect(),
+            });
+        }
+    }
+    Ok(people)
+}
+
+/// Returns the rows of an audience under the k rules, and whose tags were blanked.
+///
+/// People are put into classes by all that the partner knows of them: for each audience it holds, whether they are in it
+/// and with which labels. A class must be told apart by this audience into parts of 0 or at least [`K`]; within a class,
+/// labels that fewer than [`K`] share are blanked.
+fn rows<'a>(
+    source: &'a Source<'_>,
+    found: &RoaringBitmap,
+    held: &[Held],
+) -> Result<(Vec<Row<'a>>, RoaringBitmap), VaultError> {
+    differs_enough(found, held)?;
+    let tags = &source.question.tags;
+    let fields = tags.iter().chain(held.iter().flat_map(|audience| &audience.tags)).copied().collect();
+    let everyone = held.iter().fold(found.clone(), |all, audience| all | &audience.members);
+    let people = people(source, &everyone, &fields)?;
+    let mut classes: BTreeMap<Vec<Option<Labels<'a>>>, (Vec<&Person<'a>>, usize)> = BTreeMap::new();
+    for person in &people {
+        let known = held.iter().map(|audience| audience.told(person, &fields)).collect();
+        let (inside, outside) = classes.entry(known).or_default();
+        if found.contains(person.ordinal) { inside.push(person) } else { *outside += 1 }
+    }
+    let mut delivered = Vec::with_capacity(people.len());
+    let mut blanked = RoaringBitmap::new();
+    for (inside, outside) in classes.into_values() {
+        if (1..K).contains(&inside.len()) || (1..K).contains(&outside) {
+            let message = format!("fewer than {K} people share what this audience and those you hold say of them");
+            return refuse(Reason::AudienceTooSmall, message, "use the ones you hold, or wait for the next epoch");
+        }
+        let labels = inside.iter().map(|person| person.labels(tags, &fields)).collect();
+        for (person, labels) in inside.into_iter().zip(blank_rare(labels)) {
+            if labels.iter().all(Option::is_none) {
+                blanked.insert(person.ordinal);
             }
+            delivered.push((person.hidden, labels));
         }
-        self.differs_enough(found, held)?;
-        Ok(rows)
     }
+    if delivered.len() < K {
+        return refuse(
+            Reason::AudienceTooSmall,
+            format!("this audience has fewer than {K} people"),
+            "widen the segment",
+        );
+    }
+    Ok((delivered, blanked))
+}
 
-    /// Refuses an audience that differs from a held one by 1 to K-1 people, in either direction.
-    fn differs_enough(&self, found: &RoaringBitmap, held: &[RoaringBitmap]) -> Result<(), VaultError> {
-        let few = |count: u64| (1..K as u64).contains(&count);
-        if held.iter().any(|other| few((found - other).len()) || few((other - found).len())) {
-            return refuse(
-                Reason::AudienceTooSmall,
-                format!("this audience differs from one you hold by fewer than {K} people"),
-                "use the one you hold, or wait for the next epoch",
-            );
-        }
-        Ok(())
+/// Refuses an audience that differs from a held one by 1 to K-1 people, in either direction.
+fn differs_enough(found: &RoaringBitmap, held: &[Held]) -> Result<(), VaultError> {
+    let few = |people: RoaringBitmap| (1..K as u64).contains(&people.len());
+    if held.iter().any(|audience| few(found - &audience.members) || few(&audience.members - found)) {
+        return refuse(
+            Reason::AudienceTooSmall,
+            format!("this audience differs from one you hold by fewer than {K} people"),
+            "use the one you hold, or wait for the next epoch",
+        );
     }
+    Ok(())
 }
 
 fn holder(source: &Source<'_>) -> String {
@@ -254,43 +343,28 @@ fn code_at(layout: Layout, bytes: &[u8], position: usize) -> Option<u16> {
     }
 }
 
-/// Blanks the tags of rows whose combination of tags and memberships fewer than [`K`] rows share, and goes on with the
-/// next smallest class while the blanked rows of a membership class are themselves too few.
-fn apply_k(rows: &mut [Row]) -> Result<(), VaultError> {
-    let mut by_membership: BTreeMap<Vec<bool>, Vec<usize>> = BTreeMap::new();
+/// Blanks the labels that fewer than [`K`] rows share, and goes on with the next smallest class while the blanked rows are
+/// themselves too few.
+fn blank_rare(mut rows: Vec<Labels<'_>>) -> Vec<Labels<'_>> {
+    let mut classes: BTreeMap<Labels<'_>, Vec<usize>> = BTreeMap::new();
     for (index, row) in rows.iter().enumerate() {
-        by_membership.entry(row.held.clone()).or_default().push(index);
+        classes.entry(row.clone()).or_default().push(index);
     }
-    for indexes in by_membership.values() {
-        if indexes.len() < K {
-            return refuse(
-                Reason::AudienceTooSmall,
-                format!("fewer than {K} of its people share their membership in the audiences you hold"),
-                "use the ones you hold, or wait for the next epoch",
-            );
-        }
-        let mut classes: BTreeMap<Vec<Option<String>>, Vec<usize>> = BTreeMap::new();
-        for index in indexes {
-            if let Some(row) = rows.get(*index) {
-                classes.entry(row.tags.clone()).or_default().push(*index);
-            }
-        }
-        let blank = classes.keys().next().map(|tags| vec![None; tags.len()]).unwrap_or_default();
-        let mut blanked = classes.remove(&blank).unwrap_or_default();
-        let mut sized: Vec<Vec<usize>> = classes.into_values().collect();
-        sized.sort_by_key(Vec::len);
-        for class in sized {
-            if class.len() < K || (!blanked.is_empty() && blanked.len() < K) {
-                blanked.extend(class);
-            }
-        }
-        for index in blanked {
-            if let Some(row) = rows.get_mut(index) {
-                row.tags.fill(None);
-            }
+    let blank = rows.first().map(|row| vec![None; row.len()]).unwrap_or_default();
+    let mut blanked = classes.remove(&blank).unwrap_or_default();
+    let mut sized: Vec<Vec<usize>> = classes.into_values().collect();
+    sized.sort_by_key(Vec::len);
+    for class in sized {
+        if class.len() < K || (!blanked.is_empty() && blanked.len() < K) {
+            blanked.extend(class);
         }
     }
-    Ok(())
+    for index in blanked {
+        if let Some(row) = rows.get_mut(index) {
+            row.fill(None);
+        }
+    }
+    rows
 }
 
 fn encode(bitmap: &RoaringBitmap) -> String {

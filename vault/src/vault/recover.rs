@@ -151,6 +151,7 @@ impl Vault {
             schemas: ArcSwap::default(),
             next_file: AtomicU64::new(record.next_file),
             closing: Mutex::new(()),
+            delivering: Mutex::new(()),
             poisoned: AtomicBool::new(false),
         };
         vault.begin(now)?;

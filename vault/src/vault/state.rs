@@ -1,6 +1,6 @@
 //! What the vault knows while it is open: a projection of the key tree, the block files and the log.
 
-use super::change::Change;
+use super::change::{Change, HeldAudience};
 use super::epochs::ClosedEpoch;
 use crate::answers::Answers;
 use crate::consent::ConsentBitmaps;
@@ -46,8 +46,8 @@ pub(super) struct Shared {
     pub ledgers: BTreeMap<PopulationId, Ledger>,
     /// Stored answers.
     pub answers: Answers,
-    /// Members held by partners: `partner/dataset/epoch` -> base64 of one bitmap for each delivered audience.
-    pub held: BTreeMap<String, Vec<String>>,
+    /// Audiences held by partners: `partner/purpose/dataset/epoch` -> what was delivered.
+    pub held: BTreeMap<String, Vec<HeldAudience>>,
 }
 
 /// One dataset.
@@ -100,8 +100,8 @@ impl Shared {
             Change::Quota { population, client, quota } => {
                 self.ledgers.entry(population.clone()).or_default().set_quota(client, *quota);
             }
-            Change::Held { holder, members } => {
-                self.held.entry(holder.clone()).or_default().push(members.clone());
+            Change::Held { holder, audience } => {
+                self.held.entry(holder.clone()).or_default().push(audience.clone());
             }
         }
         Ok(())

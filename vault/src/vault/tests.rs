@@ -1,5 +1,7 @@
 //! The front door from end to end, without a network: what is written comes back as releases, and survives.
 
+mod audiences;
+
 use super::{Config, Vault, VaultError};
 use crate::audience::AudienceQuestion;
 use crate::ingest::{Record, SubjectKey, Value};
@@ -25,7 +27,7 @@ display = "A shop"
 kind = "test"
 time_zone = "Europe/London"
 subject_key = "member_no"
-purposes = ["marketing.segmentation", "sharing.partner.greenbox"]
+purposes = ["marketing.segmentation", "sharing.partner.greenbox", "sharing.partner.acre"]
 [budget]
 quarter = "100000"
 lifetime = "100000"
@@ -49,6 +51,20 @@ type = "integer"
 min = 0
 max = 20
 display = "Children"
+[[attributes]]
+name = "region"
+class = "quasi_identifier"
+type = "enum"
+domain = ["north", "south"]
+coarse = ["north", "south"]
+display = "Region"
+[[attributes]]
+name = "diet"
+class = "sensitive"
+type = "enum"
+domain = ["halal", "kosher"]
+coarse = ["stated", "stated"]
+display = "Diet"
 [[events]]
 name = "order"
 display = "Order"
@@ -343,7 +359,8 @@ fn an_audience_holds_only_consenting_members_and_coarse_tags() {
     let permit = shop.permit_for("greenbox-crm", "", Role::Partner(partner.clone()), Verb::Audience, purpose);
     let tag = shop.schema.resolve("age_band").unwrap();
     assert!(permit.treatment(tag) >= Treatment::Generalise);
-    let question = AudienceQuestion { partner, segment: shop.segment("true"), tags: vec![tag], rho: PRICE };
+    let universe = Segment::everyone();
+    let question = AudienceQuestion { partner, universe, segment: shop.segment("true"), tags: vec![tag], rho: PRICE };
     let audience = shop.vault().audience(&permit, &question, later(30)).unwrap();
     assert_eq!(audience.members.len(), 300);
     assert_eq!(audience.members.iter().filter(|m| m.tags[0].as_deref() == Some("young")).count(), 150);
