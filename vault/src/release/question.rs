@@ -42,7 +42,7 @@ pub enum Kind {
     },
 }
 
-/// One noised cell. Integers: 1 is one person times [`Answer::unit`].
+/// One noised cell. Integers: 1024 is one person.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cell {
     /// Codes along the table's fields: 0 is missing, 1.. the domain.
