@@ -1,19 +1,23 @@
-//! Runs the peer: a script beside this file that does the same count in DuckDB.
+//! Runs the peer: a script beside this file that asks the same of DuckDB.
 
-use crate::Options;
 use crate::stopwatch::Times;
+use crate::{Asked, Options};
 use std::process::{Command, Stdio};
 
-const SCRIPT: &str = include_str!("portrait_duckdb.py");
+const SCRIPT: &str = include_str!("peer_duckdb.py");
 
-/// Returns DuckDB's version and times, or what is missing.
-pub(crate) fn portrait(options: &Options, subjects: u32) -> Result<(String, Times), String> {
-    let Options { fields, values, threads, runs, ref peer, .. } = *options;
-    let numbers = [subjects.to_string(), fields.to_string(), values.to_string(), threads.to_string(), runs.to_string()];
+/// Returns the peer's name and times, or what is missing.
+pub(crate) fn run(options: &Options, subjects: u32) -> Result<(String, Times), String> {
+    let Options { fields, values, events, threads, runs, ref peer, .. } = *options;
+    let asked = match options.asked {
+        Asked::Portrait => "portrait",
+        Asked::Breakdown => "breakdown",
+    };
+    let sizes = [u64::from(subjects), u64::from(fields), u64::from(values), u64::from(events)];
     let output = Command::new(peer)
-        .arg("-c")
-        .arg(SCRIPT)
-        .args(numbers)
+        .args(["-c", SCRIPT, asked])
+        .args(sizes.map(|size| size.to_string()))
+        .args([threads.to_string(), runs.to_string()])
         .stderr(Stdio::piped())
         .output()
         .map_err(|error| format!("`{peer}` can't be run: {error}"))?;
@@ -23,6 +27,6 @@ pub(crate) fn portrait(options: &Options, subjects: u32) -> Result<(String, Time
     }
     let json: serde_json::Value = serde_json::from_slice(&output.stdout).map_err(|error| error.to_string())?;
     let times = json.get("times_ms").and_then(|times| times.as_array()).ok_or("no times")?;
-    let version = json.get("version").and_then(|version| version.as_str()).unwrap_or("?").to_owned();
-    Ok((version, Times::new(times.iter().filter_map(serde_json::Value::as_f64).collect())))
+    let name = json.get("name").and_then(|name| name.as_str()).unwrap_or("?").to_owned();
+    Ok((name, Times::new(times.iter().filter_map(serde_json::Value::as_f64).collect())))
 }

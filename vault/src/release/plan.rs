@@ -53,6 +53,8 @@ pub enum PlanError {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Plan {
     tables: Vec<TableSpec>,
+    /// By event type: how many events of one subject count.
+    limits: Vec<u32>,
     sensitivity_squared: u64,
     rho: NanoRho,
     sigma: u64,
@@ -62,7 +64,8 @@ pub struct Plan {
 pub fn plan(schema: &Schema, question: &Question) -> Result<Plan, PlanError> {
     let (tables, sensitivity_squared) = shape(schema, &question.kind)?;
     let sigma = sigma_for(sensitivity_squared, question.rho).ok_or(PlanError::Price)?;
-    Ok(Plan { tables, sensitivity_squared, rho: question.rho, sigma })
+    let limits = schema.events.iter().map(|event| event.max_per_subject).collect();
+    Ok(Plan { tables, limits, sensitivity_squared, rho: question.rho, sigma })
 }
 
 /// Returns the least price at which a question of this kind has a half-width of at most `half_width` (people, 95 %,
@@ -119,7 +122,7 @@ impl Plan {
         as_of: Timestamp,
         zone: &str,
     ) -> Result<scan::Plan, WindowError> {
-        scan::Plan::new(universe.root(), segment.root(), &self.tables, as_of, zone)
+        scan::Plan::new(universe.root(), segment.root(), &self.tables, &self.limits, as_of, zone)
     }
 
     /// Lays drawn cells out in tables, in code order. Missing draws, of which there are none, would be left out.

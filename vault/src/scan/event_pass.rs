@@ -11,15 +11,42 @@ use zeroize::Zeroize;
 pub(super) struct Rows<'a> {
     /// In-block ordinal of the first subject.
     pub(super) first: usize,
-    /// Row range of each subject.
+    /// Row range of each subject, without the events that do not count.
     pub(super) ranges: Vec<(usize, usize)>,
     pub(super) times: &'a [[u8; 8]],
     /// The plan's field columns.
     pub(super) fields: Vec<View<'a>>,
 }
 
+/// Counts the rows of each subject, so that no more of them count than the schema says. A subject's rows are neighbours,
+/// over piece ends too.
+#[derive(Debug, Default)]
+pub(super) struct Quota {
+    subject: usize,
+    rows: usize,
+}
+
+impl Quota {
+    /// Cuts the row ranges of the subjects from `first` on to what is left of `limit` for each.
+    fn cut(&mut self, ranges: &mut [(usize, usize)], first: usize, limit: usize) {
+        for (subject, (start, end)) in (first..).zip(ranges) {
+            if subject != self.subject {
+                *self = Self { subject, rows: 0 };
+            }
+            let rows = *end - *start;
+            *end = *start + rows.min(limit.saturating_sub(self.rows));
+            self.rows += rows;
+        }
+    }
+}
+
 /// Opens the columns of an event piece that a plan reads.
-pub(super) fn open_rows<'b>(piece: &Piece, plan: &EventPlan, buffer: &'b mut Buffer) -> Result<Rows<'b>, BlockError> {
+pub(super) fn open_rows<'b>(
+    piece: &Piece,
+    plan: &EventPlan,
+    quota: &mut Quota,
+    buffer: &'b mut Buffer,
+) -> Result<Rows<'b>, BlockError> {
     let mut keys = vec![ColumnKey::OFFSETS, ColumnKey::TIME];
     keys.extend(&plan.columns);
     let keys: Vec<ColumnKey> = keys.into_iter().filter(|key| piece.has(*key)).collect();
@@ -34,11 +61,13 @@ pub(super) fn open_rows<'b>(piece: &Piece, plan: &EventPlan, buffer: &'b mut Buf
     });
     let fields = fields.collect::<Result<Vec<View<'b>>, BlockError>>()?;
     let starts = u32_rows(offsets.bytes).map(|offset| offset as usize);
-    let ranges: Vec<(usize, usize)> = starts.clone().zip(starts.skip(1)).collect();
+    let mut ranges: Vec<(usize, usize)> = starts.clone().zip(starts.skip(1)).collect();
     if ranges.iter().any(|(start, end)| start > end || *end > rows) {
         return Err(piece.damaged("row offsets are out of order"));
     }
-    Ok(Rows { first: usize::from(piece.meta().first), ranges, times: times.bytes.as_chunks().0, fields })
+    let first = usize::from(piece.meta().first);
+    quota.cut(&mut ranges, first, plan.limit);
+    Ok(Rows { first, ranges, times: times.bytes.as_chunks().0, fields })
 }
 
 /// Runs all tests of one event type over a block of `subjects` and sets the outcome of each, by number.
@@ -51,8 +80,9 @@ pub(super) fn run_tests(
     outcomes: &mut [Vec<u8>],
 ) -> Result<(), BlockError> {
     let mut accumulators: Vec<Accumulator> = plan.tests.iter().map(|test| Accumulator::new(test, subjects)).collect();
+    let mut quota = Quota::default();
     for piece in pieces {
-        let rows = open_rows(piece, plan, buffer)?;
+        let rows = open_rows(piece, plan, &mut quota, buffer)?;
         for (test, accumulator) in plan.tests.iter().zip(&mut accumulators) {
             let mask = matching(test, &rows, masks);
             accumulator.take(&rows, &mask);

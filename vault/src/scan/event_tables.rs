@@ -5,7 +5,7 @@
 //! `floor(UNIT * sqrt(l0 / m))`, so that the integer norm squared, `m * w^2`, is at most `UNIT^2 * l0` for every `m`.
 
 use super::condition::Masks;
-use super::event_pass::{Rows, in_window, open_rows};
+use super::event_pass::{Quota, Rows, in_window, open_rows};
 use super::plan::{EventPlan, EventTable};
 use super::view::View;
 use crate::blocks::{BlockError, Buffer, Piece};
@@ -37,8 +37,9 @@ pub(super) fn run_tables(
     cells: &mut [i64],
 ) -> Result<(), BlockError> {
     let mut tallies: Vec<Tally<'_>> = plan.tables.iter().map(Tally::new).collect();
+    let mut quota = Quota::default();
     for piece in pieces {
-        let rows = open_rows(piece, plan, buffer)?;
+        let rows = open_rows(piece, plan, &mut quota, buffer)?;
         for tally in &mut tallies {
             tally.take(&rows, members, masks, cells);
         }

@@ -46,6 +46,7 @@ pub struct Plan {
     pub(super) event_tests: usize,
     pub(super) tables: Vec<AttributeTable>,
     cells: usize,
+    limits: Vec<u32>,
 }
 
 /// A table over attributes only.
@@ -60,6 +61,8 @@ pub(super) struct AttributeTable {
 #[derive(Debug, Clone)]
 pub(super) struct EventPlan {
     pub(super) event: EventTypeId,
+    /// Most events of one subject that count: the first by time.
+    pub(super) limit: usize,
     /// Field columns that are read, after offsets and time.
     pub(super) columns: Vec<ColumnKey>,
     pub(super) tests: Vec<EventTestPlan>,
@@ -101,11 +104,13 @@ pub(super) struct EventTable {
 
 impl Plan {
     /// Resolves conditions and tables against the end of an epoch, in the dataset's zone. Tables must be as
-    /// [`TableSpec`] says; axes that are not, count nothing.
+    /// [`TableSpec`] says; axes that are not, count nothing. `limits` says by event type how many events of one subject
+    /// count, the first by time; all of them for types beyond.
     pub fn new(
         universe: &Expr,
         segment: &Expr,
         tables: &[TableSpec],
+        limits: &[u32],
         as_of: Timestamp,
         zone: &str,
     ) -> Result<Self, WindowError> {
@@ -116,6 +121,7 @@ impl Plan {
             event_tests: 0,
             tables: Vec::new(),
             cells: 0,
+            limits: limits.to_vec(),
         };
         let both = Expr::All(vec![universe.clone(), segment.clone()]);
         plan.condition = attribute_nodes(&both, &mut plan, as_of, zone)?;
@@ -197,7 +203,8 @@ impl Plan {
     fn event_plan(&mut self, event: EventTypeId) -> &mut EventPlan {
         let place = self.events.iter().position(|plan| plan.event == event).unwrap_or(self.events.len());
         if place == self.events.len() {
-            self.events.push(EventPlan { event, columns: Vec::new(), tests: Vec::new(), tables: Vec::new() });
+            let limit = self.limits.get(usize::from(event.0)).map_or(usize::MAX, |limit| *limit as usize);
+            self.events.push(EventPlan { event, limit, columns: Vec::new(), tests: Vec::new(), tables: Vec::new() });
         }
         #[expect(clippy::indexing_slicing, reason = "the entry was found or has just been pushed")]
         &mut self.events[place]

@@ -1,0 +1,75 @@
+//! A question about half of the subjects: sealed on disk, opened, counted and noised.
+
+use crate::peer;
+use crate::stopwatch::{Times, memory, processor, time};
+use crate::{Asked, Options};
+use std::error::Error;
+use std::path::Path;
+use vault::rehearsal::{Rehearsal, RehearsalError, Shape};
+
+/// Builds, measures, compares and prints.
+pub(crate) fn run(options: &Options, subjects: u32) -> Result<(), Box<dyn Error>> {
+    let temporary = tempfile::tempdir()?;
+    let folder = options.folder.as_deref().unwrap_or(temporary.path());
+    let (built, took) = time(|| build(options, subjects, folder));
+    let rehearsal = built?;
+    println!("  sealed and synced     {took:8.0} ms");
+    let (mut whole, mut scans, mut draws) = (Vec::new(), Vec::new(), Vec::new());
+    let before = processor();
+    for _ in 0..=options.runs {
+        let (partial, scan) = time(|| rehearsal.scan());
+        let partial = partial?;
+        let (tables, draw) = time(|| rehearsal.draw(&partial));
+        std::hint::black_box(tables?);
+        scans.push(scan);
+        draws.push(draw);
+        whole.push(scan + draw);
+    }
+    let used = (processor() - before) / (options.runs as u64 + 1);
+    // The first run warms the page cache.
+    let times = |list: &[f64]| Times::new(list.iter().skip(1).copied().collect());
+    let (resident, peak) = memory();
+    println!("  scan of sealed files  {}", times(&scans));
+    println!("  noise                 {}", times(&draws));
+    println!("  answer                {}", times(&whole));
+    println!("  processor time        {used:8} ms an answer, over all threads");
+    println!("  memory                {resident} MiB resident, {peak} MiB at most since the program started");
+    compare(options, subjects, &times(&whole));
+    Ok(())
+}
+
+fn build(options: &Options, subjects: u32, folder: &Path) -> Result<Rehearsal, RehearsalError> {
+    let Options { fields, values, events, threads, .. } = *options;
+    match options.asked {
+        Asked::Portrait => {
+            println!("portrait: half of {subjects} subjects, {fields} fields of {values} values, {threads} threads");
+            Rehearsal::portrait(folder, &Shape { subjects, fields, values, events: 0 }, threads)
+        }
+        Asked::Breakdown => {
+            println!(
+                "breakdown: half of {subjects} subjects, {events} events each, {values} values, {threads} threads"
+            );
+            Rehearsal::breakdown(folder, &Shape { subjects, fields: 1, values, events }, threads)
+        }
+    }
+}
+
+fn compare(options: &Options, subjects: u32, ours: &Times) {
+    if options.peer == "none" {
+        return;
+    }
+    match peer::run(options, subjects) {
+        Ok((name, theirs)) => {
+            println!("  {name:<21} {theirs} (plaintext in memory, exact, no noise)");
+            println!(
+                "  ratio to the peer     {:.2} of medians, {:.2} of minima",
+                ours.median() / theirs.median(),
+                ours.min() / theirs.min()
+            );
+        }
+        Err(problem) => {
+            println!("  !! NO PEER WAS MEASURED, so there is no ratio: {problem}");
+            println!("  !! `pip install duckdb` and run again, or name a python with `--peer`");
+        }
+    }
+}
