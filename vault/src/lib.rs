@@ -1,10 +1,11 @@
 //! The trusted base: the only crate in which plaintext, keys or un-noised numbers exist. Synchronous.
 //!
 //! Public functions return releases, pseudonymised rows, counts of the vault's own work, or errors: never a clear value.
+//! Blocks and scans are private to it: nothing outside can open a piece or hold an un-noised number it could read.
 
 pub mod answers;
 pub mod audience;
-pub mod blocks;
+mod blocks;
 pub mod budget;
 pub mod consent;
 pub mod fold;
@@ -17,7 +18,7 @@ pub mod log;
 pub mod pseudonym;
 pub mod rehearsal;
 pub mod release;
-pub mod scan;
+mod scan;
 pub mod store;
 pub mod vault;
 pub mod wal;

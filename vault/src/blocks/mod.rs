@@ -28,8 +28,8 @@ mod tests;
 pub use column::{ByteRows, code16_rows, encode_bytes, int_rows, u32_rows, u64_rows};
 pub use error::BlockError;
 #[cfg(test)]
-pub(crate) use events::write_event_pieces_of;
-pub use events::{EVENT_PIECE_BYTES, EventColumns, EventCut, cut_events, write_event_pieces};
+pub(crate) use events::{cut_events, write_event_pieces_of};
+pub use events::{EventColumns, write_event_pieces};
 pub use named::id_of;
 pub use piece::{ColumnKey, PieceKind, PieceMeta, piece_path};
 pub use read::{Buffer, Chunk, Piece};

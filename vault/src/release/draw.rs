@@ -22,7 +22,7 @@ pub enum DrawError {
 }
 
 /// Adds the plan's noise to every cell, in 1/1024 of a person. The caller has charged [`Plan::rho`], durably, before.
-pub fn draw(plan: &Plan, partial: &Partial) -> Result<Vec<i64>, DrawError> {
+pub(crate) fn draw(plan: &Plan, partial: &Partial) -> Result<Vec<i64>, DrawError> {
     let cells = partial.expose();
     if cells.len() != plan.cells() {
         return Err(DrawError::Shape);

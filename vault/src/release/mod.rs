@@ -35,7 +35,8 @@ mod loss;
 mod plan;
 mod question;
 
-pub use draw::{DrawError, draw};
+pub use draw::DrawError;
+pub(crate) use draw::draw;
 pub use loss::{LossError, epsilon_for};
 pub use plan::{MAX_CELLS, MAX_TABLES, Plan, PlanError, plan, price_for};
 pub use question::{Answer, Cell, Kind, Question, Table};
