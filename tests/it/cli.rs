@@ -14,21 +14,21 @@ const REFUSED: i32 = 3;
 const UNAVAILABLE: i32 = 4;
 
 /// A folder to work in, and the command line in it.
-struct Desk {
+pub(super) struct Desk {
     folder: TempDir,
     gateway: Option<String>,
 }
 
 impl Desk {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self { folder: TempDir::new().unwrap(), gateway: None }
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(super) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
-    fn command(&self, arguments: &[&str]) -> Command {
+    pub(super) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_silhouette-under-test"));
         command.current_dir(self.folder.path()).args(arguments).stdin(Stdio::null());
         for variable in ["SILHOUETTE_KEY", "SILHOUETTE_GATEWAY", "SILHOUETTE_CA", "SILHOUETTE_DATASET"] {
@@ -40,12 +40,12 @@ impl Desk {
         command
     }
 
-    fn run(&self, arguments: &[&str]) -> Output {
+    pub(super) fn run(&self, arguments: &[&str]) -> Output {
         self.command(arguments).output().unwrap()
     }
 
     /// Runs and checks the exit code; returns both outputs.
-    fn ends(&self, code: i32, arguments: &[&str]) -> (String, String) {
+    pub(super) fn ends(&self, code: i32, arguments: &[&str]) -> (String, String) {
         let Output { status, stdout, stderr } = self.run(arguments);
         let (out, err) = (String::from_utf8(stdout).unwrap(), String::from_utf8(stderr).unwrap());
         assert_eq!(status.code(), Some(code), "{arguments:?}\n{out}\n{err}");
@@ -53,17 +53,17 @@ impl Desk {
     }
 
     /// Runs with `--json` and returns the value.
-    fn json(&self, arguments: &[&str]) -> Value {
+    pub(super) fn json(&self, arguments: &[&str]) -> Value {
         let (out, _) = self.ends(DONE, &[arguments, &["--json"]].concat());
         serde_json::from_str(&out).unwrap()
     }
 }
 
 /// A gateway in a process of its own; stopped when dropped.
-struct Served(Child);
+pub(super) struct Served(Child);
 
 impl Served {
-    fn start(desk: &mut Desk, config: &Path) -> Self {
+    pub(super) fn start(desk: &mut Desk, config: &Path) -> Self {
         let mut command = desk.command(&["serve", "--json", "--config", config.to_str().unwrap()]);
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
         let mut text = String::new();
@@ -79,7 +79,7 @@ impl Served {
     }
 
     /// Tells it to stop, as a service manager does, and waits for it.
-    fn stop(mut self) -> i32 {
+    pub(super) fn stop(mut self) -> i32 {
         Command::new("kill").arg(self.0.id().to_string()).status().unwrap();
         self.0.wait().unwrap().code().unwrap()
     }

@@ -6,6 +6,7 @@ mod consent;
 mod consent_gate;
 mod datasets;
 mod door;
+mod real_data;
 mod samples;
 mod serving;
 mod tidy;
