@@ -46,7 +46,8 @@ fn ask(desk: &Desk, schema: &Schema, figure: &Figure) -> Value {
 fn cells(answer: &Value) -> BTreeMap<Vec<String>, i64> {
     let cells = answer["tables"][0]["cells"].as_array().unwrap();
     let read = |cell: &Value| {
-        let labels = cell["labels"].as_array().unwrap().iter().map(|label| label.as_str().unwrap().to_owned()).collect();
+        let labels =
+            cell["labels"].as_array().unwrap().iter().map(|label| label.as_str().unwrap().to_owned()).collect();
         (labels, (cell["noised_1024"].as_i64().unwrap() + 512).div_euclid(1024))
     };
     cells.iter().map(read).filter(|(labels, _): &(Vec<String>, i64)| !labels.iter().any(|l| l == "(missing)")).collect()
