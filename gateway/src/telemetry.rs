@@ -1,5 +1,6 @@
 //! What operators read: tracing of ids, counts and outcomes. No personal value, no header, no request text.
 
+use std::io::IsTerminal;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::util::SubscriberInitExt;
 
@@ -12,7 +13,10 @@ pub fn init(json: bool) {
     let level = if ["error", "warn", "info", "debug"].contains(&level.as_str()) { level } else { "info".to_owned() };
     // Dependencies stay silent: at finer levels some of them print headers, and with them tokens.
     let filter = EnvFilter::new(format!("off,gateway={level},vault={level},policy={level},silhouette={level}"));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal());
     // An error means that a subscriber is set already, by an embedding program or an earlier call.
     let _ = if json { builder.json().finish().try_init() } else { builder.finish().try_init() };
     std::panic::set_hook(Box::new(|panic| {

@@ -98,8 +98,14 @@ fn permille(share: f64) -> u16 {
     (share * 1000.0) as u16
 }
 
-/// Writes per cent with at most one digit after the point.
+/// Writes per cent with at most one digit after the point; what is not nothing or not all is not written so.
 fn percent(value: f64) -> String {
+    if value > 0.0 && value < 0.05 {
+        return "<0.1 %".to_owned();
+    }
+    if value < 100.0 && value >= 99.95 {
+        return ">99.9 %".to_owned();
+    }
     let text = format!("{value:.1}");
     format!("{} %", text.strip_suffix(".0").unwrap_or(&text))
 }

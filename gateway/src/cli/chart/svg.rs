@@ -22,11 +22,11 @@ text{font-family:Inter,'Segoe UI','Helvetica Neue',Arial,'Noto Sans','DejaVu San
 .big{font-size:44px;font-weight:700;letter-spacing:-1px}.soft{fill:#7b7683}.small{font-size:12px}\
 .head{font-size:15px;font-weight:650}.num{font-variant-numeric:tabular-nums}.share{font-weight:600}\
 .track{fill:#f1ede4}.bar{fill:url(#ink)}.unknown{fill:#c9c3b8}.whisker{stroke:#1d1b26;stroke-width:1.4;fill:none;opacity:.62}\
-.face{fill:url(#ink)}.halo{fill:#e4efe9}.left{fill:url(#ink)}.stamp{fill:none;stroke:#c22f3d;stroke-width:3}\
+.face{fill:url(#ink)}.halo{fill:#e4efe9}.left{fill:url(#ink)}.stamp{fill:#f6f4ef;stroke:#c22f3d;stroke-width:3}\
 .stamptext{fill:#c22f3d;font-size:21px;font-weight:800;letter-spacing:2px}\
 @media (prefers-color-scheme:dark){text{fill:#eceaf2}.page{fill:#17161d}.card{fill:#211f29;stroke:#34313f}\
 .mono,.soft{fill:#a7a1b3}.track{fill:#2c2936}.unknown{fill:#5a5566}.whisker{stroke:#fff;opacity:.75}.halo{fill:#213530}\
-.stamp{stroke:#ff7a85}.stamptext{fill:#ff7a85}}";
+.stamp{fill:#17161d;stroke:#ff7a85}.stamptext{fill:#ff7a85}}";
 
 /// Draws a portrait. The result is a whole SVG document.
 pub fn portrait_svg(portrait: &Portrait) -> String {
@@ -41,6 +41,9 @@ pub fn portrait_svg(portrait: &Portrait) -> String {
         card(&mut svg, placed, whole);
     }
     footer(&mut svg, &portrait.facts, footer_top, footer_height);
+    if portrait.facts.not_private {
+        stamp(&mut svg);
+    }
     svg.close()
 }
 
@@ -98,10 +101,15 @@ fn header(svg: &mut Svg, portrait: &Portrait) {
         };
         svg.text_end(WIDTH - MARGIN, 114.0, "soft", &margin);
     }
-    if portrait.facts.not_private {
-        svg.raw("<g transform=\"translate(846 144) rotate(-3)\"><rect class=\"stamp\" x=\"-112\" y=\"-19\" width=\"224\" height=\"34\" rx=\"6\"/>");
-        svg.raw("<text class=\"stamptext\" x=\"0\" y=\"6\" text-anchor=\"middle\">NOT PRIVATE</text></g>");
-    }
+}
+
+/// Stamps the page, over all else.
+fn stamp(svg: &mut Svg) {
+    svg.raw(
+        "<g transform=\"translate(846 144) rotate(-3)\">\
+         <rect class=\"stamp\" x=\"-112\" y=\"-19\" width=\"224\" height=\"34\" rx=\"6\"/>\
+         <text class=\"stamptext\" x=\"0\" y=\"6\" text-anchor=\"middle\">NOT PRIVATE</text></g>",
+    );
 }
 
 /// A head and shoulders without a face.
@@ -188,7 +196,7 @@ fn footer(svg: &mut Svg, facts: &Facts, top: f64, height: f64) {
         "<g><rect class=\"card\" x=\"{MARGIN}\" y=\"{top:.1}\" width=\"{width}\" height=\"{height}\" rx=\"14\"/>"
     ));
     let promise = if facts.not_private {
-        "A test dataset: its figures are as good as exact and protect nobody. Not for use with real people."
+        "A test dataset: its budget is too large to protect anyone. Not for use with real people."
     } else {
         "Random noise is in every figure, so that nobody can tell from this picture whether any one person is in it. \
          Whiskers: 95 % interval."

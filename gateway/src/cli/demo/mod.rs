@@ -46,7 +46,9 @@ pub async fn run(args: &DemoArgs, out: Out) -> Result<Exit, CliError> {
 /// What to type while `demo --serve` is up.
 fn calls(place: &Place, url: &str) -> Vec<String> {
     let key = |name: &str| Cast::key_file(place.path(), name).display().to_string();
-    let us = format!("silhouette --gateway {url}");
+    // As it was started: it may be on no path.
+    let us = std::env::args().next().unwrap_or_else(|| "silhouette".to_owned());
+    let us = format!("{us} --gateway {url}");
     vec![
         format!("{us} --key {} portrait -d coop --last 90d 'region == \"lakes\"'", key("marketing")),
         format!("{us} --key {} size -d coop --within 50 'age_band == \"65+\"'", key("marketing")),
