@@ -22,7 +22,7 @@ display = "A shop"
 kind = "test"
 time_zone = "Europe/Berlin"
 subject_key = "customer"
-purposes = ["marketing.segmentation", "marketing.portrait", "sharing.partner.acme"]
+purposes = ["marketing.segmentation", "marketing.portrait", "sharing.partner.acme", "sharing.partner.bolt"]
 
 [budget]
 quarter = "1000"
@@ -49,6 +49,13 @@ type = "enum"
 domain = ["north", "south"]
 coarse = ["north", "south"]
 display = "Region"
+
+[[attributes]]
+name = "channel"
+class = "non_personal"
+type = "enum"
+domain = ["web", "till"]
+display = "Where people joined"
 
 [[attributes]]
 name = "diet"
