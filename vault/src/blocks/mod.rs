@@ -27,9 +27,9 @@ mod tests;
 
 pub use column::{ByteRows, code16_rows, encode_bytes, int_rows, u32_rows, u64_rows};
 pub use error::BlockError;
+pub use events::{EventColumns, write_event_pieces};
 #[cfg(test)]
 pub(crate) use events::{cut_events, write_event_pieces_of};
-pub use events::{EventColumns, write_event_pieces};
 pub use named::id_of;
 pub use piece::{ColumnKey, PieceKind, PieceMeta, piece_path};
 pub use read::{Buffer, Chunk, Piece};
