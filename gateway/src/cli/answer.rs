@@ -103,7 +103,7 @@ fn percent(value: f64) -> String {
     if value > 0.0 && value < 0.05 {
         return "<0.1 %".to_owned();
     }
-    if value < 100.0 && value >= 99.95 {
+    if (99.95..100.0).contains(&value) {
         return ">99.9 %".to_owned();
     }
     let text = format!("{value:.1}");
