@@ -190,10 +190,12 @@ impl From<KeysError> for VaultError {
 impl Vault {
     /// Takes the commit lock, unless the vault must not serve any more.
     fn lock(&self) -> Result<MutexGuard<'_, State>, VaultError> {
+        let state = self.state.lock();
+        // Asked under the lock: whoever held it before may have left the state ahead of the log.
         if self.poisoned.load(Ordering::Acquire) || self.wal.is_poisoned() {
             return Err(VaultError::LogUnavailable("an earlier write failed; restart the gateway".into()));
         }
-        Ok(self.state.lock())
+        Ok(state)
     }
 
     /// An inner error means that the state in memory is ahead of the log: nothing is served until a restart.

@@ -6,7 +6,7 @@
 
 use super::change::Change;
 use super::journals::Sealed;
-use super::state::State;
+use super::state::{SHARED, State};
 use super::{Vault, VaultError};
 use crate::journal::Delta;
 use crate::keys::Sealer;
@@ -65,7 +65,12 @@ fn seal_part(
 
 impl Vault {
     /// Writes one frame under the commit lock, applies its changes, and returns what to wait for before answering.
+    /// Callers have changed the state before, so a failure leaves it ahead of the log: nothing is served after one.
     pub(super) fn commit(&self, state: &mut State, out: Outgoing) -> Result<Ticket, VaultError> {
+        self.poison_on_error(Ok(self.write_frame(state, out)))
+    }
+
+    fn write_frame(&self, state: &mut State, out: Outgoing) -> Result<Ticket, VaultError> {
         let seq = state.next_seq;
         let (key_id, sealer) = (state.journal.0, &state.journal.1);
         let mut parts = Vec::with_capacity(out.deltas.len() + out.changes.len());
@@ -95,6 +100,9 @@ impl Vault {
         for change in &out.changes {
             state.shared.apply(change).map_err(|_| VaultError::damaged("change", "it does not apply"))?;
         }
+        if !out.changes.is_empty() {
+            state.key_uses.note(SHARED, key_id, seq);
+        }
         keep_journal(state, journaled);
         Ok(ticket)
     }
@@ -108,6 +116,7 @@ impl Vault {
 fn keep_journal(state: &mut State, journaled: Vec<(u32, u32, Sealed)>) {
     let mut by_dataset: std::collections::BTreeMap<u32, Vec<(u32, Sealed)>> = std::collections::BTreeMap::new();
     for (dataset, block, sealed) in journaled {
+        state.key_uses.note(dataset, sealed.key_id, sealed.seq);
         by_dataset.entry(dataset).or_default().push((block, sealed));
     }
     for (number, entries) in by_dataset {

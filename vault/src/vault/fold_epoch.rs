@@ -3,8 +3,8 @@
 use super::commit::{JOURNAL, Outgoing, aad, nonce};
 use super::epochs::ClosedEpoch;
 use super::journals::Sealed;
-use super::recover::{CONSENT_STATE, DatasetRecord, SHARED_STATE, VaultRecord};
-use super::state::State;
+use super::recover::{CONSENT_STATE, DatasetRecord, SHARED_STATE, VaultRecord, journal_name};
+use super::state::{SHARED, State};
 use super::write::{dataset_of, leaf_of, refuse, require};
 use super::{EpochInfo, Vault, VaultError};
 use crate::blocks::{Piece, id_of, sync_dir};
@@ -20,7 +20,7 @@ use policy::schema::Schema;
 use policy::time::Timestamp;
 use rayon::prelude::*;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// What folding needs, taken under the commit lock.
@@ -122,7 +122,7 @@ impl Vault {
             Ok(folded) => Ok((work, folded)),
             Err(VaultError::Damaged { part, .. }) if part.starts_with("journal") => {
                 let state = self.lock()?;
-                work.entries = self.journal_from_log(work.number, work.folded_seq)?;
+                work.entries = up_to(work.seq, self.journal_from_log(work.number, work.folded_seq)?);
                 drop(state);
                 let folded = self.fold_blocks(&work)?;
                 Ok((work, folded))
@@ -133,7 +133,7 @@ impl Vault {
 
     fn fold_blocks(&self, work: &Work) -> Result<Vec<Folded>, VaultError> {
         let dir = self.dataset_dir(work.number);
-        std::fs::create_dir_all(&dir).map_err(|error| VaultError::Io(error.to_string()))?;
+        make_folder(&dir)?;
         let next_file = || self.file_number();
         let writer = Writer { dir: &dir, dataset: work.number, schema_version: 1, next_file: &next_file };
         let fold = |(block, entries): &(u32, Vec<Sealed>)| fold_one(work, &writer, *block, entries);
@@ -149,7 +149,7 @@ impl Vault {
         let consent = serde_json::to_vec(&work.consent.to_stored()).map_err(|_| unwritable("consent"))?;
         let consent = writer.write_state(0, CONSENT_STATE, &consent)?;
         let home = self.dataset_dir(0);
-        std::fs::create_dir_all(&home).map_err(|error| VaultError::Io(error.to_string()))?;
+        make_folder(&home)?;
         let shared_writer = Writer { dir: &home, dataset: 0, schema_version: 1, next_file: &next_file };
         let shared = shared_writer.write_state(0, SHARED_STATE, &work.shared)?;
         for folder in [&dir, &home] {
@@ -172,7 +172,10 @@ impl Vault {
             self.replace(&work, &piece, &state, &mut changes, &mut gone);
         }
         self.put_dataset_record(&work, &mut changes)?;
-        changes.put_records.push(VaultRecord { next_file: self.file_number(), shared_seq: work.seq }.named()?);
+        let first_seq = settle_journals(&state, &work, &mut changes);
+        changes
+            .put_records
+            .push(VaultRecord { next_file: self.file_number(), shared_seq: work.seq, first_seq }.named()?);
         state.tree.commit(changes)?;
         let next = ClosedEpoch::new(work.info, work.bound, blocks, work.consent);
         if let Some(dataset) = state.datasets.get_mut(&work.number) {
@@ -182,7 +185,7 @@ impl Vault {
             let old = std::mem::replace(&mut dataset.closed, Arc::new(next));
             old.supersede(gone);
         }
-        self.trim(&mut state)
+        self.trim(&state)
     }
 
     fn adopt(
@@ -245,6 +248,47 @@ impl Vault {
     pub(super) fn dataset_dir(&self, number: u32) -> PathBuf {
         self.config.data.join("blocks").join(format!("{number:08x}"))
     }
+}
+
+/// Says which journal keys go with this fold, and returns the first frame that must still be replayed after it.
+fn settle_journals(state: &State, work: &Work, changes: &mut Changes) -> u64 {
+    let State { key_uses, datasets, tree, journal, .. } = state;
+    let folded = |number: u32| match datasets.get(&number) {
+        // The gateway's own state is written with every fold.
+        _ if number == SHARED || number == work.number => work.seq,
+        Some(dataset) => dataset.folded_seq,
+        None => 0,
+    };
+    let mut needed = key_uses.needed(folded);
+    needed.insert(journal.0);
+    let needed: BTreeSet<String> = needed.into_iter().map(journal_name).collect();
+    let all = tree.secrets("journal/").map(|(name, _)| name.to_owned());
+    changes.remove_secrets = all.filter(|name| !needed.contains(name)).collect();
+    let others = datasets.values().filter(|dataset| dataset.number != work.number);
+    let first = others.filter_map(|dataset| dataset.journal.first_frame()).min();
+    let next = work.seq.saturating_add(1);
+    first.map_or(next, |first| first.min(next))
+}
+
+/// Leaves out entries of later frames, which the next epoch folds.
+fn up_to(seq: u64, mut blocks: Vec<(u32, Vec<Sealed>)>) -> Vec<(u32, Vec<Sealed>)> {
+    for (_, entries) in &mut blocks {
+        entries.retain(|entry| entry.seq <= seq);
+    }
+    blocks.retain(|(_, entries)| !entries.is_empty());
+    blocks
+}
+
+/// Makes a folder of piece files; its name is on disk before a file in it is named by the key tree.
+fn make_folder(dir: &Path) -> Result<(), VaultError> {
+    let made = || {
+        if dir.is_dir() {
+            return Ok(());
+        }
+        std::fs::create_dir_all(dir)?;
+        dir.ancestors().skip(1).take(2).try_for_each(sync_dir)
+    };
+    made().map_err(|error: std::io::Error| VaultError::Io(error.to_string()))
 }
 
 fn unwritable(part: &str) -> VaultError {

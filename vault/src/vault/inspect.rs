@@ -5,7 +5,7 @@ use super::commit::Outgoing;
 use super::write::{dataset_of, leaf_of, refuse, require};
 use super::{LeafEntry, LogFilter, Tree, Vault, VaultError};
 use crate::budget::Statement;
-use crate::log::{Decision, Kind, Leaf, Word};
+use crate::log::{Decision, Kind, Leaf, LogError, Sizes, Word};
 use policy::decide::{Reason, Refusal};
 use policy::id::{ClientId, DatasetId, PurposeId};
 use policy::permit::{Permit, Verb};
@@ -132,7 +132,8 @@ impl Vault {
         let what = if filter.subject.is_some() { "search of one subject" } else { "search" };
         self.log_change(leaf_of(permit, Kind::LogRead, what, now), Vec::new())?;
         let mut found = Vec::new();
-        let end = self.log.size(tree);
+        // No leaf is shown that a crash could take back.
+        let end = self.durable_sizes()?.of(tree);
         for entry in self.log.scan(tree, start, end) {
             let (index, bytes) = entry?;
             let leaf = Leaf::parse(&bytes)?;
@@ -163,6 +164,10 @@ impl Vault {
     pub fn explain_leaf(&self, permit: &Permit, tree: Tree, index: u64, now: Timestamp) -> Result<String, VaultError> {
         require(permit, &[Verb::ReadLog])?;
         self.log_change(leaf_of(permit, Kind::LogRead, "explain", now), Vec::new())?;
+        let size = self.durable_sizes()?.of(tree);
+        if index >= size {
+            return Err(LogError::OutOfRange { index, size }.into());
+        }
         Ok(crate::log::explain(&Leaf::parse(&self.log.leaf(tree, index)?)?))
     }
 
@@ -188,12 +193,17 @@ impl Vault {
     }
 
     pub(super) fn persist_log(&self) -> Result<(), VaultError> {
+        Ok(self.log.persist(self.durable_sizes()?)?)
+    }
+
+    /// Returns the sizes of the trees, once every leaf below them is durable.
+    fn durable_sizes(&self) -> Result<Sizes, VaultError> {
         let sizes = {
             let _state = self.lock()?;
             self.log.sizes()
         };
         self.wal.sync()?;
-        Ok(self.log.persist(sizes)?)
+        Ok(sizes)
     }
 
     /// Does periodic work: checkpoints. Call about once a second.

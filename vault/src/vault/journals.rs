@@ -126,6 +126,11 @@ impl Journals {
         entries.into_iter().map(|((seq, part), whole)| split(seq, part, whole)).collect()
     }
 
+    /// Returns the first frame with an entry that is not folded.
+    pub fn first_frame(&self) -> Option<u64> {
+        self.expected.values().filter_map(|places| places.first()).map(|(seq, _)| *seq).min()
+    }
+
     /// Forgets what is folded and returns the blocks that have later entries.
     pub fn drop_folded(&mut self, folded_seq: u64) -> BTreeSet<u32> {
         for places in self.expected.values_mut() {

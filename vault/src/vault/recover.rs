@@ -8,7 +8,7 @@ use super::commit::{CHANGE, JOURNAL, Outgoing, aad, nonce};
 use super::epochs::ClosedEpoch;
 use super::fold_epoch::{by_block, open_entry, sealers};
 use super::journals::{Journals, Sealed};
-use super::state::{Dataset, Shared, State};
+use super::state::{Dataset, KeyUses, SHARED, Shared, State};
 use super::write::place;
 use super::{Config, EpochInfo, Vault, VaultError};
 use crate::blocks::{BLOCK_SUBJECTS, Piece};
@@ -50,6 +50,8 @@ pub(super) struct VaultRecord {
     pub next_file: u64,
     /// Frames up to this one are in the shared state piece.
     pub shared_seq: u64,
+    /// Frames below this one are not needed any more: all that is in them is folded, and their leaves are in the log.
+    pub first_seq: u64,
 }
 
 /// What the key tree says of a dataset.
@@ -75,7 +77,7 @@ impl DatasetRecord {
     }
 }
 
-fn journal_name(number: u32) -> String {
+pub(super) fn journal_name(number: u32) -> String {
     format!("journal/{number}")
 }
 
@@ -89,7 +91,7 @@ impl Vault {
         let fresh = || SecretKey::random().map_err(|error| VaultError::Io(error.to_string()));
         let first = Changes {
             put_secrets: vec![(SIGNING_SEED.to_owned(), fresh()?), (TOKEN_SEED.to_owned(), fresh()?)],
-            put_records: vec![VaultRecord { next_file: 1, shared_seq: 0 }.named()?],
+            put_records: vec![VaultRecord { next_file: 1, shared_seq: 0, first_seq: 1 }.named()?],
             ..Changes::default()
         };
         let tree =
@@ -118,6 +120,7 @@ impl Vault {
             numbers: BTreeMap::new(),
             shared,
             journal,
+            key_uses: KeyUses::default(),
             drawing: BTreeSet::new(),
             latest: now,
         };
@@ -126,8 +129,7 @@ impl Vault {
             state.numbers.insert(dataset.schema.dataset.clone(), number);
             state.datasets.insert(number, dataset);
         }
-        let from = first_needed(&state, record.shared_seq);
-        let (wal, replay) = Wal::open(&config.data.join("wal"), from, SEGMENT_BYTES)?;
+        let (wal, replay) = Wal::open(&config.data.join("wal"), record.first_seq.max(1), SEGMENT_BYTES)?;
         let mut journals = HashMap::new();
         let keys = sealers(&state)?;
         for frame in replay {
@@ -193,11 +195,10 @@ impl Vault {
         Ok(by_block(entries))
     }
 
-    /// Removes what nobody needs any more: segments of the log, keys of journals.
-    pub(super) fn trim(&self, state: &mut State) -> Result<(), VaultError> {
+    /// Removes the segments of the log that the key tree says nobody needs any more.
+    pub(super) fn trim(&self, state: &State) -> Result<(), VaultError> {
         let record: VaultRecord = read_record(&state.tree, "vault")?;
-        self.wal.remove_before(first_needed(state, record.shared_seq))?;
-        Ok(())
+        Ok(self.wal.remove_before(record.first_seq)?)
     }
 }
 
@@ -207,7 +208,7 @@ fn read_record<T: serde::de::DeserializeOwned>(tree: &KeyTree, name: &str) -> Re
     serde_json::from_slice(&bytes).map_err(|_| VaultError::damaged("key tree", format!("record {name} does not parse")))
 }
 
-/// Draws the journal key of this opening, and destroys those that no unfolded frame can be under.
+/// Draws the journal key of this opening. Those of earlier ones are destroyed when their last frame is folded.
 fn begin_journal(tree: &mut KeyTree) -> Result<(u32, Sealer), VaultError> {
     let last = tree.secrets("journal/").filter_map(|(name, _)| name.rsplit('/').next()?.parse().ok()).max();
     let number = last.unwrap_or(0_u32) + 1;
@@ -215,12 +216,6 @@ fn begin_journal(tree: &mut KeyTree) -> Result<(u32, Sealer), VaultError> {
     let sealer = Sealer::new(&key).map_err(|_| VaultError::damaged("journal key", "it can't be used"))?;
     tree.commit(Changes { put_secrets: vec![(journal_name(number), key)], ..Changes::default() })?;
     Ok((number, sealer))
-}
-
-/// Returns the first frame that must still be replayed.
-fn first_needed(state: &State, shared_seq: u64) -> u64 {
-    let unfolded = state.datasets.values().map(|dataset| dataset.folded_seq);
-    unfolded.chain([shared_seq]).min().unwrap_or(0).saturating_add(1)
 }
 
 fn read_state_piece(config: &Config, entry: &PieceEntry) -> Result<zeroize::Zeroizing<Vec<u8>>, VaultError> {
@@ -375,6 +370,7 @@ fn apply_frame(
         if seq > dataset.folded_seq {
             let delta = open_entry(keys, number, block, &entry)?;
             dataset.replay(block, &delta)?;
+            state.key_uses.note(number, entry.key_id, seq);
             journals.entry(number).or_default().push((block, entry));
         }
     }
@@ -390,6 +386,7 @@ fn apply_frame(
             .map_err(|_| damaged("a part does not open"))?;
         let change: Change = serde_json::from_slice(&bytes).map_err(|_| damaged("a change does not parse"))?;
         state.shared.apply(&change).map_err(|_| damaged("a change does not apply"))?;
+        state.key_uses.note(SHARED, part.key_id, seq);
         if let Change::Dataset { number, schema_toml } = &change {
             let dataset = open_dataset(config, &state.tree, *number, schema_toml)?;
             state.numbers.insert(dataset.schema.dataset.clone(), *number);

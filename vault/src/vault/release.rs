@@ -37,6 +37,19 @@ struct Owed {
     number: u32,
 }
 
+/// An answer being drawn; when this goes, however the draw ended, those who wait for it look again.
+struct Drawing<'a> {
+    vault: &'a Vault,
+    key: &'a AnswerKey,
+}
+
+impl Drop for Drawing<'_> {
+    fn drop(&mut self) {
+        self.vault.state.lock().drawing.remove(self.key.as_str());
+        self.vault.drawn.notify_all();
+    }
+}
+
 enum Begun {
     Stored(Box<Answer>),
     Owed(Owed),
@@ -52,12 +65,8 @@ impl Vault {
         match self.begin_release(permit, question, now)? {
             Begun::Stored(answer) => Ok((*answer, false)),
             Begun::Owed(owed) => {
-                let drawn = self.draw_owed(permit, question, &plan, &owed, now);
-                let mut state = self.state.lock();
-                state.drawing.remove(owed.key.as_str());
-                drop(state);
-                self.drawn.notify_all();
-                Ok((drawn?, owed.charged))
+                let _drawing = Drawing { vault: self, key: &owed.key };
+                Ok((self.draw_owed(permit, question, &plan, &owed, now)?, owed.charged))
             }
         }
     }
@@ -214,8 +223,14 @@ impl Vault {
             epoch: Some(info.epoch),
             ..question_leaf(permit, question, Happened::Outcome, question.kind.word(), now)
         };
-        let change = Change::Answer { key: owed.key.as_str().to_owned(), bytes };
-        self.log_change(leaf, vec![change])?;
+        let answer_key = owed.key.as_str().to_owned();
+        let mut changes = vec![Change::Answer { key: answer_key.clone(), bytes }];
+        if !owed.charged {
+            // The charge remembers the request that paid; this one is another, answered under it.
+            let (client, request) = (permit.client().clone(), permit.request_id().to_owned());
+            changes.push(Change::Repeat { client, request, answer: answer_key });
+        }
+        self.log_change(leaf, changes)?;
         Ok(answer)
     }
 

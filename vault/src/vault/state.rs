@@ -29,10 +29,32 @@ pub(super) struct State {
     pub shared: Shared,
     /// Number and sealer of the journal key of this opening.
     pub journal: (u32, Sealer),
+    /// Which journal keys frames are under.
+    pub key_uses: KeyUses,
     /// Answers being drawn now: a second asker waits.
     pub drawing: BTreeSet<String>,
     /// Latest instant seen, so that a clock that steps back does not revive an expired consent.
     pub latest: Timestamp,
+}
+
+/// Dataset number that stands for the gateway's own state.
+pub(super) const SHARED: u32 = 0;
+
+/// The last frame that uses each journal key, by dataset: a key that only folded frames use can be destroyed.
+#[derive(Debug, Default)]
+pub(super) struct KeyUses(BTreeMap<(u32, u32), u64>);
+
+impl KeyUses {
+    /// Notes that a part of a frame is under a key.
+    pub fn note(&mut self, dataset: u32, key_id: u32, seq: u64) {
+        self.0.insert((dataset, key_id), seq);
+    }
+
+    /// Returns the keys that frames which are not folded are under; `folded` gives a dataset's last folded frame.
+    pub fn needed(&self, folded: impl Fn(u32) -> u64) -> BTreeSet<u32> {
+        let unfolded = self.0.iter().filter(|((dataset, _), seq)| **seq > folded(*dataset));
+        unfolded.map(|((_, key_id), _)| *key_id).collect()
+    }
 }
 
 /// The gateway's own state: catalog, records, ledgers, answers. Sealed as a state piece at checkpoints.

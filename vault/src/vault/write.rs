@@ -11,7 +11,7 @@ use crate::keys::random_bytes;
 use crate::log::{Decision, Kind, Leaf, Word};
 use crate::pseudonym;
 use crate::vault::Tree;
-use crate::wal::Ticket;
+use crate::wal::{MAX_PAYLOAD, Ticket};
 use policy::consent::{ConsentAct, ConsentEvent};
 use policy::decide::{Reason, Refusal};
 use policy::permit::{Permit, Role, Verb};
@@ -246,10 +246,35 @@ fn is_withdrawal(record: &Record) -> bool {
 }
 
 fn check_batch(schema: &Schema, records: &[Record], now: Timestamp) -> Result<(), VaultError> {
+    // Before anything changes: a frame that turns out too long would stop the vault.
+    if records.iter().map(most_bytes).sum::<usize>() > MAX_PAYLOAD {
+        return refuse(
+            Reason::MessageTooLarge,
+            "the batch is too long for one entry of the log",
+            "send smaller batches",
+        );
+    }
     records
         .iter()
         .enumerate()
         .try_for_each(|(position, record)| check_one(position, ingest::check(schema, record, now)))
+}
+
+/// Returns the most bytes that a record can take in a frame, leaf included.
+fn most_bytes(record: &Record) -> usize {
+    // A new subject's entry, and an entry's own head.
+    const HEAD: usize = 512;
+    // A consent leaf: short names and hashes.
+    const LEAF: usize = 1_024;
+    let value = |value: &ingest::Value| match value {
+        ingest::Value::Bytes(bytes) => 16 + bytes.len(),
+        _ => 16,
+    };
+    match record {
+        Record::Profile { values, .. } => HEAD + values.iter().map(|(_, v)| value(v)).sum::<usize>(),
+        Record::Event { values, .. } => HEAD + values.iter().map(value).sum::<usize>(),
+        Record::Consent { .. } => HEAD + LEAF,
+    }
 }
 
 fn check_one(position: usize, found: Result<(), ingest::RecordProblem>) -> Result<(), VaultError> {

@@ -24,7 +24,8 @@ pub use replay::Replay;
 pub(crate) use survey::{Run, segments, survey};
 
 use crate::keys::SecretKey;
-use segment::{FRAME_HEADER, FrameHeader, HEADER, Header, MAX_PAYLOAD};
+pub(crate) use segment::MAX_PAYLOAD;
+use segment::{FRAME_HEADER, FrameHeader, HEADER, Header};
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
