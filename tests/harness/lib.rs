@@ -7,6 +7,7 @@
     reason = "tests stop at the first thing that is not as expected"
 )]
 
+pub mod crash;
 pub mod figures;
 pub mod gate;
 pub mod oracle;

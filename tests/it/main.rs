@@ -5,6 +5,7 @@ mod audiences;
 mod cli;
 mod consent;
 mod consent_gate;
+mod crashes;
 mod datasets;
 mod door;
 mod real_data;
