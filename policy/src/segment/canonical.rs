@@ -9,7 +9,7 @@
 use super::intervals::Intervals;
 use super::{EventFilter, EventTest, Expr, Measure, Test, Window};
 use crate::schema::{ColumnId, EventTypeId, Field, FieldType, Schema};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Puts a tree into canonical form without changing its three-valued meaning.
 pub(super) fn normalize(root: &Expr, schema: &Schema) -> Expr {
@@ -151,9 +151,9 @@ impl Context<'_> {
     }
 
     /// Folds `missing(c)` and `known(c)` with each other and with the set of the same column. The table of values of
-    /// each pair, for missing and for present, is in the comments.
+    /// each pair, for missing and for present, is in the comments. Once per column, however often it is named.
     fn presence(&self, all: bool, sets: &mut BTreeMap<Key, Intervals>, rest: &mut Vec<Norm>) {
-        let columns: Vec<ColumnId> = rest
+        let columns: BTreeSet<ColumnId> = rest
             .iter()
             .filter_map(|part| match part {
                 Norm::Missing(column) | Norm::Known(column) => Some(*column),

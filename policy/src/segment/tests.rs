@@ -127,6 +127,9 @@ fn paraphrases_share_one_hash() {
         ("view.any() && !view.any()", "newsletter && false"),
         ("known(age_band) || missing(age_band)", "true"),
         ("missing(age_band) && age_band == \"45+\"", "age_band in []"),
+        ("missing(age_band) && age_band == \"45+\" && missing(age_band)", "age_band in []"),
+        ("missing(age_band) && (age_band == \"45+\" && missing(age_band))", "age_band in []"),
+        ("known(age_band) || age_band == \"45+\" || known(age_band)", "!(age_band in [])"),
         ("known(age_band) && age_band in [\"18-24\", \"25-34\", \"35-44\", \"45+\"]", "known(age_band)"),
         ("order.where(!(gift || items > 5)).any()", "order.where(items <= 5 && !gift).any()"),
     ];
