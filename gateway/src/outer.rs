@@ -87,9 +87,19 @@ impl Outer {
             Err(_) => deadline_exceeded(),
             Ok(Err(never)) => match never {},
             Ok(Ok(_)) if oversize.load(Ordering::Relaxed) => too_large(bytes),
-            Ok(Ok(response)) => return typed(response),
+            Ok(Ok(response)) => match bare(&response) {
+                Some(code) => return self.refuse_for(code, principal, &path).await.into_http(),
+                None => return response,
+            },
         };
         self.refuse(principal, &path, refusal).await.into_http()
+    }
+
+    /// Gives a bare status of the transport its reason and its place in the log; the code stays.
+    async fn refuse_for(&self, code: Code, principal: Option<Principal>, path: &str) -> Status {
+        let refused = self.refuse(principal, path, status::transport(code)).await;
+        // The log can't be written: that is what the caller has to know.
+        if refused.code() == Code::Unavailable { refused } else { status::with_code(code, &refused) }
     }
 
     /// Logs a refusal of a known caller, counts one of an unknown caller.
@@ -121,13 +131,10 @@ fn methods() -> BTreeSet<String> {
     paths.collect()
 }
 
-/// Gives a bare status of the transport its reason.
-fn typed(response: Response<Body>) -> Response<Body> {
-    let bare = Status::from_header_map(response.headers()).filter(|status| status.code() != Code::Ok);
-    match bare {
-        Some(bare) if bare.get_error_details().error_info().is_none() => status::of_transport(bare.code()).into_http(),
-        _ => response,
-    }
+/// Returns the code of an answer that the transport gave by itself, without a reason.
+fn bare(response: &Response<Body>) -> Option<Code> {
+    let status = Status::from_header_map(response.headers()).filter(|status| status.code() != Code::Ok)?;
+    status.get_error_details().error_info().is_none().then(|| status.code())
 }
 
 fn deadline_exceeded() -> Refusal {

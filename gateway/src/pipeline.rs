@@ -238,6 +238,7 @@ where
     let since = Stopwatch::start();
     let mut call = Call::begin(app, &request, rpc)?;
     let message = request.into_inner();
+    let after = call.again();
     let done = blocking(app, rpc, move || {
         let outcome = work(&mut call, message);
         let outcome = outcome.map_err(|failure| call.refuse(&failure));
@@ -246,11 +247,20 @@ where
         }
         (outcome, call.paced)
     });
-    let (outcome, paced) = done.await?;
+    let (outcome, paced) = match done.await {
+        Ok(done) => done,
+        // It panicked, or the gateway is closing: the log keeps that too.
+        Err(_) => return Err(refuse_fault(app, rpc, after).await),
+    };
     if let Some((dataset, kind)) = paced {
         app.pace.leave(&dataset, kind, since).await;
     }
     outcome.map(Response::new)
+}
+
+async fn refuse_fault(app: &Arc<App>, rpc: &'static str, call: Call) -> Status {
+    let work = move || call.refuse(&Failure::Defect("a call did not end"));
+    blocking(app, rpc, work).await.unwrap_or_else(|status| status)
 }
 
 /// Runs blocking work, a bounded number at once, to its end whatever becomes of the caller.

@@ -136,6 +136,16 @@ fn with_metadata(refusal: &Refusal, request_id: &str, mut metadata: HashMap<Stri
 /// Gives a status that something below us made its reason: an unknown method, a frame that can't be read, a compression
 /// that is not spoken. The code stays; the text is ours, since theirs may quote the request.
 pub fn of_transport(code: Code) -> Status {
+    with_code(code, &of_refusal(&transport(code), ""))
+}
+
+/// Returns a status under another code.
+pub fn with_code(code: Code, typed: &Status) -> Status {
+    Status::with_details(code, typed.message(), typed.details().to_vec().into())
+}
+
+/// Says what the transport refused, as a refusal.
+pub fn transport(code: Code) -> Refusal {
     let (reason, message, next_step) = match code {
         Code::Unimplemented => (
             Reason::RequestInvalid,
@@ -156,9 +166,7 @@ pub fn of_transport(code: Code) -> Status {
             "check that client and gateway use the same version of the protocol files",
         ),
     };
-    let refusal = Refusal { reason, message: message.to_owned(), next_step: next_step.to_owned() };
-    let typed = of_refusal(&refusal, "");
-    Status::with_details(code, typed.message(), typed.details().to_vec().into())
+    Refusal::new(reason, message, next_step)
 }
 
 fn code(reason: Reason) -> Code {

@@ -196,4 +196,7 @@ async fn whatever_the_transport_refuses_has_a_reason() {
         let status = raw(&gate, &insights, path, headers, body).await;
         assert_eq!((status.code(), reason(&status).as_str()), (code, "REQUEST_INVALID"), "{path} {body:?}");
     }
+    let events = refusals(&gate).await;
+    let logged = |what: &str| events.iter().filter(|event| event.json.contains(what)).count();
+    assert_eq!((logged("unknown method"), logged("SegmentService/EstimateSize")), (2, 4), "{events:?}");
 }

@@ -381,3 +381,14 @@ fn a_damaged_or_missing_database_is_made_again() {
     shop.close(20);
     assert_eq!(shop.size("true"), 50);
 }
+
+#[test]
+fn the_log_names_the_versions_of_records() {
+    let shop = Shop::new();
+    let permit = shop.permit(Role::Service, Verb::Release, Some("marketing.segmentation"));
+    shop.vault().put_record(&permit, "segments", "shop/young@3", Some(b"x"), NOW).unwrap();
+    let officer = shop.permit(Role::Officer, Verb::ReadLog, None);
+    let filter = crate::LogFilter::default();
+    let (found, _) = shop.vault().search_log(&officer, crate::Tree::Access, &filter, 0, 100, NOW).unwrap();
+    assert!(found.iter().any(|leaf| leaf.json.contains("segments/shop/young version 3")), "{found:?}");
+}
