@@ -64,7 +64,10 @@ impl App {
     /// Opens the vault and reads what the gateway keeps in it. Blocks.
     pub fn open(config: Config, clock: Clock) -> Result<Self, StartError> {
         let vault = Vault::open(&config.vault(), clock.now())?;
-        let authority = Authority::new(&vault.token_seed(), &config.audience, &config.audience, clock.now())?;
+        for (dataset, problem) in vault.damage() {
+            tracing::error!(%dataset, problem, "a dataset can't be opened and refuses every call");
+        }
+        let authority = Authority::new(&vault.token_seed()?, &config.audience, &config.audience, clock.now())?;
         let rules = stored_rules(&vault)?;
         let clients = records::clients(&vault.records(records::CLIENTS))?;
         Ok(Self {

@@ -144,7 +144,7 @@ fn check(rules: &Rules, request: &Request<'_>) -> Result<Permit, Refusal> {
     {
         return Err(Refusal::new(
             Reason::PurposeDenied,
-            format!("nobody in this dataset is asked for consent to `{purpose}`"),
+            "nobody in this dataset is asked for consent to this purpose",
             "ask for one of the dataset's purposes, or for a part of one",
         ));
     }
@@ -173,7 +173,7 @@ fn used_for<'a>(request: &Request<'a>) -> Result<Option<(&'a PurposeId, LawfulBa
         if !carried || !partner_may_use(&request.principal.role, purpose) {
             return Err(Refusal::new(
                 Reason::PurposeDenied,
-                format!("this token doesn't carry the purpose `{purpose}`"),
+                "this token doesn't carry this purpose",
                 "use a token that carries it, or ask a steward to register the purpose for this client",
             ));
         }

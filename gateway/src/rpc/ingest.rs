@@ -90,7 +90,10 @@ impl Stream {
                     return Err(self.refuse(Failure::invalid("message", "must be a batch after the header")).await);
                 };
                 let opened = Arc::clone(&opened);
-                let check = move || (batch.sequence, opened.layout.decode(batch));
+                let check = move || {
+                    let now = opened.call.app.clock.now();
+                    (batch.sequence, opened.layout.decode(batch, &opened.schema, now))
+                };
                 if send.send(tokio::task::spawn_blocking(check)).await.is_err() {
                     break;
                 }

@@ -62,8 +62,14 @@ impl Layout {
         Ok(Self { attributes, events })
     }
 
-    /// Checks the rows of a batch. Returns those that fit and a report of the others.
-    pub fn decode(&self, batch: v1::RecordBatch) -> Result<(Vec<Record>, Vec<v1::RejectedRow>), Failure> {
+    /// Checks the rows of a batch. Returns those that fit and a report of the others, so that one row never costs the
+    /// batch.
+    pub fn decode(
+        &self,
+        batch: v1::RecordBatch,
+        schema: &Schema,
+        now: Timestamp,
+    ) -> Result<(Vec<Record>, Vec<v1::RejectedRow>), Failure> {
         let v1::RecordBatch { sequence: _, profiles, events, consents } = batch;
         let rows = profiles.len().saturating_add(events.len()).saturating_add(consents.len());
         if rows > MAX_ROWS {
@@ -73,7 +79,8 @@ impl Layout {
         let mut rejected = Vec::new();
         let mut row = 0;
         let mut take = |outcome: Result<Record, Problem<'_>>| {
-            match outcome {
+            let fits = |record| vault::ingest::check(schema, &record, now).map(|()| record);
+            match outcome.and_then(|record| fits(record).map_err(|problem| ("row", problem.to_string()))) {
                 Ok(record) => records.push(record),
                 Err((field, problem)) => {
                     rejected.push(v1::RejectedRow { row, field: field.to_owned(), problem });

@@ -129,6 +129,13 @@ impl Vault {
             );
         }
         let (epoch, number) = self.pinned(permit)?;
+        if epoch.info.epoch != answer.epoch {
+            return refuse(
+                Reason::EpochNotClosed,
+                "an epoch closed while the size of this audience was measured",
+                "ask again: the size is measured in the new epoch",
+            );
+        }
         let source = Source { permit, question, schema, epoch, number };
         self.deliver(&source, &size, &plan, now)
     }

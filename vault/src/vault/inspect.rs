@@ -153,6 +153,9 @@ impl Vault {
         let state = self.lock()?;
         let number = filter.dataset.as_ref().and_then(|name| state.numbers.get(name));
         let dataset = number.and_then(|number| state.datasets.get(number));
+        if let Some((part, problem)) = dataset.and_then(|dataset| dataset.damage.as_ref()) {
+            return Err(VaultError::damaged(part, problem));
+        }
         let found = dataset.and_then(|d| d.index.find(d.index.tag(subject.expose())).map(|ordinal| (d, ordinal)));
         match found {
             Some((dataset, ordinal)) => Ok(Some(crate::pseudonym::subject_reference(&dataset.hidden(ordinal)?))),

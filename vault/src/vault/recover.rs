@@ -23,7 +23,7 @@ use crate::vault::Tree;
 use crate::wal::{Frame, SEGMENT_BYTES, Wal};
 use arc_swap::ArcSwap;
 use parking_lot::{Condvar, Mutex, RwLock};
-use policy::id::EpochId;
+use policy::id::{DatasetId, EpochId};
 use policy::schema::Schema;
 use policy::time::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -126,6 +126,9 @@ impl Vault {
         };
         for (number, toml) in state.shared.schemas.clone() {
             let dataset = open_dataset(config, &state.tree, number, &toml)?;
+            if dataset.closed.info.epoch.0 > 0 {
+                state.latest = state.latest.max(dataset.closed.info.as_of);
+            }
             state.numbers.insert(dataset.schema.dataset.clone(), number);
             state.datasets.insert(number, dataset);
         }
@@ -137,7 +140,7 @@ impl Vault {
             apply_frame(config, &mut state, &log, &keys, record.shared_seq, (seq, &frame), &mut journals)?;
         }
         state.next_seq = wal.next_seq();
-        for (number, dataset) in &mut state.datasets {
+        for (number, dataset) in state.datasets.iter_mut().filter(|(_, dataset)| dataset.damage.is_none()) {
             let entries = journals.remove(number).unwrap_or_default();
             dataset.settle_journal(config, &entries)?;
         }
@@ -179,10 +182,19 @@ impl Vault {
     }
 
     /// Returns a named 32-byte seed for the gateway's token signing key, made at `init`.
-    pub fn token_seed(&self) -> SecretKey {
-        // Without the seed no token verifies: a fresh key in its place refuses everybody.
+    pub fn token_seed(&self) -> Result<SecretKey, VaultError> {
         let stored = self.state.lock().tree.secret(TOKEN_SEED);
-        stored.or_else(|| SecretKey::random().ok()).unwrap_or_else(|| SecretKey::from_bytes([0; 32]))
+        stored.ok_or_else(|| VaultError::damaged("key tree", "the token signing seed is gone"))
+    }
+
+    /// Lists what is wrong with datasets that could not be opened: they refuse every call, and the others serve.
+    pub fn damage(&self) -> Vec<(DatasetId, String)> {
+        let state = self.state.lock();
+        let damaged = state.datasets.values().filter_map(|dataset| {
+            let (part, problem) = dataset.damage.as_ref()?;
+            Some((dataset.schema.dataset.clone(), VaultError::damaged(part, problem).to_string()))
+        });
+        damaged.collect()
     }
 
     /// Reads a dataset's unfolded entries from the log instead of its database.
@@ -249,17 +261,46 @@ fn blank(number: u32, schema: Arc<Schema>) -> Result<Dataset, VaultError> {
         fresh: HashMap::new(),
         journal: Journals::absent(),
         folded_seq: 0,
+        damage: None,
     })
 }
 
 fn open_dataset(config: &Config, tree: &KeyTree, number: u32, toml: &str) -> Result<Dataset, VaultError> {
     let parsed = policy::schema::parse(toml).map_err(|error| VaultError::damaged("schema", error.to_string()))?;
-    let mut dataset = blank(number, Arc::new(parsed))?;
+    let schema = Arc::new(parsed);
     let name = format!("dataset/{number:08x}");
     if tree.record(&name).is_none() {
-        return Ok(dataset);
+        return blank(number, schema);
     }
     let record: DatasetRecord = read_record(tree, &name)?;
+    let opened = open_folded(config, tree, blank(number, Arc::clone(&schema))?, &record);
+    opened.or_else(|error| damaged_dataset(number, schema, &record, error))
+}
+
+/// Stands for a dataset whose files can't be read: it refuses every call, keeps its frames in the log, and the other
+/// datasets serve.
+fn damaged_dataset(
+    number: u32,
+    schema: Arc<Schema>,
+    record: &DatasetRecord,
+    error: VaultError,
+) -> Result<Dataset, VaultError> {
+    let VaultError::Damaged { part, problem } = error else { return Err(error) };
+    let mut dataset = blank(number, schema)?;
+    let info = EpochInfo { epoch: record.epoch, as_of: record.as_of };
+    dataset.closed = Arc::new(ClosedEpoch::new(info, 0, Vec::new(), dataset.consent.clone()));
+    dataset.folded_seq = record.folded_seq;
+    dataset.damage = Some((part, problem));
+    Ok(dataset)
+}
+
+fn open_folded(
+    config: &Config,
+    tree: &KeyTree,
+    mut dataset: Dataset,
+    record: &DatasetRecord,
+) -> Result<Dataset, VaultError> {
+    let number = dataset.number;
     let entries = tree.entries();
     let mut blocks = vec![BlockPieces::default(); record.bound.div_ceil(BLOCK_SUBJECTS) as usize];
     for entry in entries.dataset(number).filter(|entry| entry.state == PieceState::Closed) {
@@ -367,7 +408,7 @@ fn apply_frame(
     for (number, block, entry) in journal_parts(seq, frame) {
         let dataset = state.datasets.get_mut(&number);
         let dataset = dataset.ok_or_else(|| VaultError::damaged("log", "a frame is for an unknown dataset"))?;
-        if seq > dataset.folded_seq {
+        if seq > dataset.folded_seq && dataset.damage.is_none() {
             let delta = open_entry(keys, number, block, &entry)?;
             dataset.replay(block, &delta)?;
             state.key_uses.note(number, entry.key_id, seq);

@@ -95,6 +95,8 @@ pub(super) struct Dataset {
     pub journal: super::journals::Journals,
     /// Frames up to this one are folded.
     pub folded_seq: u64,
+    /// Part and problem, if its files could not be read at opening: then it refuses every call.
+    pub damage: Option<(String, String)>,
 }
 
 impl Shared {

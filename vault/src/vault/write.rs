@@ -21,6 +21,9 @@ use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+/// Records of one frame: at some hundred bytes each with their leaves, far below the log's limit of 16 MiB.
+const FRAME_RECORDS: usize = 8_192;
+
 /// Begins the leaf of a permitted call.
 pub(super) fn leaf_of(permit: &Permit, kind: Kind, what: &str, now: Timestamp) -> Leaf {
     let (role, partner) = match permit.role() {
@@ -62,6 +65,7 @@ pub(super) fn require(permit: &Permit, verbs: &[Verb]) -> Result<(), VaultError>
 pub(super) fn dataset_of<'a>(state: &'a mut State, permit: &Permit) -> Result<&'a mut Dataset, VaultError> {
     let number = permit.dataset().and_then(|name| state.numbers.get(name)).copied();
     match number.and_then(|number| state.datasets.get_mut(&number)) {
+        Some(Dataset { damage: Some((part, problem)), .. }) => Err(VaultError::damaged(&*part, &*problem)),
         Some(dataset) => Ok(dataset),
         None => refuse(Reason::FieldUnavailable, "there is no such dataset, or it is not yours", "list your datasets"),
     }
@@ -172,22 +176,55 @@ impl Vault {
     ) -> Result<Acknowledging, VaultError> {
         require(permit, &[Verb::Ingest])?;
         let mut state = self.lock()?;
+        check_batch(&dataset_of(&mut state, permit)?.schema, &records, now)?;
+        let withdrew = records.iter().any(is_withdrawal);
+        let (ticket, receipt) = self.write_records(&mut state, permit, &records, "ingest", now)?;
+        Ok(Acknowledging { ticket, receipt, withdrew })
+    }
+
+    /// Writes checked records, some thousands a frame: frames have a limit. The last frame is durable after the others.
+    fn write_records(
+        &self,
+        state: &mut State,
+        permit: &Permit,
+        records: &[Record],
+        what: &str,
+        now: Timestamp,
+    ) -> Result<(Ticket, Receipt), VaultError> {
+        let (first, mut rest) = records.split_at(records.len().min(FRAME_RECORDS));
+        let (mut ticket, mut receipt) = self.write_some(state, permit, first, what, now)?;
+        while !rest.is_empty() {
+            let (next, later) = rest.split_at(rest.len().min(FRAME_RECORDS));
+            let (last, more) = self.write_some(state, permit, next, what, now)?;
+            (ticket, rest) = (last, later);
+            receipt.profiles += more.profiles;
+            receipt.events += more.events;
+            receipt.consents += more.consents;
+            receipt.superseded += more.superseded;
+        }
+        Ok((ticket, receipt))
+    }
+
+    fn write_some(
+        &self,
+        state: &mut State,
+        permit: &Permit,
+        records: &[Record],
+        what: &str,
+        now: Timestamp,
+    ) -> Result<(Ticket, Receipt), VaultError> {
         let first_leaf = self.next_leaf(Tree::Subject);
-        let dataset = dataset_of(&mut state, permit)?;
-        let schema = Arc::clone(&dataset.schema);
-        check_batch(&schema, &records, now)?;
-        let number = dataset.number;
-        let gathered = dataset.gather_all(&schema, &records, first_leaf, permit, now);
+        let dataset = dataset_of(state, permit)?;
+        let (schema, number) = (Arc::clone(&dataset.schema), dataset.number);
+        let gathered = dataset.gather_all(&schema, records, first_leaf, permit, now);
         let gathered = self.poison_on_error(gathered)?;
         let mut receipt = gathered.receipt;
         receipt.leaf = self.next_leaf(Tree::Access);
-        let leaf = leaf_of(permit, Kind::Ingest, "ingest", now)
+        let leaf = leaf_of(permit, Kind::Ingest, what, now)
             .count("profiles", receipt.profiles)?
             .count("events", receipt.events)?
             .count("consents", receipt.consents)?;
-        let withdrew = records.iter().any(is_withdrawal);
-        let ticket = self.commit(&mut state, gathered.outgoing(number, &leaf))?;
-        Ok(Acknowledging { ticket, receipt, withdrew })
+        Ok((self.commit(state, gathered.outgoing(number, &leaf))?, receipt))
     }
 
     /// Waits until a begun batch is durable, and until no draw that missed one of its withdrawals is under way.
@@ -225,15 +262,7 @@ impl Vault {
 
     fn write_consents(&self, permit: &Permit, records: Vec<Record>, now: Timestamp) -> Result<Receipt, VaultError> {
         let mut state = self.lock()?;
-        let first_leaf = self.next_leaf(Tree::Subject);
-        let dataset = dataset_of(&mut state, permit)?;
-        let (schema, number) = (Arc::clone(&dataset.schema), dataset.number);
-        let gathered = dataset.gather_all(&schema, &records, first_leaf, permit, now);
-        let gathered = self.poison_on_error(gathered)?;
-        let mut receipt = gathered.receipt;
-        receipt.leaf = self.next_leaf(Tree::Access);
-        let leaf = leaf_of(permit, Kind::Ingest, "record consents", now).count("consents", receipt.consents)?;
-        let ticket = self.commit(&mut state, gathered.outgoing(number, &leaf))?;
+        let (ticket, receipt) = self.write_records(&mut state, permit, &records, "record consents", now)?;
         drop(state);
         ticket.wait()?;
         self.fence();
