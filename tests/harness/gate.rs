@@ -61,6 +61,11 @@ impl Interceptor for Bearer {
 }
 
 impl Caller {
+    /// Makes a caller over a channel, with a token or without.
+    pub fn new(channel: Channel, token: Option<&str>) -> Self {
+        Self { channel, bearer: token.map(|token| format!("Bearer {token}").parse().unwrap()) }
+    }
+
     /// Returns a channel to build a service's client on.
     pub fn line(&self) -> Line {
         InterceptedService::new(self.channel.clone(), Bearer(self.bearer.clone()))

@@ -10,5 +10,6 @@
 pub mod crash;
 pub mod figures;
 pub mod gate;
+pub mod needles;
 pub mod oracle;
 pub mod shop;
