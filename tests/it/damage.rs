@@ -280,6 +280,7 @@ fn a_flipped_byte_of_a_block_file_is_never_an_answer() {
 #[test]
 fn a_block_file_that_does_not_open_stops_its_dataset_alone() {
     let (mut cellar, people) = folded();
+    cellar.fill(0, 8_300, 20);
     cellar.stop();
     let mut rng = rng();
     let mut refused = 0;
@@ -301,7 +302,9 @@ fn a_block_file_that_does_not_open_stops_its_dataset_alone() {
             }
             let listed = cellar.vault().damage();
             assert!(listed.iter().all(|(dataset, _)| dataset.as_str() == "shop"));
+            // The others go on, and what the damaged one has not folded stays.
             cellar.fill(1, 0, 30);
+            cellar.close(1, 30);
             cellar.stop();
             flip(&file, offset);
         }
@@ -309,6 +312,8 @@ fn a_block_file_that_does_not_open_stops_its_dataset_alone() {
     assert!(refused >= 6, "{refused}");
     cellar.open();
     assert_eq!(cellar.portrait(0).unwrap(), expected(people), "all bytes are as they were");
+    cellar.close(0, 30);
+    assert_eq!(cellar.portrait(0).unwrap(), expected(people + 20));
 }
 
 #[test]

@@ -242,7 +242,8 @@ async fn ingest(producer: &Caller, dataset: &v1::Dataset, values: &[String], hea
     assert_eq!((answers[0].profiles, answers[0].consents), (values.len() as u64, values.len() as u64));
     for some in values.chunks(100) {
         let batch = bad(some);
-        let (rows, consents) = (batch.profiles.len() + batch.events.len() + batch.consents.len(), batch.consents.clone());
+        let (rows, consents) =
+            (batch.profiles.len() + batch.events.len() + batch.consents.len(), batch.consents.clone());
         let answers = shop::stream(producer, vec![header(dataset), shop::message(batch)]).await.unwrap();
         assert_eq!(answers[0].rejected.len(), rows);
         heard.message(&answers[0]);

@@ -124,10 +124,6 @@ impl Vault {
                 let state = self.lock()?;
                 work.entries = up_to(work.seq, self.journal_from_log(work.number, work.folded_seq)?);
                 drop(state);
-                for (_, entries) in &mut work.entries {
-                    entries.retain(|entry| entry.seq <= work.seq);
-                }
-                work.entries.retain(|(_, entries)| !entries.is_empty());
                 let folded = self.fold_blocks(&work)?;
                 Ok((work, folded))
             }

@@ -86,6 +86,11 @@ impl Journals {
         Ok(journals)
     }
 
+    /// Notes an entry that the log must keep, without storing it.
+    pub fn expect(&mut self, block: u32, entry: &Sealed) {
+        self.expected.entry(block).or_default().insert((entry.seq, entry.part));
+    }
+
     /// Adds entries. A failure leaves the database stale, and is no failure of the write: the log has it.
     pub fn put(&mut self, entries: &[(u32, Sealed)]) {
         for (block, entry) in entries {

@@ -408,10 +408,14 @@ fn apply_frame(
     for (number, block, entry) in journal_parts(seq, frame) {
         let dataset = state.datasets.get_mut(&number);
         let dataset = dataset.ok_or_else(|| VaultError::damaged("log", "a frame is for an unknown dataset"))?;
-        if seq > dataset.folded_seq && dataset.damage.is_none() {
+        if seq > dataset.folded_seq {
+            state.key_uses.note(number, entry.key_id, seq);
+            if dataset.damage.is_some() {
+                dataset.journal.expect(block, &entry);
+                continue;
+            }
             let delta = open_entry(keys, number, block, &entry)?;
             dataset.replay(block, &delta)?;
-            state.key_uses.note(number, entry.key_id, seq);
             journals.entry(number).or_default().push((block, entry));
         }
     }
