@@ -195,7 +195,7 @@ fn good(values: &[String]) -> v1::RecordBatch {
     let label = |value: &String| value.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
     let source = |n: usize| if label(other(n, 7)) { other(n, 7).as_str() } else { "checkout" };
     let people = || values.iter().enumerate();
-    let code = |n: usize| shop::code(1 + u32::from(n % 2 == 0));
+    let code = |n: usize| shop::code(1 + u32::from(n.is_multiple_of(2)));
     v1::RecordBatch {
         sequence: 1,
         profiles: people()
