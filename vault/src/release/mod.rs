@@ -4,7 +4,7 @@
 //! **Adjacency.** Two inputs are neighbours when one holds one subject more: the subject's whole stream, that is its
 //! profile, all its events, its consents, links and erasure, comes or goes. No bound on how many events it has.
 //!
-//! **What is released.** A vector of integers `x + z`: `x` is a scan's [`crate::scan::Partial`] over every cell of every
+//! **What is released.** A vector of integers `x + z`: `x` is a scan's partial sums (`scan::Partial`) over every cell of every
 //! table of the plan, zeros included, one person counting 1,024; `z` is discrete Gaussian noise, independent for every
 //! cell, of standard deviation `sigma`. The number of cells and `sigma` follow from schema, question and price alone.
 //!
