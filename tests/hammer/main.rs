@@ -1,5 +1,10 @@
 //! Kills a gateway again and again under load, and checks after every kill that nothing it acknowledged is lost:
 //! `cargo run --release -p tests --bin hammer -- --rounds 200`. What is checked is said in `harness::crash`.
+//!
+//! A kill does not show that bytes were on the disk. `cargo run --release -p tests --bin hammer -- --trace` does, as far as
+//! system calls can: it runs the gateway under `strace`, sends batches one by one, and looks in the trace for the
+//! acknowledgement of each. Before its first byte is written to the socket, an `fdatasync` of the log must have begun after
+//! the last write to the log and have returned 0.
 
 use clap::Parser;
 use harness::crash::{Hammer, Programs};
@@ -15,6 +20,9 @@ struct Args {
     /// Where the random choices begin
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// Instead of killing, trace the system calls of an ingest of this many batches (needs strace)
+    #[arg(long, num_args = 0..=1, default_missing_value = "25")]
+    trace: Option<u64>,
 }
 
 /// Builds the programs under test as this one was built, and finds them beside it.
@@ -24,6 +32,10 @@ fn programs() -> std::io::Result<Programs> {
     build.args(["build", "--package", "tests", "--bin", "silhouette-under-test", "--bin", "verify-under-test"]);
     if !cfg!(debug_assertions) {
         build.arg("--release");
+    }
+    // `TARGET/PROFILE/hammer`: the same target folder, whoever chose it.
+    if let Some(target) = here.ancestors().nth(2) {
+        build.arg("--target-dir").arg(target);
     }
     if !build.current_dir(env!("CARGO_MANIFEST_DIR")).status()?.success() {
         return Err(std::io::Error::other("the programs under test do not build"));
@@ -44,6 +56,11 @@ async fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
+    if let Some(batches) = args.trace {
+        let report = harness::crash::trace(programs, batches).await;
+        let _nobody_listens = writeln!(std::io::stdout(), "{report}");
+        return ExitCode::SUCCESS;
+    }
     let mut hammer = Hammer::new(programs, args.rounds, args.seed).await;
     for round in 1..=args.rounds {
         hammer.round().await;

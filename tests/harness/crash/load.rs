@@ -7,10 +7,13 @@ use gateway::cli::Session;
 use proto::v1::{self, LawfulBasis, LogTree, RecordBatch, Release, Use};
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Response, Status};
 use tonic_types::StatusExt;
+
+/// Batches on the way at once: more than share a sync, few enough to send again soon.
+const UNDER_WAY: usize = 16;
 
 /// How a call ended.
 #[derive(Debug)]
@@ -85,9 +88,11 @@ pub async fn ingest(session: Arc<Session>, schema_hash: Vec<u8>, mut supply: Sup
     let message = |message| v1::StreamRecordsRequest { message: Some(message) };
     let header = message(v1::stream_records_request::Message::Header(model::header(schema_hash)));
     send.send(header).await.expect("room for a header");
+    let room = Semaphore::new(UNDER_WAY);
     let write = async {
         let send = send;
-        loop {
+        while let Ok(taken) = room.acquire().await {
+            taken.forget();
             let next = supply.again.pop_front().or_else(|| supply.feed.as_mut().map(Feed::batch));
             let Some(batch) = next else { break };
             waiting.lock().expect("a lock").push_back(batch.clone());
@@ -98,25 +103,38 @@ pub async fn ingest(session: Arc<Session>, schema_hash: Vec<u8>, mut supply: Sup
     };
     let read = async {
         let mut acknowledged = Vec::new();
-        let Outcome::Answer(mut answers) = call!(session, ingest.stream_records(ReceiverStream::new(receive))) else {
-            return acknowledged;
-        };
-        loop {
-            match Outcome::from(answers.message().await.map(Response::new)) {
-                Outcome::Answer(Some(answer)) => {
-                    let batch: RecordBatch = waiting.lock().expect("a lock").pop_front().expect("a batch was sent");
-                    assert_eq!((answer.sequence, answer.rejected.len()), (batch.sequence, 0));
-                    acknowledged.push((batch, answer.leaf));
-                }
-                Outcome::Answer(None) | Outcome::Broken => return acknowledged,
-                Outcome::Refused(reason) => panic!("ingest was refused: {reason}"),
-            }
+        let answers = call!(session, ingest.stream_records(ReceiverStream::new(receive)));
+        if let Outcome::Answer(mut answers) = answers {
+            read_acknowledgements(&mut answers, &waiting, &room, &mut acknowledged).await;
         }
+        // Nobody will make room any more.
+        room.close();
+        acknowledged
     };
     let ((), acknowledged) = tokio::join!(write, read);
     let mut under_way = waiting.into_inner().expect("a lock");
     under_way.append(&mut supply.again);
     Ingested { acknowledged, under_way, feed: supply.feed }
+}
+
+async fn read_acknowledgements(
+    answers: &mut tonic::Streaming<v1::StreamRecordsResponse>,
+    waiting: &Mutex<VecDeque<RecordBatch>>,
+    room: &Semaphore,
+    acknowledged: &mut Vec<(RecordBatch, u64)>,
+) {
+    loop {
+        match Outcome::from(answers.message().await.map(Response::new)) {
+            Outcome::Answer(Some(answer)) => {
+                room.add_permits(1);
+                let batch = waiting.lock().expect("a lock").pop_front().expect("a batch was sent");
+                assert_eq!((answer.sequence, answer.rejected.len()), (batch.sequence, 0));
+                acknowledged.push((batch, answer.leaf));
+            }
+            Outcome::Answer(None) | Outcome::Broken => return,
+            Outcome::Refused(reason) => panic!("ingest was refused: {reason}"),
+        }
+    }
 }
 
 /// A change of one member's mind.

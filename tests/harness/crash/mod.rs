@@ -13,6 +13,8 @@ pub mod load;
 pub mod model;
 mod place;
 mod round;
+mod trace;
 
 pub use place::{Place, Programs, Served};
 pub use round::{Hammer, Summary};
+pub use trace::trace;

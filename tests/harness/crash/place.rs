@@ -57,7 +57,21 @@ impl Place {
 
     /// Starts the gateway and waits until it serves.
     pub fn start(&self) -> Served {
-        let mut child = self.begin();
+        self.served(self.begin())
+    }
+
+    /// Starts the gateway with its system calls written to the file `trace` by `strace`, and waits until it serves.
+    pub fn start_traced(&self) -> Served {
+        let mut command = Command::new("strace");
+        // `-D`: the gateway stays our child, and strace watches from the side.
+        command.args(["-D", "-f", "-yy", "-x", "-s", "65536", "-o", "trace", "-e"]);
+        command.arg("trace=write,pwrite64,writev,sendto,sendmsg,fsync,fdatasync").arg(&self.programs.gateway);
+        command.args(["serve", "--json", "--config", "settings.toml"]).current_dir(self.folder.path());
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+        self.served(command.spawn().expect("strace is installed and allowed"))
+    }
+
+    fn served(&self, mut child: Child) -> Served {
         let mut text = String::new();
         for line in BufReader::new(child.stdout.take().expect("its output")).lines() {
             text.push_str(&line.expect("text"));

@@ -345,7 +345,7 @@ async fn breakdown(ads: &Session, by: &str, cells: usize, id: &str) -> Vec<i64> 
     counts
 }
 
-async fn register(place: &Place, steward: &Session, name: &str, role: ClientRole, purposes: &[&str]) {
+pub(super) async fn register(place: &Place, steward: &Session, name: &str, role: ClientRole, purposes: &[&str]) {
     let key = ClientKey::generate().expect("a key");
     let message = v1::CreateClientRequest {
         client_id: name.to_owned(),

@@ -102,8 +102,8 @@ impl Vault {
             if state.shared.answers.is_reused(permit.client(), permit.request_id(), &key) {
                 return refuse(
                     Reason::RequestIdReused,
-                    "this request id was used for another question",
-                    "use a new request id for a new question",
+                    "this request id was used for another question, or before the last epoch closed",
+                    "use a new request id for a new question or a new epoch",
                 );
             }
             if state.drawing.contains(key.as_str()) {

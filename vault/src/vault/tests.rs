@@ -392,3 +392,56 @@ fn the_log_names_the_versions_of_records() {
     let (found, _) = shop.vault().search_log(&officer, crate::Tree::Access, &filter, 0, 100, NOW).unwrap();
     assert!(found.iter().any(|leaf| leaf.json.contains("segments/shop/young version 3")), "{found:?}");
 }
+
+/// Journal keys that exist, by number.
+fn journal_keys(shop: &Shop) -> Vec<String> {
+    let state = shop.vault().lock().unwrap();
+    state.tree.secrets("journal/").map(|(name, _)| name.to_owned()).collect()
+}
+
+fn first_frame_needed(shop: &Shop) -> u64 {
+    let record = shop.vault().lock().unwrap().tree.record("vault").unwrap();
+    serde_json::from_slice::<serde_json::Value>(&record).unwrap()["first_seq"].as_u64().unwrap()
+}
+
+#[test]
+fn a_fold_destroys_the_journal_keys_that_nothing_unfolded_needs() {
+    let mut shop = Shop::new();
+    let mut other = policy::schema::parse(&SCHEMA.replace("\"shop\"", "\"other\"")).unwrap();
+    std::mem::swap(&mut shop.schema, &mut other);
+    let steward = shop.permit(Role::Steward, Verb::ManageDataset, None);
+    shop.vault().create_dataset(&steward, &SCHEMA.replace("\"shop\"", "\"other\""), NOW).unwrap();
+    shop.fill(0, 10, &["marketing.segmentation"]);
+    let held = journal_keys(&shop).pop().unwrap();
+    shop.reopen();
+    std::mem::swap(&mut shop.schema, &mut other);
+    shop.fill(0, 7, &["marketing.segmentation"]);
+    shop.reopen();
+    shop.close(20);
+    let current = shop.vault().lock().unwrap().journal.0;
+    assert_eq!(journal_keys(&shop), [held, format!("journal/{current}")], "the other dataset's rows are not folded");
+    let pinned = first_frame_needed(&shop);
+
+    // What was kept is enough, and goes with the fold of the other dataset, although the first one stays idle.
+    shop.reopen();
+    assert_eq!(shop.size("age_band == \"young\""), 4);
+    std::mem::swap(&mut shop.schema, &mut other);
+    shop.close(21);
+    assert_eq!(shop.size("age_band == \"young\""), 5);
+    assert_eq!(journal_keys(&shop).len(), 1);
+    assert!(first_frame_needed(&shop) > pinned);
+    shop.reopen();
+    assert_eq!(shop.size("age_band == \"old\""), 5);
+}
+
+#[test]
+fn a_batch_too_long_for_the_log_is_refused_before_it_changes_anything() {
+    let shop = Shop::new();
+    let permit = shop.permit(Role::Producer, Verb::Ingest, None);
+    let many = (0..50_000).map(|number| give(number, "marketing.segmentation")).collect();
+    let Err(VaultError::Refused(refusal)) = shop.vault().ingest(&permit, many, NOW) else { panic!("it was taken") };
+    assert_eq!(refusal.reason, Reason::MessageTooLarge);
+    shop.fill(0, 4, &["marketing.segmentation"]);
+    shop.close(20);
+    assert_eq!(shop.size("age_band == \"young\""), 2);
+}
