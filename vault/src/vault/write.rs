@@ -276,7 +276,8 @@ fn is_withdrawal(record: &Record) -> bool {
 
 fn check_batch(schema: &Schema, records: &[Record], now: Timestamp) -> Result<(), VaultError> {
     // Before anything changes: a frame that turns out too long would stop the vault.
-    if records.iter().map(most_bytes).sum::<usize>() > MAX_PAYLOAD {
+    let too_long = |frame: &[Record]| frame.iter().map(most_bytes).sum::<usize>() > MAX_PAYLOAD;
+    if records.chunks(FRAME_RECORDS).any(too_long) {
         return refuse(
             Reason::MessageTooLarge,
             "the batch is too long for one entry of the log",

@@ -21,9 +21,8 @@ const VERSION: u32 = 1;
 pub(super) const HEADER: u64 = 52;
 /// Bytes of a frame before its payload.
 pub(super) const FRAME_HEADER: usize = 32;
-/// Longest payload of a frame: ingest batches are about 100 KB, but a batch of nothing but consents has a leaf for each. A
-/// bound keeps a damaged length from costing memory.
-pub(crate) const MAX_PAYLOAD: usize = 64 << 20;
+/// Longest payload of a frame: ingest batches are about 100 KB; a bound this size keeps a damaged length from costing memory.
+pub(crate) const MAX_PAYLOAD: usize = 16 << 20;
 
 /// Identity of a segment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
