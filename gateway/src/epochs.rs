@@ -60,7 +60,11 @@ fn close(app: &App, schema: &Schema, as_of: Timestamp, now: Timestamp) -> Result
         request_id: &request_id,
     };
     match decide(&app.rules.load(), &ask) {
-        Decision::Permit(permit) => Ok(app.vault.close_epoch(&permit, as_of, now).map(|_| ())?),
+        Decision::Permit(permit) => {
+            app.vault.close_epoch(&permit, as_of, now)?;
+            app.pace.begin_epoch(&schema.dataset);
+            Ok(())
+        }
         Decision::Refusal(refusal) => Err(Failure::Refused(refusal)),
     }
 }

@@ -2,9 +2,9 @@
 //! class's public deadline, counted from the call's arrival, and never before.
 //!
 //! A class is a dataset and a kind of question. It begins at the first step of [`STEPS_MILLIS`]; a call that takes longer
-//! leaves at the next step that it can meet, is counted, and moves its class there for good. What a caller can see is thus
-//! how many steps a class has moved since the gateway started, which tells the dataset's size within a factor of two to
-//! three and nothing about who matched.
+//! leaves at the next step that it can meet, is counted, and moves its class there until the dataset's next epoch. What a
+//! caller can see is thus how many steps a class has moved since the last epoch closed, which tells the dataset's size
+//! within a factor of two to three and nothing about who matched.
 
 use crate::clock::Stopwatch;
 use parking_lot::Mutex;
@@ -43,6 +43,11 @@ impl Pace {
         self.classes.lock().get(&(dataset.clone(), kind)).copied().unwrap_or(first)
     }
 
+    /// Begins a dataset's classes anew, as each close of an epoch does: one slow hour does not slow the next day.
+    pub fn begin_epoch(&self, dataset: &DatasetId) {
+        self.classes.lock().retain(|(of, _), _| of != dataset);
+    }
+
     /// Returns how many answers missed their class's deadline.
     pub fn overruns(&self) -> u64 {
         self.overruns.load(Ordering::Relaxed)
@@ -78,7 +83,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn answers_leave_on_the_grid_and_a_slow_class_moves_for_good() {
+    fn answers_leave_on_the_grid_and_a_slow_class_moves_until_its_next_epoch() {
         let pace = Pace::default();
         let shop = DatasetId::new("shop").unwrap();
         let millis = Duration::from_millis;
@@ -88,5 +93,9 @@ mod tests {
         assert_eq!(pace.wait(&shop, Kind::Portrait, millis(3)), millis(22));
         assert_eq!(pace.overruns(), 1);
         assert_eq!(pace.wait(&shop, Kind::Size, millis(70_000)), millis(50_000));
+        pace.begin_epoch(&DatasetId::new("farm").unwrap());
+        assert_eq!(pace.deadline_millis(&shop, Kind::Size), 120_000);
+        pace.begin_epoch(&shop);
+        assert_eq!(pace.deadline_millis(&shop, Kind::Size), 25);
     }
 }

@@ -3,12 +3,15 @@
 //! ```text
 //! cargo run --release -p tests --bin bench -- portrait --subjects 1000000,10000000
 //! cargo run --release -p tests --bin bench -- breakdown --subjects 1000000 --events 10
+//! cargo run --release -p tests --bin bench -- ingest --subjects 1000000 --events 4 --folder PATH
+//! cargo run --release -p tests --bin bench -- open --folder PATH
 //! ```
 //! Options: `--fields N` (20), `--values N` (16), `--events N` of each subject (10), `--threads N` (2), `--runs N` (15),
 //! `--folder PATH` (a temporary one), `--peer PROGRAM` (`python3`, with the package `duckdb`; `none` leaves it out).
 //! Prints medians and minima. Other work on the machine makes medians worse than minima; read both.
 #![expect(clippy::print_stdout, reason = "its output is its purpose")]
 
+mod ingest;
 mod measure;
 mod peer;
 mod stopwatch;
@@ -25,10 +28,21 @@ enum Asked {
     Breakdown,
 }
 
+/// What is measured.
+#[derive(Debug, Clone, Copy)]
+enum What {
+    /// A question.
+    Ask(Asked),
+    /// Rows streamed in.
+    Ingest,
+    /// Opening what an ingest left.
+    Open,
+}
+
 /// What to measure.
 #[derive(Debug)]
 struct Options {
-    asked: Asked,
+    what: What,
     subjects: Vec<u32>,
     fields: u16,
     values: u8,
@@ -39,17 +53,19 @@ struct Options {
     peer: String,
 }
 
-const USAGE: &str = "usage: bench portrait|breakdown [--subjects N,N] [--fields N] [--values N] [--events N] \
+const USAGE: &str = "usage: bench portrait|breakdown|ingest|open [--subjects N,N] [--fields N] [--values N] [--events N] \
                      [--threads N] [--runs N] [--folder PATH] [--peer PROGRAM|none]";
 
 fn options(mut arguments: impl Iterator<Item = String>) -> Option<Options> {
-    let (asked, subjects) = match arguments.next()?.as_str() {
-        "portrait" => (Asked::Portrait, vec![1_000_000, 10_000_000]),
-        "breakdown" => (Asked::Breakdown, vec![1_000_000]),
+    let (what, subjects) = match arguments.next()?.as_str() {
+        "portrait" => (What::Ask(Asked::Portrait), vec![1_000_000, 10_000_000]),
+        "breakdown" => (What::Ask(Asked::Breakdown), vec![1_000_000]),
+        "ingest" => (What::Ingest, vec![1_000_000]),
+        "open" => (What::Open, vec![0]),
         _ => return None,
     };
     let mut options = Options {
-        asked,
+        what,
         subjects,
         fields: 20,
         values: 16,
@@ -82,7 +98,12 @@ fn main() -> ExitCode {
         return ExitCode::from(2);
     };
     for subjects in &options.subjects {
-        if let Err(error) = measure::run(&options, *subjects) {
+        let measured = match options.what {
+            What::Ask(asked) => measure::run(&options, asked, *subjects),
+            What::Ingest => ingest::run(&options, *subjects),
+            What::Open => ingest::open(options.folder.as_deref().unwrap_or(".".as_ref()), options.threads),
+        };
+        if let Err(error) = measured {
             println!("failed: {error}");
             return ExitCode::FAILURE;
         }

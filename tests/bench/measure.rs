@@ -8,10 +8,10 @@ use std::path::Path;
 use vault::rehearsal::{Rehearsal, RehearsalError, Shape};
 
 /// Builds, measures, compares and prints.
-pub(crate) fn run(options: &Options, subjects: u32) -> Result<(), Box<dyn Error>> {
+pub(crate) fn run(options: &Options, asked: Asked, subjects: u32) -> Result<(), Box<dyn Error>> {
     let temporary = tempfile::tempdir()?;
     let folder = options.folder.as_deref().unwrap_or(temporary.path());
-    let (built, took) = time(|| build(options, subjects, folder));
+    let (built, took) = time(|| build(options, asked, subjects, folder));
     let rehearsal = built?;
     println!("  sealed and synced     {took:8.0} ms");
     let (mut whole, mut scans, mut draws) = (Vec::new(), Vec::new(), Vec::new());
@@ -34,13 +34,13 @@ pub(crate) fn run(options: &Options, subjects: u32) -> Result<(), Box<dyn Error>
     println!("  answer                {}", times(&whole));
     println!("  processor time        {used:8} ms an answer, over all threads");
     println!("  memory                {resident} MiB resident, {peak} MiB at most since the program started");
-    compare(options, subjects, &times(&whole));
+    compare(options, asked, subjects, &times(&whole));
     Ok(())
 }
 
-fn build(options: &Options, subjects: u32, folder: &Path) -> Result<Rehearsal, RehearsalError> {
+fn build(options: &Options, asked: Asked, subjects: u32, folder: &Path) -> Result<Rehearsal, RehearsalError> {
     let Options { fields, values, events, threads, .. } = *options;
-    match options.asked {
+    match asked {
         Asked::Portrait => {
             println!("portrait: half of {subjects} subjects, {fields} fields of {values} values, {threads} threads");
             Rehearsal::portrait(folder, &Shape { subjects, fields, values, events: 0 }, threads)
@@ -54,11 +54,11 @@ fn build(options: &Options, subjects: u32, folder: &Path) -> Result<Rehearsal, R
     }
 }
 
-fn compare(options: &Options, subjects: u32, ours: &Times) {
+fn compare(options: &Options, asked: Asked, subjects: u32, ours: &Times) {
     if options.peer == "none" {
         return;
     }
-    match peer::run(options, subjects) {
+    match peer::run(options, asked, subjects) {
         Ok((name, theirs)) => {
             println!("  {name:<21} {theirs} (plaintext in memory, exact, no noise)");
             println!(

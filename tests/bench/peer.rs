@@ -7,9 +7,9 @@ use std::process::{Command, Stdio};
 const SCRIPT: &str = include_str!("peer_duckdb.py");
 
 /// Returns the peer's name and times, or what is missing.
-pub(crate) fn run(options: &Options, subjects: u32) -> Result<(String, Times), String> {
+pub(crate) fn run(options: &Options, asked: Asked, subjects: u32) -> Result<(String, Times), String> {
     let Options { fields, values, events, threads, runs, ref peer, .. } = *options;
-    let asked = match options.asked {
+    let asked = match asked {
         Asked::Portrait => "portrait",
         Asked::Breakdown => "breakdown",
     };

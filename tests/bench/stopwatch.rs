@@ -30,12 +30,25 @@ impl std::fmt::Display for Times {
     }
 }
 
+/// An instant from which time is taken.
+pub(crate) struct Since(Instant);
+
+impl Since {
+    #[expect(clippy::disallowed_methods, reason = "a stopwatch reads the clock")]
+    pub(crate) fn now() -> Self {
+        Self(Instant::now())
+    }
+
+    pub(crate) fn millis(&self) -> f64 {
+        self.0.elapsed().as_secs_f64() * 1_000.0
+    }
+}
+
 /// Runs something and returns its result and how long it took, in milliseconds.
-#[expect(clippy::disallowed_methods, reason = "a stopwatch reads the clock")]
 pub(crate) fn time<T>(run: impl FnOnce() -> T) -> (T, f64) {
-    let start = Instant::now();
+    let start = Since::now();
     let result = run();
-    (result, start.elapsed().as_secs_f64() * 1_000.0)
+    (result, start.millis())
 }
 
 /// Returns this process's resident memory and its peak, in MiB, as Linux reports them.

@@ -253,13 +253,15 @@ impl Shop {
         assert!(self.compared <= CELLS);
     }
 
-    fn audience(&self, text: &str, rho: NanoRho) -> Result<vault::audience::Audience, VaultError> {
+    fn audience(&self, text: &str, rho: NanoRho) -> Result<Vec<vault::audience::Member>, VaultError> {
         let partner = PartnerId::new("greenbox").unwrap();
         let role = Role::Partner(partner.clone());
         let permit = self.permit("greenbox-crm", role, Verb::Audience, Some(SHARING));
         let tags = vec![self.field("class")];
         let (universe, segment) = (Segment::everyone(), self.segment(text));
-        self.vault.audience(&permit, &AudienceQuestion { partner, universe, segment, tags, rho }, at(40))
+        let question = AudienceQuestion { partner, universe, segment, tags, rho };
+        let audience = self.vault.audience(&permit, &question, at(40))?;
+        Ok(self.vault.emit(&permit, &audience, 0, usize::MAX, at(40))?.members)
     }
 
     fn refused_audience(&self, text: &str, rho: NanoRho) -> Reason {
@@ -299,9 +301,9 @@ fn only_those_who_consented_are_in_what_is_released() {
         let noised = answer.tables[0].cells[0].noised;
         assert!(around(1_000, noised, answer) && !around(0, noised, answer), "{noised}");
     }
-    let audience = shop.audience("true", RHO).unwrap();
-    assert_eq!(audience.members.len(), CONSENTING);
-    assert!(audience.members.iter().all(|member| member.tags == [Some("a".to_owned())]));
+    let members = shop.audience("true", RHO).unwrap();
+    assert_eq!(members.len(), CONSENTING);
+    assert!(members.iter().all(|member| member.tags == [Some("a".to_owned())]));
 
     let gone =
         |number| ["marketing", "sharing.partner"].map(|name| (key(number), event(name, ConsentAct::Withdraw, 30)));

@@ -130,9 +130,9 @@ pub struct Vault {
     state: Mutex<State>,
     log: Log,
     wal: Wal,
-    /// Held for reading from the last consent check of a draw until the draw is done; a withdrawal takes it for writing
-    /// before it returns, and so waits for draws that did not see it.
-    fence: RwLock<()>,
+    /// Held for reading from the last consent check of a draw until the draw is done, and of rows until they are with the
+    /// transport; a withdrawal takes it for writing before it returns, and so waits for those that did not see it.
+    fence: Arc<RwLock<()>>,
     /// Wakes those who wait for an answer that another call is drawing.
     drawn: Condvar,
     schemas: ArcSwap<BTreeMap<DatasetId, Arc<Schema>>>,

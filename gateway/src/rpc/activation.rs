@@ -1,20 +1,27 @@
-//! Audiences for partners.
+//! Audiences for partners. Rows are let out message by message, when the transport asks for the next: who withdrew
+//! meanwhile is left out, and a withdrawal returns once the rows that missed it are with the transport.
 
-use super::{Answers, Service};
+use super::Service;
 use crate::insight::question::View;
 use crate::pace;
 use crate::pipeline::{self, Call};
 use crate::status::Failure;
 use crate::wire::{decimal, names};
 use policy::decide::Reason;
-use policy::permit::{Role, Verb};
+use policy::id::PartnerId;
+use policy::permit::{Permit, Role, Verb};
 use policy::privacy::{DEFAULT_SIZE_RHO, NanoRho};
 use policy::treatment::Treatment;
 use proto::v1;
 use proto::v1::activation_service_server::ActivationService;
 use proto::v1::deliver_audience_response::Message;
+use std::pin::Pin;
+use std::sync::Arc;
+use tokio_stream::{Stream, StreamExt};
 use tonic::{Request, Response, Status};
-use vault::audience::{Audience, AudienceQuestion};
+use vault::audience::{Audience, AudienceQuestion, Emission};
+
+const RPC: &str = "ActivationService/DeliverAudience";
 
 /// Most tags of a member: more would single people out and be blanked anyway.
 const MAX_TAGS: usize = 8;
@@ -24,27 +31,56 @@ const MEMBERS_A_MESSAGE: usize = 1_000;
 
 #[tonic::async_trait]
 impl ActivationService for Service {
-    type DeliverAudienceStream = Answers<v1::DeliverAudienceResponse>;
+    type DeliverAudienceStream = Pin<Box<dyn Stream<Item = Result<v1::DeliverAudienceResponse, Status>> + Send>>;
 
     async fn deliver_audience(
         &self,
         request: Request<v1::DeliverAudienceRequest>,
     ) -> Result<Response<Self::DeliverAudienceStream>, Status> {
-        let delivered = pipeline::unary(&self.0, request, "ActivationService/DeliverAudience", deliver).await?;
-        let (send, receive) = tokio::sync::mpsc::channel(4);
-        let messages = delivered.into_inner();
-        tokio::spawn(async move {
-            for message in messages {
-                if send.send(Ok(v1::DeliverAudienceResponse { message: Some(message) })).await.is_err() {
-                    return;
-                }
-            }
-        });
-        Ok(Response::new(Answers::new(receive)))
+        let delivered = pipeline::unary(&self.0, request, RPC, deliver).await?;
+        Ok(delivered.map(|(header, delivery)| {
+            let header = tokio_stream::once(Ok(v1::DeliverAudienceResponse { message: Some(Message::Header(header)) }));
+            let stream: Self::DeliverAudienceStream = Box::pin(header.chain(delivery.rows()));
+            stream
+        }))
     }
 }
 
-fn deliver(call: &mut Call, request: v1::DeliverAudienceRequest) -> Result<Vec<Message>, Failure> {
+/// An audience whose rows leave one message after the other.
+struct Delivery {
+    call: Call,
+    permit: Permit,
+    audience: Audience,
+}
+
+impl Delivery {
+    fn rows(self) -> impl Stream<Item = Result<v1::DeliverAudienceResponse, Status>> + Send {
+        let starts = (0..self.audience.len()).step_by(MEMBERS_A_MESSAGE);
+        let delivery = Arc::new(self);
+        tokio_stream::iter(starts).then(move |start| Arc::clone(&delivery).message(start))
+    }
+
+    async fn message(self: Arc<Self>, start: usize) -> Result<v1::DeliverAudienceResponse, Status> {
+        let app = Arc::clone(&self.call.app);
+        let work = move || self.emit(start).map_err(|failure| self.call.refuse(&failure));
+        let emission = pipeline::blocking(&app, RPC, work).await??;
+        // The emission is held until the message is made and this future ends: in the same poll it goes to the transport.
+        let members = emission.members.iter().map(|member| v1::AudienceMember {
+            pseudonym: member.pseudonym.clone(),
+            tags: member.tags.iter().map(|tag| tag.clone().unwrap_or_default()).collect(),
+        });
+        let message = Message::Members(v1::AudienceMembers { members: members.collect() });
+        Ok(v1::DeliverAudienceResponse { message: Some(message) })
+    }
+
+    fn emit(&self, start: usize) -> Result<Emission, Failure> {
+        self.call.still_welcome()?;
+        let now = self.call.app.clock.now();
+        Ok(self.call.app.vault.emit(&self.permit, &self.audience, start, MEMBERS_A_MESSAGE, now)?)
+    }
+}
+
+fn deliver(call: &mut Call, request: v1::DeliverAudienceRequest) -> Result<(v1::AudienceHeader, Delivery), Failure> {
     let v1::DeliverAudienceRequest { dataset, segment, tags, r#use, spend, request_id } = request;
     call.take_request_id(&request_id)?;
     let Role::Partner(partner) = call.principal.role.clone() else {
@@ -69,7 +105,8 @@ fn deliver(call: &mut Call, request: v1::DeliverAudienceRequest) -> Result<Vec<M
     let question = AudienceQuestion { partner: partner.clone(), universe, segment, tags: fields, rho };
     call.pace(&view.schema.dataset, pace::Kind::Audience);
     let audience = call.app.vault.audience(&permit, &question, call.now)?;
-    Ok(messages(audience, &format!("{}/audiences", names::of_partner(&partner)), tags))
+    let header = header(&audience, &partner, tags);
+    Ok((header, Delivery { call: call.again(), permit, audience }))
 }
 
 fn price(spend: Option<v1::Spend>) -> Result<NanoRho, Failure> {
@@ -81,21 +118,12 @@ fn price(spend: Option<v1::Spend>) -> Result<NanoRho, Failure> {
     }
 }
 
-fn messages(audience: Audience, parent: &str, tags: Vec<String>) -> Vec<Message> {
-    let Audience { members, leaf, rho } = audience;
-    let header = v1::AudienceHeader {
-        name: format!("{parent}/{leaf}"),
+fn header(audience: &Audience, partner: &PartnerId, tags: Vec<String>) -> v1::AudienceHeader {
+    v1::AudienceHeader {
+        name: format!("{}/audiences/{}", names::of_partner(partner), audience.leaf),
         tags,
-        leaf,
-        rho: rho.to_string(),
-        members: u64::try_from(members.len()).unwrap_or(u64::MAX),
-    };
-    let rows = members.chunks(MEMBERS_A_MESSAGE).map(|members| {
-        let members = members.iter().map(|member| v1::AudienceMember {
-            pseudonym: member.pseudonym.clone(),
-            tags: member.tags.iter().map(|tag| tag.clone().unwrap_or_default()).collect(),
-        });
-        Message::Members(v1::AudienceMembers { members: members.collect() })
-    });
-    std::iter::once(Message::Header(header)).chain(rows).collect()
+        leaf: audience.leaf,
+        rho: audience.rho.to_string(),
+        members: u64::try_from(audience.len()).unwrap_or(u64::MAX),
+    }
 }

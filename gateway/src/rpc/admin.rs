@@ -56,6 +56,7 @@ impl AdminService for Service {
             let permit = call.permit(Verb::Maintain, Some(&schema), None, &[])?;
             let as_of = as_of_time.map(|at| time::decode("as_of_time", at)).transpose()?.unwrap_or(call.now);
             let closed = call.app.vault.close_epoch(&permit, as_of, call.now)?;
+            call.app.pace.begin_epoch(&schema.dataset);
             Ok(v1::CloseEpochResponse { epoch: closed.epoch.0, as_of_time: Some(time::encode(closed.as_of)) })
         })
         .await

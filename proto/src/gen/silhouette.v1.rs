@@ -349,7 +349,7 @@ pub struct AudienceHeader {
     /// What the size test cost: rho as a decimal.
     #[prost(string, tag = "4")]
     pub rho: ::prost::alloc::string::String,
-    /// How many members follow.
+    /// How many members were delivered. Those who withdraw before their row leaves are not among the rows.
     #[prost(uint64, tag = "5")]
     pub members: u64,
 }

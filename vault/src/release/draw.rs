@@ -1,4 +1,7 @@
-//! The draw: build, map, invoke and drop one OpenDP measurement in one call, since it is not `Send`.
+//! The draw: build, map, invoke and drop OpenDP measurements in one call, since they are not `Send`.
+//!
+//! Noise is independent for every cell, so a long vector is drawn in shares, each by a measurement of the same scale on a
+//! thread of its own; the loss that is checked is the whole vector's, at its whole sensitivity.
 
 use super::plan::Plan;
 use crate::scan::{Partial, UNIT};
@@ -6,6 +9,10 @@ use opendp::domains::{AtomDomain, VectorDomain};
 use opendp::measurements::make_gaussian;
 use opendp::measures::ZeroConcentratedDivergence;
 use opendp::metrics::L2Distance;
+use rayon::prelude::*;
+
+/// Cells that one thread draws at a time; ten microseconds each are worth a thread from here on.
+const SHARE: usize = 64;
 
 /// Why nothing was drawn. Says nothing about data: what the library has to say is dropped, since it may quote values.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -37,15 +44,19 @@ pub(super) fn gaussian(
     sigma: u64,
     nano_rho: u64,
 ) -> Result<Vec<i64>, DrawError> {
-    let domain = VectorDomain::new(AtomDomain::<i64>::new_non_nan());
-    let mechanism =
-        make_gaussian::<_, _, ZeroConcentratedDivergence>(domain, L2Distance::<f64>::default(), float_up(sigma), None)
+    let share = |share: &[i64]| {
+        let domain = VectorDomain::new(AtomDomain::<i64>::new_non_nan());
+        let (metric, scale) = (L2Distance::<f64>::default(), float_up(sigma));
+        let mechanism = make_gaussian::<_, _, ZeroConcentratedDivergence>(domain, metric, scale, None)
             .map_err(|_| DrawError::Mechanism)?;
-    let loss = mechanism.map(&distance(sensitivity_squared)).map_err(|_| DrawError::Mechanism)?;
-    if nano_up(loss) > nano_rho {
-        return Err(DrawError::Overcharge);
-    }
-    mechanism.invoke(&cells.to_vec()).map_err(|_| DrawError::Mechanism)
+        let loss = mechanism.map(&distance(sensitivity_squared)).map_err(|_| DrawError::Mechanism)?;
+        if nano_up(loss) > nano_rho {
+            return Err(DrawError::Overcharge);
+        }
+        mechanism.invoke(&share.to_vec()).map_err(|_| DrawError::Mechanism)
+    };
+    let shares: Vec<Vec<i64>> = cells.par_chunks(SHARE).map(share).collect::<Result<_, _>>()?;
+    Ok(shares.concat())
 }
 
 /// `1,024 * sqrt(sensitivity_squared)`, rounded up.

@@ -1,13 +1,24 @@
 //! Counting members by dictionary codes: the inner loop of every portrait.
 //!
-//! Two columns are counted together: their codes make one index (`a * cells_b + b`, and non-members in a second half of
+//! A column with few codes is compared with each of them, as many rows at a time as the processor has lanes: no table, no
+//! branch, and the same work whatever the codes are. Missing is what is left of the members.
+//!
+//! Of those with more, two columns are counted together: their codes make one index (`a * cells_b + b`, and non-members in a second half of
 //! the table), computed sixteen bits wide so that it vectorises; then one increment serves two columns. Four counters
 //! an index, used in turn, keep neighbouring rows with equal codes from waiting for each other. The table of a pair
 //! stays in the first-level cache, and pairs are folded to single columns once, at the end of a thread's share.
 
 use super::plan::{AttributeTable, Slot};
 use super::view::View;
+use fearless_simd::prelude::*;
+use fearless_simd::{Level, dispatch};
 use zeroize::Zeroize;
+
+/// Most cells of a column that is compared with each of its codes: beyond, counting by index is quicker.
+const COMPARED_CELLS: u32 = 48;
+
+/// Codes that are compared in one pass over the rows, so that their counts stay in registers.
+const WAYS: usize = 8;
 
 /// Longest table that 16 bits index.
 const NARROW: usize = 1 << 16;
@@ -16,7 +27,26 @@ const NARROW: usize = 1 << 16;
 const PAIR_CELLS: usize = 1_024;
 
 /// Counters of one or two tables over the same rows.
-pub(super) struct Counter {
+pub(super) enum Counter {
+    /// One column of few codes.
+    Compared(Compared),
+    /// Anything else.
+    Indexed(Indexed),
+}
+
+/// Counters of one column of few codes.
+pub(super) struct Compared {
+    slot: Slot,
+    start: usize,
+    cells: usize,
+    level: Level,
+    members: u32,
+    /// From code 1 on.
+    counts: Vec<u32>,
+}
+
+/// Counters that are found by a row's codes.
+pub(super) struct Indexed {
     a: (Slot, u32),
     b: Option<(Slot, u32)>,
     target: Target,
@@ -45,9 +75,10 @@ pub(super) fn counters(tables: &[AttributeTable]) -> Vec<Counter> {
     let mut counters = Vec::new();
     for table in tables {
         match table.axes.as_slice() {
-            [] => counters.push(Counter::new((Slot::MAX, 1), None, Target::Cross(table.start))),
+            [] => counters.push(Indexed::new((Slot::MAX, 1), None, Target::Cross(table.start))),
+            [(slot, cells)] if *cells <= COMPARED_CELLS => counters.push(Compared::new(*slot, *cells, table.start)),
             [axis] => singles.push((*axis, table.start)),
-            [a, b, ..] => counters.push(Counter::new(*a, Some(*b), Target::Cross(table.start))),
+            [a, b, ..] => counters.push(Indexed::new(*a, Some(*b), Target::Cross(table.start))),
         }
     }
     singles.sort_by_key(|((_, cells), _)| *cells);
@@ -55,11 +86,11 @@ pub(super) fn counters(tables: &[AttributeTable]) -> Vec<Counter> {
     while let [(a, a_start), tail @ ..] = rest {
         rest = match tail {
             [(b, b_start), tail @ ..] if a.1 as usize * b.1 as usize <= PAIR_CELLS => {
-                counters.push(Counter::new(*a, Some(*b), Target::Each(*a_start, *b_start)));
+                counters.push(Indexed::new(*a, Some(*b), Target::Each(*a_start, *b_start)));
                 tail
             }
             _ => {
-                counters.push(Counter::new(*a, None, Target::Cross(*a_start)));
+                counters.push(Indexed::new(*a, None, Target::Cross(*a_start)));
                 tail
             }
         };
@@ -68,19 +99,103 @@ pub(super) fn counters(tables: &[AttributeTable]) -> Vec<Counter> {
 }
 
 impl Counter {
-    fn new(a: (Slot, u32), b: Option<(Slot, u32)>, target: Target) -> Self {
+    /// Counts a block; `mask` is 1 for its `members` and 0 for others, `index` is room to compute in.
+    pub(super) fn count(&mut self, views: &[View<'_>], mask: &[u8], members: u32, index: &mut Vec<u16>) {
+        match self {
+            Self::Compared(compared) => compared.count(views, mask, members),
+            Self::Indexed(indexed) => indexed.count(views, mask, index),
+        }
+    }
+
+    /// Adds what was counted to the plan's cells, in units.
+    pub(super) fn finish(&self, cells: &mut [i64]) {
+        match self {
+            Self::Compared(compared) => compared.finish(cells),
+            Self::Indexed(indexed) => indexed.finish(cells),
+        }
+    }
+}
+
+impl Compared {
+    fn new(slot: Slot, cells: u32, start: usize) -> Counter {
+        let cells = cells as usize;
+        let counts = vec![0; cells.saturating_sub(1).next_multiple_of(WAYS)];
+        Counter::Compared(Self { slot, start, cells, level: Level::new(), members: 0, counts })
+    }
+
+    fn count(&mut self, views: &[View<'_>], mask: &[u8], members: u32) {
+        let view = views.get(self.slot).copied().unwrap_or(View::Absent);
+        self.members = self.members.wrapping_add(members);
+        let View::Code8(codes) = view else { return self.count_slowly(view, mask) };
+        let counts = self.counts.as_chunks_mut::<WAYS>().0;
+        dispatch!(self.level, simd => compare(simd, codes, mask, counts));
+    }
+
+    /// Few codes are stored in 8 bits each, so this is for columns that the block does not have.
+    fn count_slowly(&mut self, view: View<'_>, mask: &[u8]) {
+        for (row, member) in mask.iter().enumerate() {
+            let code = view.code(row, COMPARED_CELLS) as usize;
+            if let Some(count) = code.checked_sub(1).and_then(|place| self.counts.get_mut(place)) {
+                *count = count.wrapping_add(u32::from(*member));
+            }
+        }
+    }
+
+    /// Codes that the plan does not know count as missing, which is code 0.
+    fn finish(&self, cells: &mut [i64]) {
+        let Some(cells) = cells.get_mut(self.start..).and_then(|cells| cells.get_mut(..self.cells)) else { return };
+        let Some((missing, known)) = cells.split_first_mut() else { return };
+        *missing += i64::from(self.members) * super::UNIT;
+        for (cell, count) in known.iter_mut().zip(&self.counts) {
+            *cell += i64::from(*count) * super::UNIT;
+            *missing -= i64::from(*count) * super::UNIT;
+        }
+    }
+}
+
+/// Adds how many members have each code, from 1 on.
+#[inline(always)]
+fn compare<S: Simd>(simd: S, codes: &[u8], mask: &[u8], counts: &mut [[u32; WAYS]]) {
+    let (one, none) = (S::u8s::splat(simd, 1), S::u8s::splat(simd, 0));
+    let lanes = S::u8s::LEN;
+    // A lane counts to 255 at most before it is added up.
+    let most = lanes * 255;
+    for (codes, mask) in codes.chunks(most).zip(mask.chunks(most)) {
+        let (groups, masks) = (codes.chunks_exact(lanes), mask.chunks_exact(lanes));
+        let (rest, rest_mask) = (groups.remainder(), masks.remainder());
+        for (counts, first) in counts.iter_mut().zip((1_u8..).step_by(WAYS)) {
+            let wanted: [S::u8s; WAYS] =
+                [0, 1, 2, 3, 4, 5, 6, 7].map(|way: u8| S::u8s::splat(simd, first.wrapping_add(way)));
+            let mut found = [none; WAYS];
+            for (group, mask) in groups.clone().zip(masks.clone()) {
+                // Others get a code that no column of this kind has.
+                let members = S::u8s::from_slice(simd, group) | (S::u8s::from_slice(simd, mask) - one);
+                for (found, wanted) in found.iter_mut().zip(wanted) {
+                    *found = *found + members.simd_eq(wanted).select(one, none);
+                }
+            }
+            for ((count, found), code) in counts.iter_mut().zip(&found).zip(first..) {
+                let rest = rest.iter().zip(rest_mask).filter(|(found, member)| **member == 1 && **found == code);
+                let all = found.as_slice().iter().map(|lane| u32::from(*lane)).chain(rest.map(|_| 1)).sum();
+                *count = count.wrapping_add(all);
+            }
+        }
+    }
+}
+
+impl Indexed {
+    fn new(a: (Slot, u32), b: Option<(Slot, u32)>, target: Target) -> Counter {
         let cells = a.1 as usize * b.map_or(1, |(_, cells)| cells as usize);
         let narrow = cells * 2 <= NARROW;
         let counts = if narrow { Counts::Narrow(vec![[0; 4]; cells * 2]) } else { Counts::Wide(vec![0; cells]) };
-        Self { a, b, target, counts }
+        Counter::Indexed(Self { a, b, target, counts })
     }
 
     fn cells(&self) -> usize {
         self.a.1 as usize * self.b.map_or(1, |(_, cells)| cells as usize)
     }
 
-    /// Counts a block; `mask` is 1 for members, `index` is room to compute in.
-    pub(super) fn count(&mut self, views: &[View<'_>], mask: &[u8], index: &mut Vec<u16>) {
+    fn count(&mut self, views: &[View<'_>], mask: &[u8], index: &mut Vec<u16>) {
         let cells = self.cells();
         let a = views.get(self.a.0).copied().unwrap_or(View::Absent);
         match &mut self.counts {
@@ -111,8 +226,7 @@ impl Counter {
         }
     }
 
-    /// Adds what was counted to the plan's cells, in units.
-    pub(super) fn finish(&self, cells: &mut [i64]) {
+    fn finish(&self, cells: &mut [i64]) {
         let stride = self.b.map_or(1, |(_, cells)| cells as usize);
         for place in 0..self.cells() {
             let count = self.total(place) * super::UNIT;
@@ -139,7 +253,14 @@ impl Counter {
     }
 }
 
-impl Drop for Counter {
+impl Drop for Compared {
+    fn drop(&mut self) {
+        self.members.zeroize();
+        self.counts.zeroize();
+    }
+}
+
+impl Drop for Indexed {
     fn drop(&mut self) {
         let cells = self.cells();
         match &mut self.counts {
@@ -184,5 +305,46 @@ fn bump<const LANE: usize>(table: &mut [[u32; 4]], place: u16) {
         && let Some(count) = lanes.get_mut(LANE)
     {
         *count = count.wrapping_add(1);
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::indexing_slicing, clippy::cast_possible_truncation, reason = "tests")]
+mod tests {
+    use super::*;
+
+    /// Both ways of counting against a row by row count, with codes that the plan does not know and rows that no lane fits.
+    #[test]
+    fn every_way_of_counting_gives_the_rows_count() {
+        let mut random = 1_u64;
+        let mut next = move |below: u32| {
+            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (random >> 33) as u32 % below
+        };
+        for rows in [0, 1, 63, 64, 8_192, 70_001] {
+            for cells in [1, 2, 3, 17, 48, 49, 200] {
+                let codes: Vec<u8> = (0..rows).map(|_| next((cells + 3).min(256)) as u8).collect();
+                let mask: Vec<u8> = (0..rows).map(|_| next(2) as u8).collect();
+                let members = mask.iter().map(|member| u32::from(*member)).sum();
+                let mut expected = vec![0_i64; cells as usize + 1];
+                for (code, member) in codes.iter().zip(&mask) {
+                    let code = u32::from(*code);
+                    expected[1 + if code < cells { code as usize } else { 0 }] +=
+                        i64::from(*member) * crate::scan::UNIT;
+                }
+                let axes = vec![(0, cells)];
+                for view in [View::Code8(&codes), View::Absent] {
+                    let mut counted = vec![0_i64; cells as usize + 1];
+                    for mut counter in counters(&[AttributeTable { start: 1, axes: axes.clone() }]) {
+                        counter.count(&[view], &mask, members, &mut Vec::new());
+                        counter.finish(&mut counted);
+                    }
+                    match view {
+                        View::Absent => assert_eq!(counted[1], i64::from(members) * crate::scan::UNIT),
+                        _ => assert_eq!(counted, expected, "{rows} rows, {cells} cells"),
+                    }
+                }
+            }
+        }
     }
 }

@@ -1,17 +1,18 @@
 //! Audiences: exact membership under pseudonyms, so the rules here are not DP and are checked on true counts.
 //!
 //! The declared exception of the design: a partner that holds an audience knows who is in it, by pseudonym. What is
-//! guaranteed: only people whose consent to this sharing holds at emission; only fields granted at `generalise` or more,
+//! guaranteed: only people whose consent to this sharing holds when their row leaves; only fields granted at `generalise` or more,
 //! in the segment and its universe too; no combination of tags and memberships, over all audiences that the partner holds in
 //! the epoch for the purpose, is held by fewer than [`K`] people; a noisy size below [`MINIMUM`] is refused, and paid for.
-//! People who withdrew after a delivery are missing from the next one, which shows that they did.
+//! People who withdraw after that was checked are missing from the rows that had not left and from the next delivery,
+//! which shows that they did; a combination may then be held by fewer.
 
 use super::change::{Change, HeldAudience};
 use super::epochs::ClosedEpoch;
 use super::release::touched;
 use super::write::{leaf_of, refuse, require};
 use super::{Vault, VaultError};
-use crate::audience::{Audience, AudienceQuestion, Member};
+use crate::audience::{Audience, AudienceQuestion, Emission, Member};
 use crate::blocks::{BLOCK_SUBJECTS, Buffer, ColumnKey};
 use crate::fold::pieces::read_hidden;
 use crate::keys::{Changes, SecretKey};
@@ -19,6 +20,7 @@ use crate::log::{FieldPath, Kind, Leaf};
 use crate::pseudonym;
 use crate::release::{Kind as Asked, Plan, Question};
 use crate::scan::ScanInput;
+use parking_lot::RwLock;
 use policy::decide::Reason;
 use policy::permit::{Permit, Role, Verb};
 use policy::schema::{FieldRef, Layout, Schema};
@@ -52,8 +54,8 @@ impl<'a> Person<'a> {
     }
 }
 
-/// A row before it is named: hidden bytes and labels.
-type Row<'a> = ([u8; 32], Labels<'a>);
+/// A row before it is named: ordinal, hidden bytes and labels.
+type Row<'a> = (u32, [u8; 32], Labels<'a>);
 
 /// What an audience that the partner holds told it.
 struct Held {
@@ -158,20 +160,19 @@ impl Vault {
         let leaf = self.intend(source, size, now)?;
         // One delivery at a time: each is checked against all before it.
         let _turn = self.delivering.lock();
-        // From here to the OUTCOME no withdrawal returns: whoever is in the rows had not withdrawn when they left.
-        let _fence = self.fence.read();
         let allowed = self.allowed_now(source, now)?;
         let blocks = source.epoch.scan_blocks();
         let resolved = super::release::resolve(plan, size, &source.schema, source.epoch.info.as_of)?;
         let found = self.scanner.members(&resolved, &ScanInput { blocks: &blocks, allowed: &allowed })?;
         let held = self.held(&holder, &allowed)?;
         let (rows, blanked) = rows(source, &found, &held)?;
-        let name = |(hidden, labels): Row<'_>| Member {
-            pseudonym: pseudonym::pseudonym(&key, &hidden, &source.question.partner),
-            tags: labels.into_iter().map(|label| label.map(str::to_owned)).collect(),
+        let name = |(ordinal, hidden, labels): Row<'_>| {
+            let pseudonym = pseudonym::pseudonym(&key, &hidden, &source.question.partner);
+            let tags = labels.into_iter().map(|label| label.map(str::to_owned)).collect();
+            (ordinal, Member { pseudonym, tags })
         };
-        let mut members: Vec<Member> = rows.into_iter().map(name).collect();
-        members.sort_by(|a, b| a.pseudonym.cmp(&b.pseudonym));
+        let mut named: Vec<(u32, Member)> = rows.into_iter().map(name).collect();
+        named.sort_by(|(_, a), (_, b)| a.pseudonym.cmp(&b.pseudonym));
         let outcome = Leaf {
             of: Some(leaf),
             epoch: Some(source.epoch.info.epoch),
@@ -180,7 +181,41 @@ impl Vault {
         let tags = source.question.tags.clone();
         let audience = HeldAudience { members: encode(&found), tags, blanked: encode(&blanked) };
         self.log_change(outcome, vec![Change::Held { holder, audience }])?;
-        Ok(Audience { members, leaf, rho: source.question.rho })
+        let (purpose, rho) = (source.permit.purpose().cloned(), source.question.rho);
+        Ok(Audience { rows: named, dataset: source.number, purpose, leaf, rho })
+    }
+
+    /// Lets rows `start .. start + most` of a delivered audience out: of those who still agree, at this instant. Until the
+    /// returned value is dropped no withdrawal returns, so no row is on its way after one has.
+    pub fn emit(
+        &self,
+        permit: &Permit,
+        audience: &Audience,
+        start: usize,
+        most: usize,
+        now: Timestamp,
+    ) -> Result<Emission, VaultError> {
+        require(permit, &[Verb::Audience])?;
+        let (Some(purpose), Some(basis)) = (permit.purpose(), permit.basis()) else {
+            return refuse(Reason::PurposeDenied, "an audience names a purpose and a lawful basis", "name both");
+        };
+        let fence = RwLock::read_arc(&self.fence);
+        let mut state = self.lock()?;
+        let now = now.max(state.latest);
+        let dataset = super::write::dataset_of(&mut state, permit)?;
+        if dataset.number != audience.dataset || permit.purpose() != audience.purpose.as_ref() {
+            return refuse(
+                Reason::PurposeDenied,
+                "the permit is for another audience",
+                "use the audience's own permit",
+            );
+        }
+        let live = dataset.consent.clone();
+        drop(state);
+        let rows = audience.rows.iter().skip(start).take(most);
+        let allowed = live.allowed_of(rows.clone().map(|(ordinal, _)| *ordinal), purpose, basis, now);
+        let members = rows.filter(|(ordinal, _)| allowed.contains(*ordinal)).map(|(_, member)| member.clone());
+        Ok(Emission { members: members.collect(), _fence: fence })
     }
 
     fn intend(&self, source: &Source<'_>, size: &Question, now: Timestamp) -> Result<u64, VaultError> {
@@ -304,7 +339,7 @@ fn rows<'a>(
             if labels.iter().all(Option::is_none) {
                 blanked.insert(person.ordinal);
             }
-            delivered.push((person.hidden, labels));
+            delivered.push((person.ordinal, person.hidden, labels));
         }
     }
     if delivered.len() < K {

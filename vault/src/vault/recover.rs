@@ -151,7 +151,7 @@ impl Vault {
             state: Mutex::new(state),
             log,
             wal,
-            fence: RwLock::new(()),
+            fence: Arc::new(RwLock::new(())),
             drawn: Condvar::new(),
             schemas: ArcSwap::default(),
             next_file: AtomicU64::new(record.next_file),

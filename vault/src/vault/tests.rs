@@ -362,9 +362,10 @@ fn an_audience_holds_only_consenting_members_and_coarse_tags() {
     let universe = Segment::everyone();
     let question = AudienceQuestion { partner, universe, segment: shop.segment("true"), tags: vec![tag], rho: PRICE };
     let audience = shop.vault().audience(&permit, &question, later(30)).unwrap();
-    assert_eq!(audience.members.len(), 300);
-    assert_eq!(audience.members.iter().filter(|m| m.tags[0].as_deref() == Some("young")).count(), 150);
-    assert!(audience.members.is_sorted_by(|a, b| a.pseudonym < b.pseudonym));
+    let members = shop.vault().emit(&permit, &audience, 0, 1_000, later(30)).unwrap().members;
+    assert_eq!(members.len(), 300);
+    assert_eq!(members.iter().filter(|m| m.tags[0].as_deref() == Some("young")).count(), 150);
+    assert!(members.is_sorted_by(|a, b| a.pseudonym < b.pseudonym));
     let small = AudienceQuestion { segment: shop.segment("children > 30"), ..question };
     let Err(VaultError::Refused(refusal)) = shop.vault().audience(&permit, &small, later(31)) else { panic!() };
     assert_eq!(refusal.reason, Reason::AudienceTooSmall);

@@ -1,7 +1,7 @@
 //! What partners get: nobody who did not agree, nothing that two partners can join on, nothing that singles people out.
 
 use super::*;
-use crate::audience::Audience;
+use crate::audience::Member;
 use crate::pseudonym::{PseudonymError, parse_pseudonym, pseudonym};
 use crate::vault::deliver::K;
 use std::collections::{BTreeMap, BTreeSet};
@@ -23,6 +23,12 @@ fn person(number: usize, age_band: u16, children: i64, region: u16) -> Vec<Recor
     [vec![Record::Profile { subject: key(number), values }], consents.to_vec()].concat()
 }
 
+/// All rows of a delivered audience.
+#[derive(Debug)]
+struct Delivered {
+    members: Vec<Member>,
+}
+
 impl Shop {
     fn question(&self, name: &str, universe: &str, text: &str, tags: &[&str]) -> AudienceQuestion {
         AudienceQuestion {
@@ -34,19 +40,32 @@ impl Shop {
         }
     }
 
-    fn deliver(&self, question: &AudienceQuestion) -> Result<Audience, Reason> {
-        let name = question.partner.as_str();
+    fn sharing_permit(&self, name: &str) -> Permit {
         let purpose = format!("sharing.partner.{name}");
-        let role = Role::Partner(question.partner.clone());
-        let permit = self.permit_for(&format!("{name}-crm"), "", role, Verb::Audience, Some(&purpose));
+        let role = Role::Partner(partner(name));
+        self.permit_for(&format!("{name}-crm"), "", role, Verb::Audience, Some(&purpose))
+    }
+
+    fn deliver(&self, question: &AudienceQuestion) -> Result<Delivered, Reason> {
+        let permit = self.sharing_permit(question.partner.as_str());
         match self.vault().audience(&permit, question, later(30)) {
-            Ok(audience) => Ok(audience),
+            Ok(audience) => {
+                let emission = self.vault().emit(&permit, &audience, 0, usize::MAX, later(30)).unwrap();
+                Ok(Delivered { members: emission.members.clone() })
+            }
             Err(VaultError::Refused(refusal)) => Err(refusal.reason),
             Err(other) => panic!("{other}"),
         }
     }
 
-    fn audience_of(&self, name: &str, text: &str, tags: &[&str]) -> Result<Audience, Reason> {
+    /// Whether the live state allows a use of someone.
+    fn shares(&self, ordinal: u32, purpose: &str) -> bool {
+        let state = self.vault().state.lock();
+        let (purpose, basis) = (PurposeId::new(purpose).unwrap(), LawfulBasis::Consent);
+        !state.datasets[&1].consent.allowed_of([ordinal], &purpose, basis, later(31)).is_empty()
+    }
+
+    fn audience_of(&self, name: &str, text: &str, tags: &[&str]) -> Result<Delivered, Reason> {
         self.deliver(&self.question(name, "true", text, tags))
     }
 
@@ -59,7 +78,7 @@ impl Shop {
     }
 }
 
-fn names(audience: &Audience) -> BTreeSet<String> {
+fn names(audience: &Delivered) -> BTreeSet<String> {
     audience.members.iter().map(|member| member.pseudonym.clone()).collect()
 }
 
@@ -100,7 +119,7 @@ fn two_partners_share_no_value_and_no_order() {
 }
 
 /// Fewest people who share all that these audiences of one partner say of them, joined by pseudonym.
-fn rarest(audiences: &[Audience]) -> usize {
+fn rarest(audiences: &[Delivered]) -> usize {
     let mut told: BTreeMap<&str, Vec<Option<&[Option<String>]>>> = BTreeMap::new();
     for (place, audience) in audiences.iter().enumerate() {
         for member in &audience.members {
@@ -218,6 +237,56 @@ fn who_withdrew_is_gone_from_the_next_delivery() {
     let third = shop.audience_of("greenbox", "true", &["age_band"]).unwrap();
     assert_eq!(third.members.len(), 299);
     assert!(names(&third).is_disjoint(&names(&first)), "pseudonyms end with their epoch");
+}
+
+#[test]
+fn who_withdraws_before_a_row_leaves_is_not_in_it() {
+    let shop = Shop::new();
+    shop.ingest((0..300).flat_map(|number| person(number, 1, 0, 1)).collect());
+    shop.close(20);
+    let permit = shop.sharing_permit("greenbox");
+    let question = shop.question("greenbox", "true", "true", &["age_band"]);
+    let audience = shop.vault().audience(&permit, &question, later(30)).unwrap();
+    let known = shop.pseudonyms("greenbox", 300);
+    let gone: BTreeSet<&String> = known.iter().take(40).collect();
+    let first = shop.vault().emit(&permit, &audience, 0, 150, later(30)).unwrap().members;
+    assert_eq!(first.len(), 150);
+    let recording = shop.permit(Role::Producer, Verb::RecordConsent, None);
+    let withdrawal = |number| (key(number), consent("sharing.partner.greenbox", ConsentAct::Withdraw, 5));
+    shop.vault().record_consents(&recording, (0..40).map(withdrawal).collect(), later(31)).unwrap();
+    let second = shop.vault().emit(&permit, &audience, 150, usize::MAX, later(31)).unwrap().members;
+    assert!(second.iter().all(|member| !gone.contains(&member.pseudonym)));
+    let before = first.iter().filter(|member| gone.contains(&member.pseudonym)).count();
+    assert_eq!(second.len(), 150 - (40 - before));
+    let other = shop.sharing_permit("acre");
+    assert!(shop.vault().emit(&other, &audience, 0, 1, later(31)).is_err(), "another partner's permit");
+}
+
+#[test]
+fn a_withdrawal_returns_once_rows_on_their_way_have_left() {
+    let shop = Shop::new();
+    shop.ingest((0..300).flat_map(|number| person(number, 1, 0, 1)).collect());
+    shop.close(20);
+    let permit = shop.sharing_permit("greenbox");
+    let question = shop.question("greenbox", "true", "true", &[]);
+    let audience = shop.vault().audience(&permit, &question, later(30)).unwrap();
+    let emission = shop.vault().emit(&permit, &audience, 0, usize::MAX, later(30)).unwrap();
+    let left = std::sync::atomic::AtomicBool::new(false);
+    let recording = shop.permit(Role::Producer, Verb::RecordConsent, None);
+    std::thread::scope(|scope| {
+        let withdrawing = scope.spawn(|| {
+            let withdrawal = consent("sharing.partner.greenbox", ConsentAct::Withdraw, 5);
+            shop.vault().record_consents(&recording, vec![(key(7), withdrawal)], later(31)).unwrap();
+            assert!(left.load(std::sync::atomic::Ordering::SeqCst), "it returned while rows were on their way");
+        });
+        // The withdrawal is in the state before it waits: then only the rows on their way hold it up.
+        while shop.shares(7, "sharing.partner.greenbox") {
+            std::thread::yield_now();
+        }
+        left.store(true, std::sync::atomic::Ordering::SeqCst);
+        drop(emission);
+        withdrawing.join().unwrap();
+    });
 }
 
 #[test]
