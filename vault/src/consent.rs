@@ -298,6 +298,19 @@ impl ConsentBitmaps {
         self.nodes.iter_mut().flat_map(|node| &mut node.given).for_each(|given| given.prune(now.0));
     }
 
+    /// Removes every trace of a person, who is never allowed again.
+    pub fn erase(&mut self, ordinal: u32) {
+        for node in &mut self.nodes {
+            node.given.iter_mut().for_each(|given| given.remove(ordinal));
+            for withdrawn in &mut node.withdrawn {
+                Arc::make_mut(withdrawn).remove(ordinal);
+            }
+            node.set_newest(ordinal, NEVER);
+            Arc::make_mut(&mut node.newest_withdrawal).remove(&ordinal);
+        }
+        Arc::make_mut(&mut self.erased).insert(ordinal);
+    }
+
     /// Turns the state into plain data, to be sealed.
     pub fn to_stored(&self) -> StoredConsent {
         StoredConsent {

@@ -62,6 +62,18 @@ impl Index {
         self.table.insert_unique(tag.high, Entry { high: tag.high, low: tag.low, ordinal }, |e| e.high);
     }
 
+    /// Forgets a subject; whoever comes with the same key later is someone new.
+    pub fn remove(&mut self, tag: Tag) {
+        if let Ok(entry) = self.table.find_entry(tag.high, |e| e.high == tag.high && e.low == tag.low) {
+            entry.remove();
+        }
+    }
+
+    /// Forgets some ordinals. Walks the whole index.
+    pub fn remove_ordinals(&mut self, gone: impl Fn(u32) -> bool) {
+        self.table.retain(|entry| !gone(entry.ordinal));
+    }
+
     /// Counts subjects.
     pub fn len(&self) -> usize {
         self.table.len()

@@ -122,6 +122,34 @@ impl Delta {
         Ok(())
     }
 
+    /// Appends the entries of another delta but those of some positions. Of a person who is new here and gone, the place
+    /// stays, since positions are dense: without key and hidden bytes.
+    pub fn append_without(&mut self, delta: &[u8], gone: impl Fn(u16) -> bool) -> Result<(), JournalError> {
+        let mut reader = Reader::new(delta);
+        let mut rest = delta;
+        while let Some((position, entry)) = reader.next_entry()? {
+            let length = rest.len().saturating_sub(reader.0.len());
+            let (bytes, later) = rest.split_at_checked(length).ok_or(JournalError)?;
+            rest = later;
+            match entry {
+                _ if !gone(position) => self.0.extend_from_slice(bytes),
+                Entry::NewSubject { .. } => self.new_subject(position, &[0; 32], b""),
+                Entry::Profile(_) | Entry::Event { .. } | Entry::Consent { .. } => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Counts its bytes.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Says whether it has no entry.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Takes the bytes out, to be sealed in place.
     pub fn take(&mut self) -> Vec<u8> {
         std::mem::take(&mut self.0)

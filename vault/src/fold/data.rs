@@ -5,8 +5,9 @@
 
 use crate::ingest::Value;
 use crate::journal::{Entry, JournalError, Reader};
+use policy::consent::ConsentEvent;
 use policy::schema::{Field, Layout, Schema};
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use zeroize::Zeroize;
 
 /// Eight-byte columns hold this where a value is missing; no bound admits it.
@@ -76,6 +77,20 @@ impl Column {
             Self::Code16(v) => put(v, row, code16(value)),
             Self::Int64(v) => put(v, row, int(value)),
             Self::Bytes(v) => put(v, row, bytes(value)),
+        }
+    }
+
+    /// Makes a row's value missing, and wipes what it was.
+    fn clear(&mut self, row: usize) {
+        match self {
+            Self::Code8(v) => put(v, row, 0),
+            Self::Code16(v) => put(v, row, 0),
+            Self::Int64(v) => put(v, row, MISSING_INT),
+            Self::Bytes(v) => {
+                if let Some(value) = v.get_mut(row) {
+                    value.zeroize();
+                }
+            }
         }
     }
 
@@ -159,6 +174,23 @@ impl EventRows {
         self.changed = true;
     }
 
+    /// Removes every row of some subjects.
+    fn erase(&mut self, gone: &BTreeSet<u16>) {
+        let kept = self.position.iter().enumerate().filter(|(_, position)| !gone.contains(position));
+        let order: Vec<usize> = kept.map(|(row, _)| row).collect();
+        if order.len() < self.position.len() {
+            self.pick(&order);
+            self.changed = true;
+        }
+    }
+
+    fn pick(&mut self, order: &[usize]) {
+        self.position = order.iter().filter_map(|row| self.position.get(*row).copied()).collect();
+        self.at = order.iter().filter_map(|row| self.at.get(*row).copied()).collect();
+        self.id = order.iter().filter_map(|row| self.id.get(*row).copied()).collect();
+        self.columns.iter_mut().for_each(|column| column.permute(order));
+    }
+
     /// Drops repeated ids of a subject (the first written stays) and sorts by (subject, time, id).
     pub fn normalize(&mut self) {
         if !self.changed {
@@ -174,10 +206,7 @@ impl EventRows {
             .map(|(row, _)| row)
             .collect();
         order.sort_by_key(|row| keys.get(*row).copied());
-        self.position = order.iter().filter_map(|row| keys.get(*row).map(|k| k.0)).collect();
-        self.at = order.iter().filter_map(|row| keys.get(*row).map(|k| k.1)).collect();
-        self.id = order.iter().filter_map(|row| keys.get(*row).map(|k| k.2)).collect();
-        self.columns.iter_mut().for_each(|column| column.permute(&order));
+        self.pick(&order);
     }
 }
 
@@ -268,6 +297,40 @@ impl BlockData {
             column.set(row, value);
         }
         self.changed = true;
+    }
+
+    /// Removes everything of some positions; their rows stay, missing in every column. Positions that the block does not
+    /// have are no error: those people are not folded yet.
+    pub fn erase(&mut self, gone: &BTreeSet<u16>) -> Result<(), JournalError> {
+        for row in gone.iter().map(|position| usize::from(*position)) {
+            if let Some(hidden) = self.hidden.get_mut(row) {
+                hidden.zeroize();
+                self.columns.iter_mut().for_each(|column| column.clear(row));
+                self.changed = true;
+            }
+        }
+        self.events.iter_mut().for_each(|rows| rows.erase(gone));
+        self.erase_consents(gone)
+    }
+
+    fn erase_consents(&mut self, gone: &BTreeSet<u16>) -> Result<(), JournalError> {
+        let mut kept = Vec::with_capacity(self.consents.len());
+        let mut rest = self.consents.as_slice();
+        while let Some((length, after)) = rest.split_first_chunk::<4>() {
+            let length = usize::try_from(u32::from_le_bytes(*length)).map_err(|_| JournalError)?;
+            let (json, after) = after.split_at_checked(length).ok_or(JournalError)?;
+            let (position, ..): (u16, u64, ConsentEvent) = serde_json::from_slice(json).map_err(|_| JournalError)?;
+            if !gone.contains(&position) {
+                kept.extend_from_slice(rest.get(..4 + length).ok_or(JournalError)?);
+            }
+            rest = after;
+        }
+        if kept.len() < self.consents.len() {
+            self.consents.zeroize();
+            self.consents = kept;
+            self.consents_changed = true;
+        }
+        Ok(())
     }
 }
 

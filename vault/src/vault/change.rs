@@ -68,6 +68,20 @@ pub(crate) enum Change {
         /// How much in a quarter.
         quota: NanoRho,
     },
+    /// People are to be erased; it is done, or done again at the next opening, until [`Change::Erased`].
+    Erase {
+        /// First of their leaves in the subject tree, which names the erasure.
+        leaf: u64,
+        /// Number of the dataset.
+        dataset: u32,
+        /// Base64 of the bitmap of their ordinals.
+        people: String,
+    },
+    /// An erasure is done.
+    Erased {
+        /// Its name.
+        leaf: u64,
+    },
     /// A partner got an audience, which the rules between its audiences compare with later ones.
     Held {
         /// Which partner, purpose, dataset and epoch: `partner/purpose/dataset/epoch`.

@@ -5,8 +5,9 @@
 //! later frame, and what it forbids is forbidden early. When the log fails, everything is refused until a restart.
 
 use super::change::Change;
+use super::journal_keys::SHARED_PLACE;
 use super::journals::Sealed;
-use super::state::{SHARED, State};
+use super::state::State;
 use super::{Vault, VaultError};
 use crate::journal::Delta;
 use crate::keys::Sealer;
@@ -30,7 +31,7 @@ pub(super) struct Outgoing {
 }
 
 /// Returns the nonce of a part: frame sequence and part number. Unique under a journal key, since each opening of the
-/// vault draws its own and a sequence number is used once in an opening.
+/// vault draws its own keys and a sequence number is used once in an opening.
 pub(super) fn nonce(seq: u64, part: u16) -> [u8; 12] {
     let mut nonce = [0; 12];
     let bytes = seq.to_be_bytes().into_iter().chain([0, 0]).chain(part.to_be_bytes());
@@ -72,7 +73,6 @@ impl Vault {
 
     fn write_frame(&self, state: &mut State, out: Outgoing) -> Result<Ticket, VaultError> {
         let seq = state.next_seq;
-        let (key_id, sealer) = (state.journal.0, &state.journal.1);
         let mut parts = Vec::with_capacity(out.deltas.len() + out.changes.len());
         let mut number = 0_u16;
         let mut next_number = || {
@@ -83,13 +83,17 @@ impl Vault {
         let mut journaled: Vec<(u32, u32, Sealed)> = Vec::with_capacity(out.deltas.len());
         for (dataset, block, mut delta) in out.deltas {
             let part = next_number()?;
+            let (key_id, sealer) = state.journal.of(&mut state.tree, (dataset, block))?;
             let sealed = seal_part((key_id, sealer), seq, part, (JOURNAL, dataset, block), delta.take())?;
             journaled.push((dataset, block, Sealed { seq, part, key_id, bytes: sealed.sealed.clone() }));
             parts.push(sealed);
         }
         for change in &out.changes {
             let json = serde_json::to_vec(change).map_err(|_| VaultError::damaged("change", "it can't be written"))?;
-            parts.push(seal_part((key_id, sealer), seq, next_number()?, (CHANGE, 0, 0), json)?);
+            let key = state.journal.of(&mut state.tree, SHARED_PLACE)?;
+            let sealed = seal_part(key, seq, next_number()?, (CHANGE, 0, 0), json)?;
+            state.key_uses.note(SHARED_PLACE, sealed.key_id, seq);
+            parts.push(sealed);
         }
         let frame = Frame { before: self.log.sizes(), leaves: out.leaves, parts };
         let ticket = self.wal.enqueue(seq, &frame)?;
@@ -99,9 +103,6 @@ impl Vault {
         }
         for change in &out.changes {
             state.shared.apply(change).map_err(|_| VaultError::damaged("change", "it does not apply"))?;
-        }
-        if !out.changes.is_empty() {
-            state.key_uses.note(SHARED, key_id, seq);
         }
         keep_journal(state, journaled);
         Ok(ticket)
@@ -116,7 +117,7 @@ impl Vault {
 fn keep_journal(state: &mut State, journaled: Vec<(u32, u32, Sealed)>) {
     let mut by_dataset: std::collections::BTreeMap<u32, Vec<(u32, Sealed)>> = std::collections::BTreeMap::new();
     for (dataset, block, sealed) in journaled {
-        state.key_uses.note(dataset, sealed.key_id, sealed.seq);
+        state.key_uses.note((dataset, block), sealed.key_id, sealed.seq);
         by_dataset.entry(dataset).or_default().push((block, sealed));
     }
     for (number, entries) in by_dataset {

@@ -409,7 +409,7 @@ fn blank_rare(mut rows: Vec<Labels<'_>>) -> Vec<Labels<'_>> {
     rows
 }
 
-fn encode(bitmap: &RoaringBitmap) -> String {
+pub(super) fn encode(bitmap: &RoaringBitmap) -> String {
     use base64::Engine as _;
     let mut bytes = Vec::new();
     if bitmap.serialize_into(&mut bytes).is_err() {
@@ -418,7 +418,7 @@ fn encode(bitmap: &RoaringBitmap) -> String {
     base64::engine::general_purpose::STANDARD_NO_PAD.encode(bytes)
 }
 
-fn decode(text: &str) -> Option<RoaringBitmap> {
+pub(super) fn decode(text: &str) -> Option<RoaringBitmap> {
     use base64::Engine as _;
     let bytes = base64::engine::general_purpose::STANDARD_NO_PAD.decode(text).ok()?;
     RoaringBitmap::deserialize_from(bytes.as_slice()).ok()

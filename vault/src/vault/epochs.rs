@@ -7,6 +7,7 @@ use crate::vault::EpochInfo;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::OnceLock;
+use std::sync::mpsc::{Receiver, Sender, channel};
 
 /// A closed epoch: immutable, shared by `Arc`. Its superseded files are unlinked when the last reader lets go.
 #[derive(Debug)]
@@ -21,12 +22,33 @@ pub(super) struct ClosedEpoch {
     pub consent: ConsentBitmaps,
     /// Files that the next epoch does not use.
     superseded: OnceLock<Vec<PathBuf>>,
+    /// Dropped with the epoch: whoever holds the other end knows then that nobody reads it any more.
+    reading: OnceLock<Sender<()>>,
+}
+
+/// Waits for the readers of an epoch.
+#[derive(Debug)]
+pub(super) struct Readers(Receiver<()>);
+
+impl Readers {
+    /// Returns when nobody reads the epoch any more, and its keys are out of memory.
+    pub fn wait(self) {
+        // Nothing is ever sent: this ends when the epoch, and the sender with it, is dropped.
+        let _ = self.0.recv();
+    }
 }
 
 impl ClosedEpoch {
     /// Makes a closed epoch.
     pub fn new(info: EpochInfo, bound: u32, blocks: Vec<BlockPieces>, consent: ConsentBitmaps) -> Self {
-        Self { info, bound, blocks, consent, superseded: OnceLock::new() }
+        Self { info, bound, blocks, consent, superseded: OnceLock::new(), reading: OnceLock::new() }
+    }
+
+    /// Returns what to wait for after the last reference in hand was dropped. Only the first call of an epoch waits.
+    pub fn readers(&self) -> Readers {
+        let (sender, receiver) = channel();
+        self.reading.set(sender).ok();
+        Readers(receiver)
     }
 
     /// Lists its blocks, to be scanned.

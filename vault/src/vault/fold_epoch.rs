@@ -3,13 +3,14 @@
 use super::commit::{JOURNAL, Outgoing, aad, nonce};
 use super::epochs::ClosedEpoch;
 use super::journals::Sealed;
-use super::recover::{CONSENT_STATE, DatasetRecord, SHARED_STATE, VaultRecord, journal_name};
+use super::journal_keys::{journal_name, sealers};
+use super::recover::{CONSENT_STATE, DatasetRecord, SHARED_STATE, VaultRecord, restart_name};
 use super::state::{SHARED, State};
 use super::write::{dataset_of, leaf_of, refuse, require};
 use super::{EpochInfo, Vault, VaultError};
 use crate::blocks::{Piece, id_of, sync_dir};
 use crate::consent::ConsentBitmaps;
-use crate::fold::pieces::{BlockPieces, NewPiece, Writer, read_block};
+use crate::fold::pieces::{BlockPieces, CONSENT_HISTORY, NewPiece, Writer, read_block};
 use crate::keys::{Changes, PieceEntry, PieceKind, PieceState, Sealer};
 use crate::log::{Kind, Leaf};
 use crate::vault::Tree;
@@ -35,6 +36,8 @@ struct Work {
     consent: ConsentBitmaps,
     /// The last frame that is folded already.
     folded_seq: u64,
+    /// From which frame on the entries of some blocks count.
+    restarts: BTreeMap<u32, u64>,
     /// The last frame to fold.
     seq: u64,
     shared: Vec<u8>,
@@ -45,6 +48,20 @@ struct Work {
 struct Folded {
     block: u32,
     new: Vec<NewPiece>,
+}
+
+/// New pieces on their way into the key tree.
+pub(super) struct Adopting<'a> {
+    /// Number of the dataset.
+    pub number: u32,
+    /// Its description.
+    pub schema: &'a Schema,
+    /// The epoch the pieces are of.
+    pub epoch: EpochId,
+    /// What the key tree is to be told.
+    pub changes: Changes,
+    /// Files that the new pieces replace.
+    pub gone: Vec<PathBuf>,
 }
 
 impl Vault {
@@ -87,7 +104,7 @@ impl Vault {
         let seq = state.next_seq.saturating_sub(1);
         let shared =
             serde_json::to_vec(&state.shared).map_err(|_| VaultError::damaged("state", "it can't be written"))?;
-        let sealers = sealers(state)?;
+        let sealers = sealers(&state.tree)?;
         let dataset = state.datasets.get_mut(&number).ok_or_else(|| VaultError::damaged("dataset", "it is gone"))?;
         dataset.consent.prune(info.as_of);
         let blocks: Vec<u32> = dataset.dirty.iter().copied().collect();
@@ -96,7 +113,7 @@ impl Vault {
             match dataset.journal.read(block) {
                 Some(found) => entries.push((block, found)),
                 None => {
-                    entries = self.journal_from_log(number, dataset.folded_seq)?;
+                    entries = self.journal_from_log(number, dataset.folded_seq, &dataset.restarts)?;
                     break;
                 }
             }
@@ -110,6 +127,7 @@ impl Vault {
             bound: dataset.next_ordinal,
             consent: dataset.consent.clone(),
             folded_seq: dataset.folded_seq,
+            restarts: dataset.restarts.clone(),
             seq,
             shared,
             info,
@@ -122,7 +140,7 @@ impl Vault {
             Ok(folded) => Ok((work, folded)),
             Err(VaultError::Damaged { part, .. }) if part.starts_with("journal") => {
                 let state = self.lock()?;
-                work.entries = up_to(work.seq, self.journal_from_log(work.number, work.folded_seq)?);
+                work.entries = up_to(work.seq, self.journal_from_log(work.number, work.folded_seq, &work.restarts)?);
                 drop(state);
                 let folded = self.fold_blocks(&work)?;
                 Ok((work, folded))
@@ -157,22 +175,19 @@ impl Vault {
         }
         let mut state = self.lock()?;
         let mut blocks = work.old.blocks.clone();
-        let mut changes = Changes::default();
-        let mut gone: Vec<PathBuf> = Vec::new();
+        let (number, schema, epoch) = (work.number, &*work.schema, work.info.epoch);
+        let mut adopting = Adopting { number, schema, epoch, changes: Changes::default(), gone: Vec::new() };
         for folded in folded {
-            let slot = folded.block as usize;
-            if blocks.len() <= slot {
-                blocks.resize(slot + 1, BlockPieces::default());
-            }
-            if let Some(pieces) = blocks.get_mut(slot) {
-                self.adopt(&work, folded, pieces, &state, &mut changes, &mut gone)?;
-            }
+            self.adopt(&mut adopting, folded, &mut blocks, &state)?;
         }
         for piece in [consent, shared] {
-            self.replace(&work, &piece, &state, &mut changes, &mut gone);
+            self.replace(&mut adopting, &piece, &state);
         }
+        let Adopting { mut changes, gone, .. } = adopting;
         self.put_dataset_record(&work, &mut changes)?;
-        let first_seq = settle_journals(&state, &work, &mut changes);
+        let first_seq = settle_journals(&mut state, &work, &mut changes);
+        let restarts = work.restarts.keys().map(|block| restart_name(work.number, *block));
+        changes.remove_records.extend(restarts);
         changes
             .put_records
             .push(VaultRecord { next_file: self.file_number(), shared_seq: work.seq, first_seq }.named()?);
@@ -180,6 +195,7 @@ impl Vault {
         let next = ClosedEpoch::new(work.info, work.bound, blocks, work.consent);
         if let Some(dataset) = state.datasets.get_mut(&work.number) {
             dataset.folded_seq = work.seq;
+            dataset.restarts.clear();
             dataset.fresh.retain(|ordinal, _| *ordinal >= work.bound);
             dataset.dirty = dataset.journal.drop_folded(work.seq);
             let old = std::mem::replace(&mut dataset.closed, Arc::new(next));
@@ -188,32 +204,50 @@ impl Vault {
         self.trim(&state)
     }
 
+    /// Takes over new pieces of several blocks; a kind of piece is replaced as a whole.
+    pub(super) fn adopt_all(
+        &self,
+        adopting: &mut Adopting<'_>,
+        new: Vec<NewPiece>,
+        blocks: &mut Vec<BlockPieces>,
+        state: &State,
+    ) -> Result<(), VaultError> {
+        let mut by_block: BTreeMap<u32, Vec<NewPiece>> = BTreeMap::new();
+        for piece in new {
+            by_block.entry(piece.meta.block).or_default().push(piece);
+        }
+        by_block.into_iter().try_for_each(|(block, new)| self.adopt(adopting, Folded { block, new }, blocks, state))
+    }
+
     fn adopt(
         &self,
-        work: &Work,
+        adopting: &mut Adopting<'_>,
         folded: Folded,
-        pieces: &mut BlockPieces,
+        blocks: &mut Vec<BlockPieces>,
         state: &State,
-        changes: &mut Changes,
-        gone: &mut Vec<PathBuf>,
     ) -> Result<(), VaultError> {
+        let slot = folded.block as usize;
+        if blocks.len() <= slot {
+            blocks.resize(slot + 1, BlockPieces::default());
+        }
+        let Some(pieces) = blocks.get_mut(slot) else { return Ok(()) };
         let kinds: BTreeSet<PieceKind> = folded.new.iter().map(|new| id_of(&new.meta).kind).collect();
-        for old in state.tree.entries().block(work.number, folded.block, PieceState::Closed) {
+        for old in state.tree.entries().block(adopting.number, folded.block, PieceState::Closed) {
             if kinds.contains(&old.id.kind) {
-                changes.remove.push((old.id, old.state));
-                gone.push(self.config.data.join(old.path()));
+                adopting.changes.remove.push((old.id, old.state));
+                adopting.gone.push(self.config.data.join(old.path()));
             }
         }
         for kind in &kinds {
             if let PieceKind::Events(event) = kind {
-                pieces.events.resize(work.schema.events.len(), Vec::new());
+                pieces.events.resize(adopting.schema.events.len(), Vec::new());
                 if let Some(parts) = pieces.events.get_mut(usize::from(*event)) {
                     parts.clear();
                 }
             }
         }
         for new in folded.new {
-            let entry = entry_of(&new, work.info.epoch);
+            let entry = entry_of(&new, adopting.epoch);
             let path = self.config.data.join(entry.path());
             let piece = Arc::new(Piece::open(&path, new.written.key.clone(), &new.meta)?);
             match entry.id.kind {
@@ -223,19 +257,21 @@ impl Vault {
                         parts.push(piece);
                     }
                 }
-                PieceKind::State(_) => pieces.consents = Some(piece),
+                PieceKind::State(CONSENT_HISTORY) => pieces.consents = Some(piece),
+                PieceKind::State(_) => {}
             }
-            changes.put.push(entry);
+            adopting.changes.put.push(entry);
         }
         Ok(())
     }
 
-    fn replace(&self, work: &Work, new: &NewPiece, state: &State, changes: &mut Changes, gone: &mut Vec<PathBuf>) {
-        let entry = entry_of(new, work.info.epoch);
+    /// Takes over a piece of state that stands for itself.
+    pub(super) fn replace(&self, adopting: &mut Adopting<'_>, new: &NewPiece, state: &State) {
+        let entry = entry_of(new, adopting.epoch);
         if let Some(old) = state.tree.entries().get(&entry.id, PieceState::Closed) {
-            gone.push(self.config.data.join(old.path()));
+            adopting.gone.push(self.config.data.join(old.path()));
         }
-        changes.put.push(entry);
+        adopting.changes.put.push(entry);
     }
 
     fn put_dataset_record(&self, work: &Work, changes: &mut Changes) -> Result<(), VaultError> {
@@ -251,7 +287,7 @@ impl Vault {
 }
 
 /// Says which journal keys go with this fold, and returns the first frame that must still be replayed after it.
-fn settle_journals(state: &State, work: &Work, changes: &mut Changes) -> u64 {
+fn settle_journals(state: &mut State, work: &Work, changes: &mut Changes) -> u64 {
     let State { key_uses, datasets, tree, journal, .. } = state;
     let folded = |number: u32| match datasets.get(&number) {
         // The gateway's own state is written with every fold.
@@ -260,7 +296,7 @@ fn settle_journals(state: &State, work: &Work, changes: &mut Changes) -> u64 {
         None => 0,
     };
     let mut needed = key_uses.needed(folded);
-    needed.insert(journal.0);
+    needed.extend(journal.numbers());
     let needed: BTreeSet<String> = needed.into_iter().map(journal_name).collect();
     let all = tree.secrets("journal/").map(|(name, _)| name.to_owned());
     changes.remove_secrets = all.filter(|name| !needed.contains(name)).collect();
@@ -280,7 +316,7 @@ fn up_to(seq: u64, mut blocks: Vec<(u32, Vec<Sealed>)>) -> Vec<(u32, Vec<Sealed>
 }
 
 /// Makes a folder of piece files; its name is on disk before a file in it is named by the key tree.
-fn make_folder(dir: &Path) -> Result<(), VaultError> {
+pub(super) fn make_folder(dir: &Path) -> Result<(), VaultError> {
     let made = || {
         if dir.is_dir() {
             return Ok(());
@@ -293,17 +329,6 @@ fn make_folder(dir: &Path) -> Result<(), VaultError> {
 
 fn unwritable(part: &str) -> VaultError {
     VaultError::damaged(part, "it can't be written")
-}
-
-/// Returns a sealer for every journal key that still exists.
-pub(super) fn sealers(state: &State) -> Result<HashMap<u32, Sealer>, VaultError> {
-    let mut all = HashMap::new();
-    for (name, key) in state.tree.secrets("journal/") {
-        let number = name.rsplit('/').next().and_then(|text| text.parse().ok());
-        let number = number.ok_or_else(|| VaultError::damaged("key tree", "a journal key has no number"))?;
-        all.insert(number, Sealer::new(key).map_err(|_| unwritable("journal key"))?);
-    }
-    Ok(all)
 }
 
 fn entry_of(new: &NewPiece, epoch: EpochId) -> PieceEntry {

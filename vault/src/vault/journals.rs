@@ -136,6 +136,13 @@ impl Journals {
         self.expected.values().filter_map(|places| places.first()).map(|(seq, _)| *seq).min()
     }
 
+    /// Forgets a block's entries: they are written again, or belong to nobody any more. A failure leaves the database stale.
+    pub fn drop_block(&mut self, block: u32) {
+        self.expected.remove(&block);
+        let removed = self.store.as_ref().map_or(Ok(0), |store| store.remove_prefix(&prefix(block)));
+        self.stale |= removed.is_err();
+    }
+
     /// Forgets what is folded and returns the blocks that have later entries.
     pub fn drop_folded(&mut self, folded_seq: u64) -> BTreeSet<u32> {
         for places in self.expected.values_mut() {

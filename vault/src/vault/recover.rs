@@ -6,9 +6,10 @@
 use super::change::Change;
 use super::commit::{CHANGE, JOURNAL, Outgoing, aad, nonce};
 use super::epochs::ClosedEpoch;
-use super::fold_epoch::{by_block, open_entry, sealers};
+use super::fold_epoch::{by_block, open_entry};
+use super::journal_keys::{JournalKeys, SHARED_PLACE, sealers};
 use super::journals::{Journals, Sealed};
-use super::state::{Dataset, KeyUses, SHARED, Shared, State};
+use super::state::{Dataset, KeyUses, Shared, State};
 use super::write::place;
 use super::{Config, EpochInfo, Vault, VaultError};
 use crate::blocks::{BLOCK_SUBJECTS, Piece};
@@ -77,10 +78,6 @@ impl DatasetRecord {
     }
 }
 
-pub(super) fn journal_name(number: u32) -> String {
-    format!("journal/{number}")
-}
-
 fn io(error: std::io::Error) -> VaultError {
     VaultError::Io(error.to_string())
 }
@@ -107,7 +104,7 @@ impl Vault {
         let mut tree =
             KeyTree::open(&config.root, &config.data).map_err(|error| VaultError::Setup(error.to_string()))?;
         let record: VaultRecord = read_record(&tree, "vault")?;
-        let journal = begin_journal(&mut tree)?;
+        let journal = JournalKeys::begin(&mut tree)?;
         let seed =
             tree.secret(SIGNING_SEED).ok_or_else(|| VaultError::damaged("key tree", "the signing seed is gone"))?;
         let log = Log::open(&config.data.join("log"), ORIGIN, &seed)?;
@@ -134,7 +131,7 @@ impl Vault {
         }
         let (wal, replay) = Wal::open(&config.data.join("wal"), record.first_seq.max(1), SEGMENT_BYTES)?;
         let mut journals = HashMap::new();
-        let keys = sealers(&state)?;
+        let keys = sealers(&state.tree)?;
         for frame in replay {
             let (seq, frame) = frame?;
             apply_frame(config, &mut state, &log, &keys, record.shared_seq, (seq, &frame), &mut journals)?;
@@ -160,6 +157,7 @@ impl Vault {
             poisoned: AtomicBool::new(false),
         };
         vault.begin(now)?;
+        vault.resume_erasures(now)?;
         Ok(vault)
     }
 
@@ -198,11 +196,17 @@ impl Vault {
     }
 
     /// Reads a dataset's unfolded entries from the log instead of its database.
-    pub(super) fn journal_from_log(&self, number: u32, folded: u64) -> Result<Vec<(u32, Vec<Sealed>)>, VaultError> {
+    pub(super) fn journal_from_log(
+        &self,
+        number: u32,
+        folded: u64,
+        restarts: &BTreeMap<u32, u64>,
+    ) -> Result<Vec<(u32, Vec<Sealed>)>, VaultError> {
         let mut entries = Vec::new();
         for frame in self.wal.read_from(folded.saturating_add(1))? {
             let (seq, frame) = frame?;
-            entries.extend(journal_parts(seq, &frame).filter(|(of, ..)| *of == number).map(|(_, b, s)| (b, s)));
+            let parts = journal_parts(seq, &frame).filter(|(of, block, _)| *of == number && !is_void(restarts, *block, seq));
+            entries.extend(parts.map(|(_, block, sealed)| (block, sealed)));
         }
         Ok(by_block(entries))
     }
@@ -214,20 +218,10 @@ impl Vault {
     }
 }
 
-fn read_record<T: serde::de::DeserializeOwned>(tree: &KeyTree, name: &str) -> Result<T, VaultError> {
+pub(super) fn read_record<T: serde::de::DeserializeOwned>(tree: &KeyTree, name: &str) -> Result<T, VaultError> {
     let bytes =
         tree.record(name).ok_or_else(|| VaultError::damaged("key tree", format!("record {name} is missing")))?;
     serde_json::from_slice(&bytes).map_err(|_| VaultError::damaged("key tree", format!("record {name} does not parse")))
-}
-
-/// Draws the journal key of this opening. Those of earlier ones are destroyed when their last frame is folded.
-fn begin_journal(tree: &mut KeyTree) -> Result<(u32, Sealer), VaultError> {
-    let last = tree.secrets("journal/").filter_map(|(name, _)| name.rsplit('/').next()?.parse().ok()).max();
-    let number = last.unwrap_or(0_u32) + 1;
-    let key = SecretKey::random().map_err(|error| VaultError::Io(error.to_string()))?;
-    let sealer = Sealer::new(&key).map_err(|_| VaultError::damaged("journal key", "it can't be used"))?;
-    tree.commit(Changes { put_secrets: vec![(journal_name(number), key)], ..Changes::default() })?;
-    Ok((number, sealer))
 }
 
 fn read_state_piece(config: &Config, entry: &PieceEntry) -> Result<zeroize::Zeroizing<Vec<u8>>, VaultError> {
@@ -261,11 +255,18 @@ fn blank(number: u32, schema: Arc<Schema>) -> Result<Dataset, VaultError> {
         fresh: HashMap::new(),
         journal: Journals::absent(),
         folded_seq: 0,
+        restarts: BTreeMap::new(),
         damage: None,
     })
 }
 
 fn open_dataset(config: &Config, tree: &KeyTree, number: u32, toml: &str) -> Result<Dataset, VaultError> {
+    let mut dataset = open_pieces(config, tree, number, toml)?;
+    dataset.restarts = read_restarts(tree, number)?;
+    Ok(dataset)
+}
+
+fn open_pieces(config: &Config, tree: &KeyTree, number: u32, toml: &str) -> Result<Dataset, VaultError> {
     let parsed = policy::schema::parse(toml).map_err(|error| VaultError::damaged("schema", error.to_string()))?;
     let schema = Arc::new(parsed);
     let name = format!("dataset/{number:08x}");
@@ -342,8 +343,10 @@ impl Dataset {
             };
             let index = &mut self.index;
             read_keys(&self.schema, piece, |position, key| {
-                let tag = index.tag(key);
-                index.insert(tag, block * BLOCK_SUBJECTS + position);
+                // An erased person's place has no key.
+                if !key.is_empty() {
+                    index.insert(index.tag(key), block * BLOCK_SUBJECTS + position);
+                }
             })?;
         }
         Ok(())
@@ -368,8 +371,11 @@ impl Dataset {
             let ordinal = ordinal.ok_or_else(damaged)?;
             match entry {
                 Entry::NewSubject { hidden, key } => {
+                    // A place without a key was erased. A place comes twice when an erasure wrote it again and died.
                     let tag = self.index.tag(&key);
-                    self.index.insert(tag, ordinal);
+                    if !key.is_empty() && self.index.find(tag).is_none() {
+                        self.index.insert(tag, ordinal);
+                    }
                     self.fresh.insert(ordinal, hidden);
                     self.next_ordinal = self.next_ordinal.max(ordinal.saturating_add(1));
                 }
@@ -393,6 +399,26 @@ fn journal_parts(seq: u64, frame: &Frame) -> impl Iterator<Item = (u32, u32, Sea
     })
 }
 
+/// Says whether a block's entries of a frame were written again in a later one, without someone who was erased.
+fn is_void(restarts: &BTreeMap<u32, u64>, block: u32, seq: u64) -> bool {
+    restarts.get(&block).is_some_and(|first| seq < *first)
+}
+
+/// Returns the name of the record that says from which frame on a block's entries count.
+pub(super) fn restart_name(dataset: u32, block: u32) -> String {
+    format!("restart/{dataset:08x}/{block:08x}")
+}
+
+fn read_restarts(tree: &KeyTree, dataset: u32) -> Result<BTreeMap<u32, u64>, VaultError> {
+    let damaged = || VaultError::damaged("key tree", "a record of a journal does not parse");
+    let read = |(name, value): (&str, &[u8])| {
+        let block = name.rsplit('/').next().and_then(|block| u32::from_str_radix(block, 16).ok());
+        let seq = value.try_into().ok().map(u64::from_le_bytes);
+        block.zip(seq).ok_or_else(damaged)
+    };
+    tree.records(&format!("restart/{dataset:08x}/")).map(read).collect()
+}
+
 type Unfolded = HashMap<u32, Vec<(u32, Sealed)>>;
 
 fn apply_frame(
@@ -408,8 +434,8 @@ fn apply_frame(
     for (number, block, entry) in journal_parts(seq, frame) {
         let dataset = state.datasets.get_mut(&number);
         let dataset = dataset.ok_or_else(|| VaultError::damaged("log", "a frame is for an unknown dataset"))?;
-        if seq > dataset.folded_seq {
-            state.key_uses.note(number, entry.key_id, seq);
+        if seq > dataset.folded_seq && !is_void(&dataset.restarts, block, seq) {
+            state.key_uses.note((number, block), entry.key_id, seq);
             if dataset.damage.is_some() {
                 dataset.journal.expect(block, &entry);
                 continue;
@@ -431,7 +457,7 @@ fn apply_frame(
             .map_err(|_| damaged("a part does not open"))?;
         let change: Change = serde_json::from_slice(&bytes).map_err(|_| damaged("a change does not parse"))?;
         state.shared.apply(&change).map_err(|_| damaged("a change does not apply"))?;
-        state.key_uses.note(SHARED, part.key_id, seq);
+        state.key_uses.note(SHARED_PLACE, part.key_id, seq);
         if let Change::Dataset { number, schema_toml } = &change {
             let dataset = open_dataset(config, &state.tree, *number, schema_toml)?;
             state.numbers.insert(dataset.schema.dataset.clone(), *number);

@@ -2,10 +2,11 @@
 
 use super::change::{Change, HeldAudience};
 use super::epochs::ClosedEpoch;
+use super::journal_keys::{JournalKeys, Place};
 use crate::answers::Answers;
 use crate::consent::ConsentBitmaps;
 use crate::index::Index;
-use crate::keys::{KeyTree, Sealer};
+use crate::keys::KeyTree;
 use policy::id::{DatasetId, PopulationId};
 use policy::privacy::Ledger;
 use policy::schema::Schema;
@@ -27,8 +28,8 @@ pub(super) struct State {
     pub numbers: BTreeMap<DatasetId, u32>,
     /// What is checkpointed as one piece.
     pub shared: Shared,
-    /// Number and sealer of the journal key of this opening.
-    pub journal: (u32, Sealer),
+    /// Journal keys of this opening.
+    pub journal: JournalKeys,
     /// Which journal keys frames are under.
     pub key_uses: KeyUses,
     /// Answers being drawn now: a second asker waits.
@@ -40,20 +41,27 @@ pub(super) struct State {
 /// Dataset number that stands for the gateway's own state.
 pub(super) const SHARED: u32 = 0;
 
-/// The last frame that uses each journal key, by dataset: a key that only folded frames use can be destroyed.
+/// The last frame that uses each journal key, by place and key: a key that only folded frames use can be destroyed.
 #[derive(Debug, Default)]
-pub(super) struct KeyUses(BTreeMap<(u32, u32), u64>);
+pub(super) struct KeyUses(BTreeMap<(Place, u32), u64>);
 
 impl KeyUses {
     /// Notes that a part of a frame is under a key.
-    pub fn note(&mut self, dataset: u32, key_id: u32, seq: u64) {
-        self.0.insert((dataset, key_id), seq);
+    pub fn note(&mut self, place: Place, key_id: u32, seq: u64) {
+        self.0.insert((place, key_id), seq);
     }
 
-    /// Returns the keys that frames which are not folded are under; `folded` gives a dataset's last folded frame.
-    pub fn needed(&self, folded: impl Fn(u32) -> u64) -> BTreeSet<u32> {
-        let unfolded = self.0.iter().filter(|((dataset, _), seq)| **seq > folded(*dataset));
-        unfolded.map(|((_, key_id), _)| *key_id).collect()
+    /// Forgets folded frames and returns the keys that the others are under; `folded` gives a dataset's last folded frame.
+    pub fn needed(&mut self, folded: impl Fn(u32) -> u64) -> BTreeSet<u32> {
+        self.0.retain(|((place, _), seq)| *seq > folded(place.0));
+        self.0.keys().map(|(_, key_id)| *key_id).collect()
+    }
+
+    /// Forgets the uses of a place and returns the keys they were under.
+    pub fn retire(&mut self, place: Place) -> BTreeSet<u32> {
+        let keys = self.0.range((place, 0)..=(place, u32::MAX)).map(|((_, key_id), _)| *key_id).collect();
+        self.0.retain(|(of, _), _| *of != place);
+        keys
     }
 }
 
@@ -70,6 +78,8 @@ pub(super) struct Shared {
     pub answers: Answers,
     /// Audiences held by partners: `partner/purpose/dataset/epoch` -> what was delivered.
     pub held: BTreeMap<String, Vec<HeldAudience>>,
+    /// Erasures under way: dataset and base64 of the bitmap of ordinals, by the first leaf.
+    pub erasures: BTreeMap<u64, (u32, String)>,
 }
 
 /// One dataset.
@@ -95,6 +105,8 @@ pub(super) struct Dataset {
     pub journal: super::journals::Journals,
     /// Frames up to this one are folded.
     pub folded_seq: u64,
+    /// By block: entries of earlier frames are void. Someone was erased from it, and what the others had was written again.
+    pub restarts: BTreeMap<u32, u64>,
     /// Part and problem, if its files could not be read at opening: then it refuses every call.
     pub damage: Option<(String, String)>,
 }
@@ -123,6 +135,12 @@ impl Shared {
             }
             Change::Quota { population, client, quota } => {
                 self.ledgers.entry(population.clone()).or_default().set_quota(client, *quota);
+            }
+            Change::Erase { leaf, dataset, people } => {
+                self.erasures.insert(*leaf, (*dataset, people.clone()));
+            }
+            Change::Erased { leaf } => {
+                self.erasures.remove(leaf);
             }
             Change::Held { holder, audience } => {
                 self.held.entry(holder.clone()).or_default().push(audience.clone());

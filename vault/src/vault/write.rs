@@ -363,15 +363,21 @@ impl Dataset {
     }
 
     fn read_hidden(&self, records: &[Record]) -> Result<HashMap<u32, [u8; 32]>, VaultError> {
-        let mut found = HashMap::new();
-        for record in records {
-            let Record::Consent { subject, .. } = record else { continue };
-            if let Some(ordinal) = self.index.find(self.index.tag(subject.expose())) {
-                found.insert(ordinal, [0; 32]);
-            }
-        }
-        let mut ordinals: Vec<u32> = found.keys().copied().collect();
+        self.hidden_of(records.iter().filter_map(|record| {
+            let Record::Consent { subject, .. } = record else { return None };
+            self.index.find(self.index.tag(subject.expose()))
+        }))
+    }
+
+    /// Returns the hidden bytes of people; a block's are read once.
+    pub(super) fn hidden_of(
+        &self,
+        people: impl Iterator<Item = u32>,
+    ) -> Result<HashMap<u32, [u8; 32]>, VaultError> {
+        let mut ordinals: Vec<u32> = people.collect();
         ordinals.sort_unstable();
+        ordinals.dedup();
+        let mut found = HashMap::with_capacity(ordinals.len());
         let mut block: Option<(u32, Vec<[u8; 32]>)> = None;
         for ordinal in ordinals {
             let hidden = match self.fresh.get(&ordinal) {

@@ -1,0 +1,439 @@
+//! Erasing people, so that no older copy of the data folder can be read for them with any key that exists from then on.
+//!
+//! Order: the intent is durable -> the people are out of the index and of every consent -> the pieces of their blocks are
+//! written again without them, under fresh keys -> what their blocks' journals hold of others is written again under a
+//! fresh key -> one commit of the key tree names the new pieces and forgets every key of the old, and its root is
+//! replaced -> no draw, row or scan that could hold them is left -> the outcome is durable.
+//!
+//! Guarantees, once [`Vault::erase`] has returned: of these people no key of a piece, journal or audience exists, in the
+//! key tree or in memory. A crash leaves an intent, which the next opening carries out before it serves.
+//! Does not reach: copies of the root's own medium made before; releases drawn before, which are differentially private;
+//! pseudonyms that a partner holds; what stays in a disk's spare sectors, where it is sealed under keys that are gone.
+
+use super::change::Change;
+use super::commit::Outgoing;
+use super::deliver::{decode, encode};
+use super::epochs::ClosedEpoch;
+use super::fold_epoch::{Adopting, make_folder, open_entry};
+use super::journal_keys::{SHARED_PLACE, journal_name, sealers};
+use super::recover::{CONSENT_STATE, SHARED_STATE, VaultRecord, read_record, restart_name};
+use super::state::{Dataset, State};
+use super::write::{dataset_of, leaf_of, place, refuse, require};
+use super::{Tree, Vault, VaultError};
+use crate::blocks::{BLOCK_SUBJECTS, block_of, sync_dir};
+use crate::consent::ConsentBitmaps;
+use crate::erasure::{ErasureReceipt, MAX_PEOPLE};
+use crate::fold::pieces::{NewPiece, Writer, read_block};
+use crate::ingest::SubjectKey;
+use crate::journal::Delta;
+use crate::keys::Changes;
+use crate::log::{Kind, Leaf, Word};
+use crate::pseudonym;
+use policy::decide::Reason;
+use policy::permit::{Permit, Verb};
+use policy::schema::Schema;
+use policy::time::Timestamp;
+use rayon::prelude::*;
+use roaring::RoaringBitmap;
+use sha2::{Digest, Sha256};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// Most bytes of rewritten entries in one part of a frame.
+const PART_BYTES: usize = 1 << 20;
+/// Most bytes of rewritten entries in one frame.
+const FRAME_BYTES: usize = 8 << 20;
+
+/// An erasure whose intent is durable.
+struct Erasing {
+    /// First of its leaves in the subject tree, which names it.
+    leaf: u64,
+    /// Number of the dataset.
+    number: u32,
+    people: RoaringBitmap,
+}
+
+impl Erasing {
+    /// Returns the blocks concerned and the positions in them.
+    fn places(&self) -> BTreeMap<u32, BTreeSet<u16>> {
+        let mut places: BTreeMap<u32, BTreeSet<u16>> = BTreeMap::new();
+        for (block, position) in self.people.iter().map(place) {
+            places.entry(block).or_default().insert(position);
+        }
+        places
+    }
+}
+
+/// What was done, for the receipt.
+#[derive(Default)]
+struct Done {
+    generation: (u64, u64),
+    top: ([u8; 32], [u8; 32]),
+    pieces: u64,
+    bytes: u64,
+}
+
+impl Vault {
+    /// Erases people of the permit's dataset, 1 to [`MAX_PEOPLE`], as one generation of the key tree. A subject that does
+    /// not exist is refused by its position, and nobody is erased then. Waits for draws and scans in flight.
+    pub fn erase(
+        &self,
+        permit: &Permit,
+        subjects: &[SubjectKey],
+        now: Timestamp,
+    ) -> Result<ErasureReceipt, VaultError> {
+        require(permit, &[Verb::Maintain])?;
+        if !(1..=MAX_PEOPLE).contains(&subjects.len()) {
+            let message = format!("an erasure is of 1 to {MAX_PEOPLE} people");
+            return refuse(Reason::MessageTooLarge, message, "send several");
+        }
+        let _closing = self.closing.lock();
+        let erasing = self.intend_erasure(permit, subjects, now)?;
+        let done = self.carry_out(&erasing)?;
+        let dataset = {
+            let mut state = self.lock()?;
+            dataset_of(&mut state, permit)?.schema.dataset.clone()
+        };
+        let mut receipt = ErasureReceipt {
+            version: 1,
+            dataset,
+            people: erasing.people.len(),
+            intent: erasing.leaf,
+            outcome: 0,
+            generation_before: done.generation.0,
+            generation_after: done.generation.1,
+            top_before: crate::answers::hex(&done.top.0),
+            top_after: crate::answers::hex(&done.top.1),
+            pieces: done.pieces,
+            bytes: done.bytes,
+            at: now,
+        };
+        let leaf = leaf_of(permit, Kind::Erase, "erased", now);
+        self.conclude(&erasing, leaf, &mut receipt)?;
+        Ok(receipt)
+    }
+
+    /// Carries out what a crash left undone, before anything is served.
+    pub(super) fn resume_erasures(&self, now: Timestamp) -> Result<(), VaultError> {
+        let pending = self.lock()?.shared.erasures.clone();
+        for (leaf, (number, people)) in pending {
+            let people = decode(&people).ok_or_else(|| VaultError::damaged("erasure", "it does not parse"))?;
+            {
+                let mut state = self.lock()?;
+                match state.datasets.get_mut(&number) {
+                    // Its files can't be read; the erasure waits for their repair.
+                    None | Some(Dataset { damage: Some(_), .. }) => continue,
+                    Some(dataset) => {
+                        dataset.index.remove_ordinals(|ordinal| people.contains(ordinal));
+                        dataset.forget(&people);
+                    }
+                }
+            }
+            let erasing = Erasing { leaf, number, people };
+            let done = self.carry_out(&erasing)?;
+            let dataset = self.lock()?.datasets.get(&number).map(|dataset| dataset.schema.dataset.clone());
+            let outcome = Leaf { dataset, what: Word::new("erased after a restart").ok(), ..Leaf::new(Kind::Erase, now) };
+            let outcome = outcome.count("people", erasing.people.len())?.count("pieces", done.pieces)?;
+            self.log_erased(&erasing, outcome)?;
+        }
+        Ok(())
+    }
+
+    /// Writes the intent; from here on these people are in no index and allowed for nothing.
+    fn intend_erasure(
+        &self,
+        permit: &Permit,
+        subjects: &[SubjectKey],
+        now: Timestamp,
+    ) -> Result<Erasing, VaultError> {
+        let mut state = self.lock()?;
+        let first = self.next_leaf(Tree::Subject);
+        let dataset = dataset_of(&mut state, permit)?;
+        let mut people = RoaringBitmap::new();
+        for (position, subject) in subjects.iter().enumerate() {
+            match dataset.index.find(dataset.index.tag(subject.expose())) {
+                Some(ordinal) => people.insert(ordinal),
+                None => {
+                    let message = format!("subject {position}: there is no such subject in this dataset");
+                    return refuse(Reason::FieldUnavailable, message, "check the key; nobody was erased");
+                }
+            };
+        }
+        let number = dataset.number;
+        let hidden = dataset.hidden_of(people.iter())?;
+        let leaf = |ordinal: u32| {
+            let reference = hidden.get(&ordinal).map(pseudonym::subject_reference);
+            let leaf = Leaf { subject_ref: reference, ..leaf_of(permit, Kind::Erase, "erase", now) };
+            (Tree::Subject, leaf.to_json().into_bytes())
+        };
+        let leaves = people.iter().map(leaf).collect();
+        let change = Change::Erase { leaf: first, dataset: number, people: encode(&people) };
+        for subject in subjects {
+            dataset.index.remove(dataset.index.tag(subject.expose()));
+        }
+        dataset.forget(&people);
+        let ticket = self.commit(&mut state, Outgoing { leaves, changes: vec![change], ..Outgoing::default() })?;
+        drop(state);
+        ticket.wait()?;
+        Ok(Erasing { leaf: first, number, people })
+    }
+
+    /// Does the work. The caller holds the lock of closing, so no other version of the blocks is made meanwhile.
+    fn carry_out(&self, erasing: &Erasing) -> Result<Done, VaultError> {
+        let places = erasing.places();
+        let (schema, old) = {
+            let state = self.lock()?;
+            let dataset = state.datasets.get(&erasing.number);
+            let dataset = dataset.ok_or_else(|| VaultError::damaged("dataset", "it is gone"))?;
+            (Arc::clone(&dataset.schema), Arc::clone(&dataset.closed))
+        };
+        let dir = self.dataset_dir(erasing.number);
+        make_folder(&dir)?;
+        let next_file = || self.file_number();
+        let writer = Writer { dir: &dir, dataset: erasing.number, schema_version: 1, next_file: &next_file };
+        let places: Vec<_> = places.into_iter().collect();
+        let rewrite = |(block, gone): &(u32, BTreeSet<u16>)| rewrite_block(&writer, &schema, &old, *block, gone);
+        let rewritten: Vec<Vec<NewPiece>> = places.par_iter().map(rewrite).collect::<Result<_, VaultError>>()?;
+        let mut consent = old.consent.clone();
+        erasing.people.iter().for_each(|ordinal| consent.erase(ordinal));
+        let mut new: Vec<NewPiece> = rewritten.into_iter().flatten().collect();
+        if old.info.epoch.0 > 0 {
+            new.push(write_consent(&writer, &consent)?);
+        }
+        sync_dir(&dir).map_err(|error| VaultError::Io(error.to_string()))?;
+        let blocks: Vec<u32> = places.iter().map(|(block, _)| *block).collect();
+        let mut state = self.lock()?;
+        let done = self.replace_keys(&mut state, erasing, &schema, &blocks, new, consent);
+        let (done, readers) = self.poison_on_error(Ok(done))?;
+        drop((state, old));
+        // Draws and rows that began before; then scans, which hold the old pieces and their keys.
+        self.fence();
+        readers.wait();
+        Ok(done)
+    }
+
+    /// Swaps pieces, journals and root. An error leaves the state in memory ahead of the disk.
+    fn replace_keys(
+        &self,
+        state: &mut State,
+        erasing: &Erasing,
+        schema: &Schema,
+        blocks: &[u32],
+        new: Vec<NewPiece>,
+        consent: ConsentBitmaps,
+    ) -> Result<(Done, super::epochs::Readers), VaultError> {
+        let number = erasing.number;
+        let missing = || VaultError::damaged("dataset", "it is gone");
+        let mut done = Done { pieces: new.len() as u64, ..Done::default() };
+        done.bytes = new.iter().map(|piece| piece.written.bytes).sum();
+        let closed = Arc::clone(&state.datasets.get(&number).ok_or_else(missing)?.closed);
+        let mut adopting =
+            Adopting { number, schema, epoch: closed.info.epoch, changes: Changes::default(), gone: Vec::new() };
+        let mut pieces = closed.blocks.clone();
+        self.adopt_all(&mut adopting, new, &mut pieces, state)?;
+        let mut changes = std::mem::take(&mut adopting.changes);
+        self.rewrite_journals(state, erasing, blocks, &mut changes)?;
+        let shared_gone = self.strip_audiences(state, erasing, schema, &mut changes)?;
+        done.generation.0 = state.tree.generation();
+        done.top.0 = state.tree.top_sha256()?;
+        state.tree.commit(changes)?;
+        done.generation.1 = state.tree.generation();
+        done.top.1 = state.tree.top_sha256()?;
+        let next = ClosedEpoch::new(closed.info, closed.bound, pieces, consent);
+        let dataset = state.datasets.get_mut(&number).ok_or_else(missing)?;
+        let old = std::mem::replace(&mut dataset.closed, Arc::new(next));
+        drop(closed);
+        let readers = old.readers();
+        adopting.gone.extend(shared_gone);
+        old.supersede(adopting.gone);
+        Ok((done, readers))
+    }
+
+    /// Writes again what the journals of some blocks hold of others, under fresh keys, and notes the old keys to destroy.
+    fn rewrite_journals(
+        &self,
+        state: &mut State,
+        erasing: &Erasing,
+        blocks: &[u32],
+        changes: &mut Changes,
+    ) -> Result<(), VaultError> {
+        let number = erasing.number;
+        let keys = sealers(&state.tree)?;
+        let mut kept: Vec<(u32, Delta)> = Vec::new();
+        for block in blocks {
+            for entry in self.journal_of(state, number, *block)? {
+                let clear = open_entry(&keys, number, *block, &entry)?;
+                let full = kept.last().is_none_or(|(of, delta)| of != block || delta.len() > PART_BYTES);
+                if full {
+                    kept.push((*block, Delta::default()));
+                }
+                let gone = |position: u16| erasing.people.contains(block * BLOCK_SUBJECTS + u32::from(position));
+                let broken = |_| VaultError::damaged(format!("journal of block {block}"), "an entry does not parse");
+                if let Some((_, delta)) = kept.last_mut() {
+                    delta.append_without(&clear, gone).map_err(broken)?;
+                }
+            }
+        }
+        let first = state.next_seq;
+        for block in blocks {
+            let mut old = state.key_uses.retire((number, *block));
+            old.extend(state.journal.retire((number, *block)));
+            changes.remove_secrets.extend(old.into_iter().map(journal_name));
+            changes.put_records.push((restart_name(number, *block), first.to_le_bytes().to_vec()));
+            if let Some(dataset) = state.datasets.get_mut(&number) {
+                dataset.journal.drop_block(*block);
+                dataset.dirty.remove(block);
+                dataset.restarts.insert(*block, first);
+            }
+        }
+        self.write_kept(state, number, kept)
+    }
+
+    /// Writes entries to the log and waits until they, and all before them, are durable.
+    fn write_kept(&self, state: &mut State, number: u32, kept: Vec<(u32, Delta)>) -> Result<(), VaultError> {
+        let mut deltas: Vec<(u32, u32, Delta)> = Vec::new();
+        let mut bytes = 0;
+        for (block, delta) in kept.into_iter().filter(|(_, delta)| !delta.is_empty()) {
+            bytes += delta.len();
+            deltas.push((number, block, delta));
+            if bytes > FRAME_BYTES {
+                bytes = 0;
+                let deltas = std::mem::take(&mut deltas);
+                let _ = self.commit(state, Outgoing { deltas, ..Outgoing::default() })?;
+            }
+        }
+        if !deltas.is_empty() {
+            let _ = self.commit(state, Outgoing { deltas, ..Outgoing::default() })?;
+        }
+        Ok(self.wal.sync()?)
+    }
+
+    fn journal_of(
+        &self,
+        state: &State,
+        number: u32,
+        block: u32,
+    ) -> Result<Vec<super::journals::Sealed>, VaultError> {
+        let Some(dataset) = state.datasets.get(&number).filter(|dataset| dataset.dirty.contains(&block)) else {
+            return Ok(Vec::new());
+        };
+        if let Some(entries) = dataset.journal.read(block) {
+            return Ok(entries);
+        }
+        self.wal.sync()?;
+        let all = self.journal_from_log(number, dataset.folded_seq, &dataset.restarts)?;
+        Ok(all.into_iter().filter(|(of, _)| *of == block).flat_map(|(_, entries)| entries).collect())
+    }
+
+    /// Takes the people out of what partners hold, as far as the gateway remembers it. If anybody was in it, the gateway's
+    /// own state is written anew and the key of its journal destroyed.
+    fn strip_audiences(
+        &self,
+        state: &mut State,
+        erasing: &Erasing,
+        schema: &Schema,
+        changes: &mut Changes,
+    ) -> Result<Vec<PathBuf>, VaultError> {
+        let damaged = |problem: &str| VaultError::damaged("held audience", problem);
+        let mut found = false;
+        let held = state.shared.held.iter_mut().filter(|(holder, _)| dataset_in(holder) == Some(schema.dataset.as_str()));
+        for audience in held.flat_map(|(_, audiences)| audiences) {
+            for text in [&mut audience.members, &mut audience.blanked] {
+                let people = decode(text).ok_or_else(|| damaged("it does not parse"))?;
+                if !people.is_disjoint(&erasing.people) {
+                    *text = encode(&(people - &erasing.people));
+                    found = true;
+                }
+            }
+        }
+        if !found {
+            return Ok(Vec::new());
+        }
+        let home = self.dataset_dir(0);
+        make_folder(&home)?;
+        let next_file = || self.file_number();
+        let writer = Writer { dir: &home, dataset: 0, schema_version: 1, next_file: &next_file };
+        let bytes = serde_json::to_vec(&state.shared).map_err(|_| damaged("it can't be written"))?;
+        let piece = writer.write_state(0, SHARED_STATE, &bytes)?;
+        sync_dir(&home).map_err(|error| VaultError::Io(error.to_string()))?;
+        let epoch = policy::id::EpochId(0);
+        let mut adopting = Adopting { number: 0, schema, epoch, changes: Changes::default(), gone: Vec::new() };
+        self.replace(&mut adopting, &piece, state);
+        changes.put.extend(adopting.changes.put);
+        let mut old = state.key_uses.retire(SHARED_PLACE);
+        old.extend(state.journal.retire(SHARED_PLACE));
+        changes.remove_secrets.extend(old.into_iter().map(journal_name));
+        let record: VaultRecord = read_record(&state.tree, "vault")?;
+        let shared_seq = state.next_seq.saturating_sub(1);
+        let record = VaultRecord { next_file: self.file_number(), shared_seq, first_seq: record.first_seq };
+        changes.put_records.push(record.named()?);
+        Ok(adopting.gone)
+    }
+
+    fn conclude(&self, erasing: &Erasing, leaf: Leaf, receipt: &mut ErasureReceipt) -> Result<(), VaultError> {
+        let commit = |receipt: &ErasureReceipt| {
+            let json = serde_json::to_vec(receipt).map_err(|_| VaultError::damaged("receipt", "it can't be written"))?;
+            Ok::<[u8; 32], VaultError>(Sha256::digest(json).into())
+        };
+        let leaf = leaf.count("people", receipt.people)?.count("pieces", receipt.pieces)?;
+        let mut state = self.lock()?;
+        receipt.outcome = self.next_leaf(Tree::Subject);
+        let leaf = Leaf { of: Some(erasing.leaf), commit: Some(commit(receipt)?), ..leaf };
+        let leaves = vec![(Tree::Subject, leaf.to_json().into_bytes())];
+        let changes = vec![Change::Erased { leaf: erasing.leaf }];
+        let ticket = self.commit(&mut state, Outgoing { leaves, changes, ..Outgoing::default() })?;
+        drop(state);
+        Ok(ticket.wait()?)
+    }
+
+    fn log_erased(&self, erasing: &Erasing, leaf: Leaf) -> Result<(), VaultError> {
+        let leaf = Leaf { of: Some(erasing.leaf), ..leaf };
+        let mut state = self.lock()?;
+        let leaves = vec![(Tree::Subject, leaf.to_json().into_bytes())];
+        let changes = vec![Change::Erased { leaf: erasing.leaf }];
+        let ticket = self.commit(&mut state, Outgoing { leaves, changes, ..Outgoing::default() })?;
+        drop(state);
+        Ok(ticket.wait()?)
+    }
+}
+
+/// Returns the dataset of a holder of audiences, `partner/purpose/dataset/epoch`.
+fn dataset_in(holder: &str) -> Option<&str> {
+    holder.rsplit('/').nth(1)
+}
+
+impl Dataset {
+    /// Takes people out of every consent and of memory.
+    fn forget(&mut self, people: &RoaringBitmap) {
+        use zeroize::Zeroize as _;
+        for ordinal in people {
+            self.consent.erase(ordinal);
+            if let Some(mut hidden) = self.fresh.remove(&ordinal) {
+                hidden.zeroize();
+            }
+        }
+    }
+}
+
+/// Writes the folded pieces of a block again without some positions; none if nobody of them is in it.
+fn rewrite_block(
+    writer: &Writer<'_>,
+    schema: &Schema,
+    old: &ClosedEpoch,
+    block: u32,
+    gone: &BTreeSet<u16>,
+) -> Result<Vec<NewPiece>, VaultError> {
+    let Some(pieces) = old.blocks.get(block as usize) else { return Ok(Vec::new()) };
+    let mut data = read_block(schema, pieces)?;
+    let broken = |_| VaultError::damaged(format!("consent history of block {block}"), "it does not parse");
+    data.erase(gone).map_err(broken)?;
+    debug_assert_eq!(block_of(block * BLOCK_SUBJECTS).0, block);
+    Ok(writer.write_block(schema, block, &mut data)?)
+}
+
+fn write_consent(writer: &Writer<'_>, consent: &ConsentBitmaps) -> Result<NewPiece, VaultError> {
+    let unwritable = |_| VaultError::damaged("consent", "it can't be written");
+    let bytes = serde_json::to_vec(&consent.to_stored()).map_err(unwritable)?;
+    Ok(writer.write_state(0, CONSENT_STATE, &bytes)?)
+}
