@@ -46,7 +46,7 @@ const PART_BYTES: usize = 1 << 20;
 const FRAME_BYTES: usize = 8 << 20;
 
 /// An erasure whose intent is durable.
-struct Erasing {
+pub(super) struct Erasing {
     /// First of its leaves in the subject tree, which names it.
     leaf: u64,
     /// Number of the dataset.
@@ -133,7 +133,8 @@ impl Vault {
             let erasing = Erasing { leaf, number, people };
             let done = self.carry_out(&erasing)?;
             let dataset = self.lock()?.datasets.get(&number).map(|dataset| dataset.schema.dataset.clone());
-            let outcome = Leaf { dataset, what: Word::new("erased after a restart").ok(), ..Leaf::new(Kind::Erase, now) };
+            let outcome =
+                Leaf { dataset, what: Word::new("erased after a restart").ok(), ..Leaf::new(Kind::Erase, now) };
             let outcome = outcome.count("people", erasing.people.len())?.count("pieces", done.pieces)?;
             self.log_erased(&erasing, outcome)?;
         }
@@ -141,7 +142,7 @@ impl Vault {
     }
 
     /// Writes the intent; from here on these people are in no index and allowed for nothing.
-    fn intend_erasure(
+    pub(super) fn intend_erasure(
         &self,
         permit: &Permit,
         subjects: &[SubjectKey],
@@ -235,6 +236,13 @@ impl Vault {
         let mut changes = std::mem::take(&mut adopting.changes);
         self.rewrite_journals(state, erasing, blocks, &mut changes)?;
         let shared_gone = self.strip_audiences(state, erasing, schema, &mut changes)?;
+        let mut record: VaultRecord = read_record(&state.tree, "vault")?;
+        record.next_file = self.file_number();
+        if shared_gone.is_some() {
+            // What is stripped is in the piece that was written just now, and so is every change before it.
+            record.shared_seq = state.next_seq.saturating_sub(1);
+        }
+        changes.put_records.push(record.named()?);
         done.generation.0 = state.tree.generation();
         done.top.0 = state.tree.top_sha256()?;
         state.tree.commit(changes)?;
@@ -245,7 +253,7 @@ impl Vault {
         let old = std::mem::replace(&mut dataset.closed, Arc::new(next));
         drop(closed);
         let readers = old.readers();
-        adopting.gone.extend(shared_gone);
+        adopting.gone.extend(shared_gone.into_iter().flatten());
         old.supersede(adopting.gone);
         Ok((done, readers))
     }
@@ -309,12 +317,7 @@ impl Vault {
         Ok(self.wal.sync()?)
     }
 
-    fn journal_of(
-        &self,
-        state: &State,
-        number: u32,
-        block: u32,
-    ) -> Result<Vec<super::journals::Sealed>, VaultError> {
+    fn journal_of(&self, state: &State, number: u32, block: u32) -> Result<Vec<super::journals::Sealed>, VaultError> {
         let Some(dataset) = state.datasets.get(&number).filter(|dataset| dataset.dirty.contains(&block)) else {
             return Ok(Vec::new());
         };
@@ -327,17 +330,18 @@ impl Vault {
     }
 
     /// Takes the people out of what partners hold, as far as the gateway remembers it. If anybody was in it, the gateway's
-    /// own state is written anew and the key of its journal destroyed.
+    /// own state is written anew, the key of its journal destroyed, and the file that was replaced returned.
     fn strip_audiences(
         &self,
         state: &mut State,
         erasing: &Erasing,
         schema: &Schema,
         changes: &mut Changes,
-    ) -> Result<Vec<PathBuf>, VaultError> {
+    ) -> Result<Option<Vec<PathBuf>>, VaultError> {
         let damaged = |problem: &str| VaultError::damaged("held audience", problem);
         let mut found = false;
-        let held = state.shared.held.iter_mut().filter(|(holder, _)| dataset_in(holder) == Some(schema.dataset.as_str()));
+        let held =
+            state.shared.held.iter_mut().filter(|(holder, _)| dataset_in(holder) == Some(schema.dataset.as_str()));
         for audience in held.flat_map(|(_, audiences)| audiences) {
             for text in [&mut audience.members, &mut audience.blanked] {
                 let people = decode(text).ok_or_else(|| damaged("it does not parse"))?;
@@ -348,7 +352,7 @@ impl Vault {
             }
         }
         if !found {
-            return Ok(Vec::new());
+            return Ok(None);
         }
         let home = self.dataset_dir(0);
         make_folder(&home)?;
@@ -364,16 +368,13 @@ impl Vault {
         let mut old = state.key_uses.retire(SHARED_PLACE);
         old.extend(state.journal.retire(SHARED_PLACE));
         changes.remove_secrets.extend(old.into_iter().map(journal_name));
-        let record: VaultRecord = read_record(&state.tree, "vault")?;
-        let shared_seq = state.next_seq.saturating_sub(1);
-        let record = VaultRecord { next_file: self.file_number(), shared_seq, first_seq: record.first_seq };
-        changes.put_records.push(record.named()?);
-        Ok(adopting.gone)
+        Ok(Some(adopting.gone))
     }
 
     fn conclude(&self, erasing: &Erasing, leaf: Leaf, receipt: &mut ErasureReceipt) -> Result<(), VaultError> {
         let commit = |receipt: &ErasureReceipt| {
-            let json = serde_json::to_vec(receipt).map_err(|_| VaultError::damaged("receipt", "it can't be written"))?;
+            let json =
+                serde_json::to_vec(receipt).map_err(|_| VaultError::damaged("receipt", "it can't be written"))?;
             Ok::<[u8; 32], VaultError>(Sha256::digest(json).into())
         };
         let leaf = leaf.count("people", receipt.people)?.count("pieces", receipt.pieces)?;

@@ -2,8 +2,8 @@
 
 use super::commit::{JOURNAL, Outgoing, aad, nonce};
 use super::epochs::ClosedEpoch;
-use super::journals::Sealed;
 use super::journal_keys::{journal_name, sealers};
+use super::journals::Sealed;
 use super::recover::{CONSENT_STATE, DatasetRecord, SHARED_STATE, VaultRecord, restart_name};
 use super::state::{SHARED, State};
 use super::write::{dataset_of, leaf_of, refuse, require};

@@ -142,6 +142,8 @@ impl Vault {
             dataset.settle_journal(config, &entries)?;
         }
         remove_strays(config, &state)?;
+        let named = state.tree.entries().iter().map(|entry| entry.file.saturating_add(1)).max();
+        let next_file = record.next_file.max(named.unwrap_or(0));
         let vault = Self {
             config: config.clone(),
             scanner,
@@ -151,7 +153,7 @@ impl Vault {
             fence: Arc::new(RwLock::new(())),
             drawn: Condvar::new(),
             schemas: ArcSwap::default(),
-            next_file: AtomicU64::new(record.next_file),
+            next_file: AtomicU64::new(next_file),
             closing: Mutex::new(()),
             delivering: Mutex::new(()),
             poisoned: AtomicBool::new(false),
@@ -205,7 +207,8 @@ impl Vault {
         let mut entries = Vec::new();
         for frame in self.wal.read_from(folded.saturating_add(1))? {
             let (seq, frame) = frame?;
-            let parts = journal_parts(seq, &frame).filter(|(of, block, _)| *of == number && !is_void(restarts, *block, seq));
+            let parts =
+                journal_parts(seq, &frame).filter(|(of, block, _)| *of == number && !is_void(restarts, *block, seq));
             entries.extend(parts.map(|(_, block, sealed)| (block, sealed)));
         }
         Ok(by_block(entries))

@@ -53,8 +53,14 @@ impl KeyUses {
 
     /// Forgets folded frames and returns the keys that the others are under; `folded` gives a dataset's last folded frame.
     pub fn needed(&mut self, folded: impl Fn(u32) -> u64) -> BTreeSet<u32> {
-        self.0.retain(|((place, _), seq)| *seq > folded(place.0));
+        self.0.retain(|(place, _), seq| *seq > folded(place.0));
         self.0.keys().map(|(_, key_id)| *key_id).collect()
+    }
+
+    /// Returns the keys that a place's frames are under.
+    #[cfg(test)]
+    pub fn clone_of(&self, place: Place) -> BTreeSet<u32> {
+        self.0.range((place, 0)..=(place, u32::MAX)).map(|((_, key_id), _)| *key_id).collect()
     }
 
     /// Forgets the uses of a place and returns the keys they were under.

@@ -370,10 +370,7 @@ impl Dataset {
     }
 
     /// Returns the hidden bytes of people; a block's are read once.
-    pub(super) fn hidden_of(
-        &self,
-        people: impl Iterator<Item = u32>,
-    ) -> Result<HashMap<u32, [u8; 32]>, VaultError> {
+    pub(super) fn hidden_of(&self, people: impl Iterator<Item = u32>) -> Result<HashMap<u32, [u8; 32]>, VaultError> {
         let mut ordinals: Vec<u32> = people.collect();
         ordinals.sort_unstable();
         ordinals.dedup();

@@ -1,0 +1,159 @@
+//! Who is erased is gone: from answers, from audiences, from every key; and everyone else stays.
+
+use super::*;
+use crate::erasure::ErasureReceipt;
+
+impl Shop {
+    fn erase(&self, numbers: impl IntoIterator<Item = usize>) -> Result<ErasureReceipt, VaultError> {
+        let permit = self.permit(Role::Steward, Verb::Maintain, None);
+        let subjects: Vec<_> = numbers.into_iter().map(key).collect();
+        self.vault().erase(&permit, &subjects, later(40))
+    }
+
+    fn knows(&self, number: usize) -> bool {
+        let state = self.vault().state.lock();
+        let index = &state.datasets[&1].index;
+        index.find(index.tag(key(number).expose())).is_some()
+    }
+}
+
+const PURPOSE: &[&str] = &["marketing.segmentation"];
+
+#[test]
+fn the_erased_are_gone_and_the_others_stay() {
+    let mut shop = Shop::new();
+    // Folded, folded with later entries, and not folded at all.
+    shop.fill(0, 60, PURPOSE);
+    shop.close(20);
+    shop.ingest((0..60).map(|number| order(number, 2, 2, -60)).collect());
+    shop.fill(60, 40, PURPOSE);
+    let receipt = shop.erase([0, 1, 2, 60, 61]).unwrap();
+    assert_eq!((receipt.people, receipt.generation_after), (5, receipt.generation_before + 1));
+    assert_ne!(receipt.top_before, receipt.top_after);
+    assert!(receipt.pieces >= 3 && receipt.outcome > receipt.intent);
+    for round in 0..3 {
+        assert_eq!([0, 1, 2, 60, 61].map(|number| shop.knows(number)), [false; 5]);
+        assert!([3, 59, 62, 99].iter().all(|number| shop.knows(*number)));
+        match round {
+            0 => assert_eq!(shop.size("true"), 57, "in the epoch that was closed before"),
+            1 => shop.close(50),
+            _ => {
+                assert_eq!(shop.size("true"), 95);
+                assert_eq!(shop.size("age_band == \"young\""), 47);
+                assert_eq!(shop.size("order.where(category == \"plants\").count() >= 1"), 76);
+                assert_eq!(shop.size("order.count() >= 2"), 57);
+            }
+        }
+        shop.reopen();
+    }
+}
+
+#[test]
+fn who_comes_back_is_someone_new() {
+    let mut shop = Shop::new();
+    shop.fill(0, 30, PURPOSE);
+    shop.close(20);
+    let ordinal = |shop: &Shop| {
+        let state = shop.vault().state.lock();
+        let index = &state.datasets[&1].index;
+        index.find(index.tag(key(7).expose())).unwrap()
+    };
+    let hidden = |shop: &Shop| {
+        let at = ordinal(shop);
+        shop.vault().state.lock().datasets[&1].hidden(at).unwrap()
+    };
+    let before = (ordinal(&shop), hidden(&shop));
+    shop.erase([7]).unwrap();
+    shop.fill(7, 1, PURPOSE);
+    let after = (ordinal(&shop), hidden(&shop));
+    assert_eq!(after.0, 30);
+    assert_ne!(before.1, after.1);
+    shop.reopen();
+    assert_eq!((ordinal(&shop), hidden(&shop)), after);
+    shop.close(50);
+    assert_eq!(shop.size("true"), 30);
+    shop.erase([7, 8]).unwrap();
+    shop.reopen();
+    assert!(!shop.knows(7) && shop.knows(9));
+    shop.close(60);
+    assert_eq!(shop.size("true"), 28);
+}
+
+#[test]
+fn no_key_that_could_open_the_erased_is_left() {
+    let shop = Shop::new();
+    shop.fill(0, 30, PURPOSE);
+    shop.close(20);
+    shop.fill(0, 30, PURPOSE);
+    let secrets = |shop: &Shop| -> (Vec<[u8; 32]>, Vec<[u8; 32]>) {
+        let state = shop.vault().lock().unwrap();
+        let pieces = state.tree.entries().dataset(1).map(|entry| *entry.key.expose()).collect();
+        let used = state.key_uses.clone_of((1, 0));
+        let journal = used.iter().filter_map(|id| state.tree.secret(&format!("journal/{id}")));
+        (pieces, journal.map(|key| *key.expose()).collect())
+    };
+    let (pieces, journals) = secrets(&shop);
+    assert!(pieces.len() >= 4 && !journals.is_empty());
+    shop.erase([3]).unwrap();
+    let state = shop.vault().lock().unwrap();
+    let left: Vec<[u8; 32]> = state.tree.secrets("").map(|(_, key)| *key.expose()).collect();
+    let named: Vec<[u8; 32]> = state.tree.entries().iter().map(|entry| *entry.key.expose()).collect();
+    for key in pieces.iter().chain(&journals) {
+        assert!(!left.contains(key) && !named.contains(key));
+    }
+    drop(state);
+    shop.close(50);
+    assert_eq!(shop.size("true"), 29);
+}
+
+#[test]
+fn an_erasure_of_someone_unknown_erases_nobody() {
+    let shop = Shop::new();
+    shop.fill(0, 30, PURPOSE);
+    let Err(VaultError::Refused(refusal)) = shop.erase([3, 31]) else { panic!("erased") };
+    assert_eq!(refusal.reason, Reason::FieldUnavailable);
+    assert!(refusal.message.contains("subject 1"));
+    assert!(shop.knows(3));
+    assert!(matches!(shop.erase([]), Err(VaultError::Refused(_))));
+}
+
+#[test]
+fn an_intent_without_its_outcome_is_carried_out_at_the_next_opening() {
+    let mut shop = Shop::new();
+    shop.fill(0, 30, PURPOSE);
+    shop.close(20);
+    shop.fill(20, 20, PURPOSE);
+    let permit = shop.permit(Role::Steward, Verb::Maintain, None);
+    shop.vault().intend_erasure(&permit, &[key(3), key(35)], later(40)).unwrap();
+    shop.reopen();
+    assert!(!shop.knows(3) && !shop.knows(35) && shop.knows(4));
+    assert!(shop.vault().lock().unwrap().shared.erasures.is_empty());
+    shop.reopen();
+    shop.close(50);
+    assert_eq!(shop.size("true"), 38);
+}
+
+#[test]
+fn held_audiences_forget_the_erased() {
+    let mut shop = Shop::new();
+    shop.fill(0, 300, &["sharing.partner.greenbox"]);
+    shop.close(20);
+    let partner = PartnerId::new("greenbox").unwrap();
+    let purpose = Some("sharing.partner.greenbox");
+    let permit = shop.permit_for("greenbox-crm", "", Role::Partner(partner.clone()), Verb::Audience, purpose);
+    let (universe, segment) = (Segment::everyone(), shop.segment("true"));
+    let question = AudienceQuestion { partner, universe, segment, tags: Vec::new(), rho: PRICE };
+    let audience = shop.vault().audience(&permit, &question, later(30)).unwrap();
+    let shared = |shop: &Shop| {
+        let state = shop.vault().lock().unwrap();
+        state.key_uses.clone_of(super::super::journal_keys::SHARED_PLACE)
+    };
+    let before = shared(&shop);
+    shop.erase([4]).unwrap();
+    assert!(before.is_disjoint(&shared(&shop)), "the key of the journal that named the member is gone");
+    let left = shop.vault().emit(&permit, &audience, 0, 1_000, later(41)).unwrap().members;
+    assert_eq!(left.len(), 299, "rows that had not left yet");
+    shop.reopen();
+    let again = shop.vault().audience(&permit, &question, later(42)).unwrap();
+    assert_eq!(again.len(), 299);
+}
