@@ -86,6 +86,7 @@ impl Client {
             ("officer", None) => Role::Officer,
             ("steward", None) => Role::Steward,
             ("producer", None) => Role::Producer,
+            ("portal", None) => Role::Portal,
             _ => return Err(unreadable),
         };
         let key = URL_SAFE_NO_PAD.decode(public_key).ok().and_then(|bytes| bytes.try_into().ok());

@@ -2,7 +2,7 @@
 
 use crate::consent::LawfulBasis;
 use crate::id::{ClientId, PurposeId};
-use crate::permit::{Permit, Role, Verb};
+use crate::permit::{Permit, Role, SubjectMark, Verb};
 use crate::purpose::{covers, partner_may_use};
 use crate::rules::Rules;
 use crate::schema::{FieldClass, FieldRef, Schema};
@@ -127,14 +127,29 @@ impl Refusal {
 /// A permit carries the whole disclosure table, not only the fields asked for; the vault reads treatments from it.
 /// Fields that do not exist and fields that are not granted give one and the same refusal.
 pub fn decide(rules: &Rules, request: &Request<'_>) -> Decision {
-    match check(rules, request) {
+    decision(rules, request, None)
+}
+
+/// Decides what a portal may do for one person, named by the key that the dataset knows them by.
+///
+/// Only here is [`Treatment::Clear`] granted: the permit is for [`Verb::AccessSubject`], names this person, and opens
+/// nobody else's data. Verbs that are about one person get no permit from [`decide`].
+pub fn decide_for(rules: &Rules, request: &Request<'_>, subject: &[u8]) -> Decision {
+    decision(rules, request, Some(SubjectMark::of(subject)))
+}
+
+fn decision(rules: &Rules, request: &Request<'_>, subject: Option<SubjectMark>) -> Decision {
+    match check(rules, request, subject) {
         Ok(permit) => Decision::Permit(permit),
         Err(refusal) => Decision::Refusal(refusal),
     }
 }
 
-fn check(rules: &Rules, request: &Request<'_>) -> Result<Permit, Refusal> {
+fn check(rules: &Rules, request: &Request<'_>, subject: Option<SubjectMark>) -> Result<Permit, Refusal> {
     let used_for = used_for(request)?;
+    if request.verb.needs_subject() != subject.is_some() {
+        return Err(verb_denied(request.verb));
+    }
     let row = rules.row(request.principal, request.dataset, used_for);
     if !row.allows(request.verb) {
         return Err(verb_denied(request.verb));
@@ -148,7 +163,8 @@ fn check(rules: &Rules, request: &Request<'_>) -> Result<Permit, Refusal> {
             "ask for one of the dataset's purposes, or for a part of one",
         ));
     }
-    let table = &row.disclosure.table;
+    let disclosure = if request.verb == Verb::AccessSubject { &row.own } else { &row.disclosure };
+    let table = &disclosure.table;
     if !request.fields.iter().all(|(field, need)| grants(request, table, *field, *need)) {
         return Err(field_unavailable());
     }
@@ -160,9 +176,10 @@ fn check(rules: &Rules, request: &Request<'_>) -> Result<Permit, Refusal> {
         purpose: used_for.map(|(purpose, _)| purpose.clone()),
         basis: used_for.map(|(_, basis)| basis),
         table: Arc::clone(table),
-        table_hash: row.disclosure.hash,
+        table_hash: disclosure.hash,
         policy_epoch: rules.epoch(),
         request_id: request.request_id.to_owned(),
+        subject,
     })
 }
 
@@ -218,7 +235,7 @@ fn grants(request: &Request<'_>, table: &BTreeMap<FieldRef, Treatment>, field: F
     let Some(granted) = table.get(&field).copied() else { return false };
     // An identifier's pseudonym is no step above an aggregate of it: only the very treatment counts.
     let identifier = request.dataset.is_some_and(|schema| schema.class(field) == FieldClass::Identifier);
-    if identifier && request.principal.role != Role::System && need != granted {
+    if identifier && need != granted {
         return false;
     }
     need > Treatment::Deny && granted >= need

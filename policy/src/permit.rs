@@ -4,6 +4,7 @@ use crate::consent::LawfulBasis;
 use crate::id::{ClientId, DatasetId, PartnerId, PurposeId};
 use crate::schema::FieldRef;
 use crate::treatment::Treatment;
+use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -32,11 +33,19 @@ pub enum Verb {
     ManagePolicies,
     /// Issue a token.
     IssueToken,
+    /// Give one person what is held about them, who received it and what they agreed to.
+    AccessSubject,
+    /// Correct one person's values.
+    RectifySubject,
+    /// Restrict the use of one person's data, lift that, or record an objection.
+    RestrictSubject,
+    /// Erase people.
+    EraseSubject,
 }
 
 impl Verb {
     /// All verbs, in a fixed order.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 15] = [
         Self::ManageDataset,
         Self::Ingest,
         Self::RecordConsent,
@@ -48,6 +57,10 @@ impl Verb {
         Self::ManageClients,
         Self::ManagePolicies,
         Self::IssueToken,
+        Self::AccessSubject,
+        Self::RectifySubject,
+        Self::RestrictSubject,
+        Self::EraseSubject,
     ];
 
     /// Returns the Cedar action that stands for this verb.
@@ -64,12 +77,33 @@ impl Verb {
             Self::ManageClients => "manage_clients",
             Self::ManagePolicies => "manage_policies",
             Self::IssueToken => "issue_token",
+            Self::AccessSubject => "access_subject",
+            Self::RectifySubject => "rectify_subject",
+            Self::RestrictSubject => "restrict_subject",
+            Self::EraseSubject => "erase_subject",
         }
     }
 
     /// Returns whether the verb uses people's data, and so needs a dataset, a purpose and a lawful basis.
     pub const fn needs_purpose(self) -> bool {
         matches!(self, Self::Release | Self::Audience)
+    }
+
+    /// Returns whether the verb is about exactly one person, whom its permit names.
+    pub const fn needs_subject(self) -> bool {
+        matches!(self, Self::AccessSubject | Self::RectifySubject | Self::RestrictSubject)
+    }
+
+    /// Returns whether a role can hold the verb at all, whatever the policies say: only the portal speaks for a person,
+    /// and it does nothing else.
+    pub const fn open_to(self, role: &Role) -> bool {
+        let portal = matches!(role, Role::Portal);
+        match self {
+            Self::AccessSubject | Self::RectifySubject | Self::RestrictSubject => portal,
+            Self::EraseSubject => matches!(role, Role::Portal | Role::Steward | Role::System),
+            Self::RecordConsent => true,
+            _ => !portal,
+        }
     }
 }
 
@@ -86,13 +120,15 @@ pub enum Role {
     Steward,
     /// Writes data.
     Producer,
+    /// The owner's portal: acts for the people whose data it is, one at a time, after it has made sure who they are.
+    Portal,
     /// The gateway itself: folding, retention, erasure.
     System,
 }
 
 impl Role {
     /// Names of all roles, as the rules know them.
-    pub const NAMES: [&'static str; 6] = ["service", "partner", "officer", "steward", "producer", "system"];
+    pub const NAMES: [&'static str; 7] = ["service", "partner", "officer", "steward", "producer", "portal", "system"];
 
     /// Returns the role's name in the rules: `service`.
     pub const fn name(&self) -> &'static str {
@@ -102,6 +138,7 @@ impl Role {
             Self::Officer => "officer",
             Self::Steward => "steward",
             Self::Producer => "producer",
+            Self::Portal => "portal",
             Self::System => "system",
         }
     }
@@ -112,6 +149,22 @@ impl Role {
             Self::Partner(partner) => Some(partner),
             _ => None,
         }
+    }
+}
+
+/// The one person that a permit is about, as a hash: whoever holds the permit learns nothing from it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct SubjectMark([u8; 32]);
+
+impl SubjectMark {
+    pub(crate) fn of(subject: &[u8]) -> Self {
+        Self(Sha256::digest(subject).into())
+    }
+}
+
+impl std::fmt::Debug for SubjectMark {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("SubjectMark(..)")
     }
 }
 
@@ -148,6 +201,7 @@ pub struct Permit {
     pub(crate) table_hash: [u8; 32],
     pub(crate) policy_epoch: u64,
     pub(crate) request_id: String,
+    pub(crate) subject: Option<SubjectMark>,
 }
 
 impl Permit {
@@ -194,6 +248,12 @@ impl Permit {
     /// Returns the number of the policy set that decided.
     pub fn policy_epoch(&self) -> u64 {
         self.policy_epoch
+    }
+
+    /// Returns whether the permit is about this one person, named by the key that the dataset knows them by. A permit
+    /// about nobody in particular is about no one.
+    pub fn is_about(&self, subject: &[u8]) -> bool {
+        self.subject == Some(SubjectMark::of(subject))
     }
 
     /// Returns the caller's request id (a UUID), for idempotency and the log.

@@ -23,8 +23,9 @@ pub enum Treatment {
 }
 
 impl Treatment {
-    /// All treatments above [`Treatment::Deny`], strictest first.
-    pub const RELEASING: [Self; 5] = [Self::Aggregate, Self::Pseudonymise, Self::Generalise, Self::Mask, Self::Clear];
+    /// The treatments that a use for a purpose can reach, strictest first. [`Treatment::Clear`] is none of them: no purpose
+    /// leads to it.
+    pub const RELEASING: [Self; 4] = [Self::Aggregate, Self::Pseudonymise, Self::Generalise, Self::Mask];
 
     /// Returns the Cedar action that stands for this treatment; `None` for [`Treatment::Deny`].
     pub const fn action(self) -> Option<&'static str> {

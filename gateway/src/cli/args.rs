@@ -592,6 +592,8 @@ pub enum Role {
     Steward,
     /// Writes data.
     Producer,
+    /// The owner's portal: acts for the people whose data it is.
+    Portal,
 }
 
 /// `client`.

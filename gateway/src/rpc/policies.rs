@@ -71,9 +71,13 @@ fn say_verb(change: &VerbChange) -> String {
 }
 
 fn say_field(change: &Change) -> String {
-    let Change { who, role, purpose, basis, dataset, field, from, to } = change;
-    let (from, to, basis) = (say(*from), say(*to), basis.as_str());
-    format!("{who} ({}) for {purpose} ({basis}) on {dataset}: {field} from {from} to {to}", role.name())
+    let Change { who, role, used_for, dataset, field, from, to } = change;
+    let (from, to) = (say(*from), say(*to));
+    let what_for = match used_for {
+        Some((purpose, basis)) => format!("for {purpose} ({})", basis.as_str()),
+        None => "of a person's own data".to_owned(),
+    };
+    format!("{who} ({}) {what_for} on {dataset}: {field} from {from} to {to}", role.name())
 }
 
 fn say(treatment: Treatment) -> &'static str {

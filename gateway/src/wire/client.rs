@@ -28,6 +28,7 @@ fn of_role(role: &Role) -> v1::ClientRole {
         Role::Officer => v1::ClientRole::Officer,
         Role::Steward => v1::ClientRole::Steward,
         Role::Producer => v1::ClientRole::Producer,
+        Role::Portal => v1::ClientRole::Portal,
         // Never registered.
         Role::System => v1::ClientRole::Unspecified,
     }
@@ -41,6 +42,7 @@ pub fn role(role: i32, partner: &str) -> Result<Role, Failure> {
         Ok(v1::ClientRole::Officer) => Role::Officer,
         Ok(v1::ClientRole::Steward) => Role::Steward,
         Ok(v1::ClientRole::Producer) => Role::Producer,
+        Ok(v1::ClientRole::Portal) => Role::Portal,
         Ok(v1::ClientRole::Unspecified) | Err(_) => return Err(Failure::invalid("role", "must be given")),
     };
     if partner.is_empty() { Ok(role) } else { Err(Failure::invalid("partner", "is only for the role of a partner")) }

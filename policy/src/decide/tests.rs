@@ -1,5 +1,7 @@
 use super::*;
-use crate::rules::fixture::{AGE_BAND, CATEGORY, EMAIL, HEALTH, defaults, partner, principal, purpose, schema};
+use crate::rules::fixture::{
+    AGE_BAND, CATEGORY, EMAIL, HEALTH, LOYALTY, defaults, partner, principal, purpose, schema,
+};
 use crate::schema::ColumnId;
 use LawfulBasis::Consent;
 
@@ -26,6 +28,13 @@ fn portrait(fields: &[(FieldRef, Treatment)]) -> Call {
 }
 
 fn ask(rules: &Rules, call: &Call) -> Result<Permit, Refusal> {
+    match with(call, |request| decide(rules, request)) {
+        Decision::Permit(permit) => Ok(permit),
+        Decision::Refusal(refusal) => Err(refusal),
+    }
+}
+
+fn with<T>(call: &Call, work: impl FnOnce(&Request<'_>) -> T) -> T {
     let schema = schema();
     let what_for = call.purpose.map(purpose);
     let request = Request {
@@ -37,10 +46,7 @@ fn ask(rules: &Rules, call: &Call) -> Result<Permit, Refusal> {
         fields: &call.fields,
         request_id: "11111111-2222-4333-8444-555555555555",
     };
-    match decide(rules, &request) {
-        Decision::Permit(permit) => Ok(permit),
-        Decision::Refusal(refusal) => Err(refusal),
-    }
+    work(&request)
 }
 
 #[track_caller]
@@ -91,8 +97,49 @@ fn an_identifier_is_pseudonymised_or_nothing() {
     ] {
         assert_eq!(ask(&rules, &portrait(&[(EMAIL, need)])).is_ok(), granted, "{need:?}");
     }
-    let own_path = Call { who: principal(Role::System), ..portrait(&[(EMAIL, Treatment::Clear)]) };
-    assert!(ask(&rules, &own_path).is_ok());
+}
+
+#[test]
+fn only_a_permit_that_names_one_person_opens_values_and_only_theirs() {
+    let rules = defaults();
+    let call = |role| Call {
+        verb: Verb::AccessSubject,
+        who: principal(role),
+        purpose: None,
+        basis: None,
+        ..portrait(&[(EMAIL, Treatment::Clear), (HEALTH, Treatment::Clear)])
+    };
+    let for_one = |call: &Call, subject: &[u8]| match with(call, |request| decide_for(&rules, request, subject)) {
+        Decision::Permit(permit) => Ok(permit),
+        Decision::Refusal(refusal) => Err(refusal.reason),
+    };
+    let permit = for_one(&call(Role::Portal), b"member-1").unwrap();
+    assert_eq!(permit.treatment(EMAIL), Treatment::Clear);
+    assert_eq!(permit.treatment(NOWHERE), Treatment::Deny);
+    assert!(permit.is_about(b"member-1") && !permit.is_about(b"member-2"));
+    assert!(!format!("{permit:?}").contains("member"));
+    assert_eq!(ask(&rules, &call(Role::Portal)).unwrap_err().reason, Reason::PurposeDenied, "it names nobody");
+    for role in [Role::Service, Role::Officer, Role::Steward, Role::Producer, Role::System] {
+        assert_eq!(for_one(&call(role), b"member-1").unwrap_err(), Reason::PurposeDenied);
+    }
+    let rectify = Call { verb: Verb::RectifySubject, ..call(Role::Portal) };
+    assert_eq!(for_one(&rectify, b"member-1").unwrap_err(), Reason::FieldUnavailable, "writing opens nothing");
+    let erase = Call { verb: Verb::EraseSubject, fields: Vec::new(), ..call(Role::Steward) };
+    assert!(!ask(&rules, &erase).unwrap().is_about(b"member-1"));
+}
+
+#[test]
+fn a_policy_can_keep_a_field_from_the_people_it_is_about() {
+    let text =
+        "forbid (principal, action == Action::\"release_clear\", resource) when { resource.name == \"loyalty\" };";
+    let texts = [Rules::default_texts(), &[("kept", text)]].concat();
+    let rules = Rules::parse(&texts, 1).unwrap();
+    let call =
+        Call { verb: Verb::AccessSubject, who: principal(Role::Portal), purpose: None, basis: None, ..portrait(&[]) };
+    let Decision::Permit(permit) = with(&call, |request| decide_for(&rules, request, b"member-1")) else {
+        unreachable!()
+    };
+    assert_eq!((permit.treatment(LOYALTY), permit.treatment(EMAIL)), (Treatment::Deny, Treatment::Clear));
 }
 
 #[test]

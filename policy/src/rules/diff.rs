@@ -1,12 +1,12 @@
 //! What a new policy set changes: who gains or loses what, before it is published.
 
-use super::Rules;
+use super::{Disclosure, Rules};
 use crate::consent::LawfulBasis;
 use crate::decide::Principal;
 use crate::id::{ClientId, DatasetId, PurposeId};
 use crate::permit::{Role, Verb};
 use crate::purpose::{covers, own_purpose};
-use crate::schema::Schema;
+use crate::schema::{FieldRef, Schema};
 use crate::treatment::Treatment;
 use std::collections::BTreeSet;
 
@@ -17,10 +17,8 @@ pub struct Change {
     pub who: ClientId,
     /// In which role.
     pub role: Role,
-    /// For which purpose.
-    pub purpose: PurposeId,
-    /// On which basis.
-    pub basis: LawfulBasis,
+    /// For which purpose and basis; `None` where a portal shows a person their own data.
+    pub used_for: Option<(PurposeId, LawfulBasis)>,
     /// In which dataset.
     pub dataset: DatasetId,
     /// Which field, in written form: `order.category`.
@@ -61,29 +59,44 @@ pub fn widens(fields: &[Change], verbs: &[VerbChange]) -> bool {
 }
 
 /// Compares what two policy sets disclose to each principal, for every purpose it could ask for: those its token
-/// carries, those of the schema, those either set names, and a partner's own. Ordered by principal, dataset, purpose, basis, field.
+/// carries, those of the schema, those either set names, and a partner's own; and what portals show people of their own data. Ordered by principal,
+/// dataset, purpose, basis, field, people's own data last.
 pub fn disclosure_diff(old: &Rules, new: &Rules, schemas: &[&Schema], principals: &[Principal]) -> Vec<Change> {
     let mut changes = Vec::new();
     for_each_use(old, new, schemas, principals, |principal, schema, purpose, basis| {
         let before = old.table(principal, purpose, basis, schema);
         let after = new.table(principal, purpose, basis, schema);
-        for (reference, to) in after.table.iter() {
-            let from = before.table.get(reference).copied().unwrap_or(Treatment::Deny);
-            if from != *to {
-                changes.push(Change {
-                    who: principal.client.clone(),
-                    role: principal.role.clone(),
-                    purpose: purpose.clone(),
-                    basis,
-                    dataset: schema.dataset.clone(),
-                    field: schema.path(*reference),
-                    from,
-                    to: *to,
-                });
-            }
-        }
+        changes.extend(compare(principal, schema, Some((purpose, basis)), &before, &after));
     });
+    for principal in principals.iter().filter(|principal| principal.role == Role::Portal) {
+        for schema in schemas {
+            let own = |rules: &Rules| rules.row(principal, Some(schema), None).own.clone();
+            changes.extend(compare(principal, schema, None, &own(old), &own(new)));
+        }
+    }
     changes
+}
+
+fn compare(
+    principal: &Principal,
+    schema: &Schema,
+    used_for: Option<(&PurposeId, LawfulBasis)>,
+    before: &Disclosure,
+    after: &Disclosure,
+) -> Vec<Change> {
+    let change = |(reference, to): (&FieldRef, &Treatment)| {
+        let from = before.table.get(reference).copied().unwrap_or(Treatment::Deny);
+        (from != *to).then(|| Change {
+            who: principal.client.clone(),
+            role: principal.role.clone(),
+            used_for: used_for.map(|(purpose, basis)| (purpose.clone(), basis)),
+            dataset: schema.dataset.clone(),
+            field: schema.path(*reference),
+            from,
+            to: *to,
+        })
+    };
+    after.table.iter().filter_map(change).collect()
 }
 
 /// Compares which verbs two policy sets allow each principal, on the gateway and on each dataset.

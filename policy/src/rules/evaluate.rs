@@ -20,6 +20,8 @@ pub(crate) struct Row {
     shape: Vec<(FieldName, Option<FieldClass>)>,
     verbs: [bool; Verb::ALL.len()],
     pub(crate) disclosure: Disclosure,
+    /// What one person is shown of their own data.
+    pub(crate) own: Disclosure,
 }
 
 impl Row {
@@ -35,16 +37,18 @@ impl Row {
             rules.count_error();
         }
         let asked = asked.ok();
-        let mut table = BTreeMap::new();
-        for (reference, schema) in dataset.into_iter().flat_map(|d| d.references().into_iter().map(move |r| (r, d))) {
-            let treatment = asked.as_ref().map_or(Treatment::Deny, |asked| asked.treatment(schema, reference));
-            table.insert(reference, treatment);
-        }
-        let hash = hash(&table);
+        let table = |treatment: fn(&Asked<'_>, &Schema, FieldRef) -> Treatment| {
+            let fields = dataset.into_iter().flat_map(|d| d.references().into_iter().map(move |r| (r, d)));
+            let answer = |(reference, schema)| {
+                (reference, asked.as_ref().map_or(Treatment::Deny, |asked| treatment(asked, schema, reference)))
+            };
+            Disclosure::of(fields.map(answer).collect())
+        };
         Self {
             shape: dataset.into_iter().flat_map(shape).map(|(name, class)| (name.clone(), class)).collect(),
             verbs: Verb::ALL.map(|verb| asked.as_ref().is_some_and(|asked| asked.verb(verb))),
-            disclosure: Disclosure { table: Arc::new(table), hash },
+            disclosure: table(|asked, schema, reference| asked.treatment(schema, reference)),
+            own: table(|asked, schema, reference| asked.own(schema, reference)),
         }
     }
 
@@ -124,6 +128,9 @@ impl<'a> Asked<'a> {
     }
 
     fn verb(&self, verb: Verb) -> bool {
+        if !verb.open_to(&self.principal.role) {
+            return false;
+        }
         let context = if verb.needs_purpose() { self.use_context.as_ref() } else { Some(&self.plain_context) };
         let about_dataset = self.resource.type_name().to_string() == "Dataset";
         context
@@ -136,7 +143,7 @@ impl<'a> Asked<'a> {
         let Some(context) = &self.use_context else { return Treatment::Deny };
         let Ok(field) = model::field_uid(schema, reference) else { return Treatment::Deny };
         let mut reached = Treatment::Deny;
-        for step in ladder(&self.principal.role, schema.class(reference)) {
+        for step in ladder(schema.class(reference)) {
             let Some(action) = step.action() else { break };
             if !self.allowed(action, &field, context) {
                 break;
@@ -145,18 +152,29 @@ impl<'a> Asked<'a> {
         }
         reached
     }
+
+    /// Says whether a person is shown this of their own data: all or nothing, and through a portal only.
+    fn own(&self, schema: &Schema, reference: FieldRef) -> Treatment {
+        let clear = Treatment::Clear.action().zip(model::field_uid(schema, reference).ok());
+        let shown = |(action, field): (&str, EntityUid)| self.allowed(action, &field, &self.plain_context);
+        let portal = self.principal.role == Role::Portal;
+        if portal && clear.is_some_and(shown) { Treatment::Clear } else { Treatment::Deny }
+    }
 }
 
-/// Returns the treatments a role can reach on a class of fields, strictest first.
-fn ladder(role: &Role, class: FieldClass) -> &'static [Treatment] {
-    const FULL: [Treatment; 5] = Treatment::RELEASING;
-    const WITHOUT_CLEAR: [Treatment; 4] =
-        [Treatment::Aggregate, Treatment::Pseudonymise, Treatment::Generalise, Treatment::Mask];
-    match (role, class) {
-        (Role::System, _) => &FULL,
+impl Disclosure {
+    fn of(table: BTreeMap<FieldRef, Treatment>) -> Self {
+        let hash = hash(&table);
+        Self { table: Arc::new(table), hash }
+    }
+}
+
+/// Returns the treatments that a use for a purpose can reach on a class of fields, strictest first.
+fn ladder(class: FieldClass) -> &'static [Treatment] {
+    match class {
         // A count of e-mail addresses per e-mail address is not a statistic.
-        (_, FieldClass::Identifier) => &[Treatment::Pseudonymise],
-        _ => &WITHOUT_CLEAR,
+        FieldClass::Identifier => &[Treatment::Pseudonymise],
+        _ => &Treatment::RELEASING,
     }
 }
 

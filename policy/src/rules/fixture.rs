@@ -72,7 +72,7 @@ pub(crate) fn partner(name: &str) -> Principal {
 }
 
 pub(crate) fn everyone() -> Vec<Principal> {
-    let roles = [Role::Service, Role::Officer, Role::Steward, Role::Producer, Role::System];
+    let roles = [Role::Service, Role::Officer, Role::Steward, Role::Producer, Role::Portal, Role::System];
     std::iter::once(partner("acme")).chain(roles.map(principal)).collect()
 }
 

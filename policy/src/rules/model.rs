@@ -40,11 +40,13 @@ pub(super) fn schema_text() -> String {
          entity Field in [FieldClass, Dataset] {{ class: String, name: String, dataset: String }};\n\
          type Use = {{ purpose: Purpose, basis: String, partner: String }};\n\
          action {treatments} appliesTo {{ principal: Client, resource: Field, context: Use }};\n\
+         action {clear} appliesTo {{ principal: Client, resource: Field, context: {{ partner: String }} }};\n\
          action {uses} appliesTo {{ principal: Client, resource: Dataset, context: Use }};\n\
          action {rest} appliesTo {{ principal: Client, resource: [Dataset, Gateway], context: {{ partner: String }} }};\n",
         roles = quoted(&Role::NAMES),
         classes = quoted(&classes),
         treatments = treatments.join(", "),
+        clear = Treatment::Clear.action().unwrap_or_default(),
         uses = actions(uses),
         rest = actions(rest),
     );

@@ -3,7 +3,7 @@ use super::fixture::{defaults, everyone, partner, principal, purpose, schema};
 use super::*;
 use crate::id::FieldName;
 use crate::schema::FieldClass;
-use crate::treatment::Treatment::{Aggregate, Clear, Deny, Generalise, Mask, Pseudonymise};
+use crate::treatment::Treatment::{Aggregate, Deny, Generalise, Mask, Pseudonymise};
 use LawfulBasis::Consent;
 
 const ALL_FIELDS: [FieldRef; 6] = [EMAIL, AGE_BAND, HEALTH, LOYALTY, ORDER, CATEGORY];
@@ -75,28 +75,42 @@ fn verbs_go_to_the_roles_that_need_them() {
     assert_eq!(verbs(&principal(Role::Officer), Some(&schema), None), [Verb::ReadLog, Verb::ReadBudget]);
     assert_eq!(verbs(&principal(Role::Producer), Some(&schema), None), [Verb::Ingest, Verb::RecordConsent]);
     assert_eq!(verbs(&principal(Role::System), None, None), [Verb::Maintain, Verb::IssueToken]);
-    for dataset in [None, Some(&schema)] {
-        let stewards = [
-            Verb::ManageDataset,
-            Verb::ReadBudget,
-            Verb::Maintain,
-            Verb::ManageClients,
-            Verb::ManagePolicies,
-            Verb::IssueToken,
-        ];
-        assert_eq!(verbs(&steward, dataset, None), stewards);
-    }
+    let of_one_person = [Verb::RecordConsent, Verb::AccessSubject, Verb::RectifySubject, Verb::RestrictSubject];
+    assert_eq!(
+        verbs(&principal(Role::Portal), Some(&schema), None),
+        [&of_one_person[..], &[Verb::EraseSubject]].concat()
+    );
+    assert_eq!(verbs(&principal(Role::Portal), Some(&schema), Some((&marketing, Consent))).len(), 5);
+    assert_eq!(verbs(&principal(Role::Portal), None, None), []);
+    let stewards = [
+        Verb::ManageDataset,
+        Verb::ReadBudget,
+        Verb::Maintain,
+        Verb::ManageClients,
+        Verb::ManagePolicies,
+        Verb::IssueToken,
+    ];
+    assert_eq!(verbs(&steward, None, None), stewards);
+    assert_eq!(verbs(&steward, Some(&schema), None), [&stewards[..], &[Verb::EraseSubject]].concat());
+    assert_eq!(
+        verbs(&principal(Role::System), Some(&schema), None),
+        [Verb::Maintain, Verb::IssueToken, Verb::EraseSubject]
+    );
 }
 
 #[test]
 fn a_generous_policy_still_ends_below_clear_and_keeps_identifiers_pseudonymous() {
     let rules = parse("permit (principal, action, resource);").unwrap();
     for who in everyone() {
-        let expect = match who.role {
-            Role::System => [Clear; 6],
-            _ => [Pseudonymise, Mask, Mask, Mask, Mask, Mask],
-        };
+        let expect = [Pseudonymise, Mask, Mask, Mask, Mask, Mask];
         assert_eq!(row(&rules, &who, "sharing.partner.acme"), expect, "{who:?}");
+        for verb in [Verb::AccessSubject, Verb::RectifySubject, Verb::RestrictSubject] {
+            assert_eq!(rules.allows(&who, verb, Some(&schema()), None), who.role == Role::Portal, "{verb:?} {who:?}");
+        }
+        let erases = matches!(who.role, Role::Portal | Role::Steward | Role::System);
+        assert_eq!(rules.allows(&who, Verb::EraseSubject, Some(&schema()), None), erases, "{who:?}");
+        let reads = rules.allows(&who, Verb::ReadLog, Some(&schema()), None);
+        assert_eq!(reads, who.role != Role::Portal, "a portal acts for people and does nothing else");
     }
     assert_eq!(row(&rules, &partner("other"), "sharing.partner.acme"), [Deny; 6]);
 }
@@ -272,9 +286,13 @@ fn a_new_set_is_compared_field_by_field() {
     let new = Rules::parse(&[Rules::default_texts()[0], ("wider", wider)], 2).unwrap();
     let fields = disclosure_diff(&defaults(), &new, &[&schema], &everyone());
     assert!(fields.iter().all(|change| change.widens() && change.role == Role::Service));
-    assert!(fields.iter().all(|change| change.purpose.as_str() == "marketing.portrait.deep"));
-    let on_consent: Vec<_> =
-        fields.iter().filter(|c| c.basis == Consent).map(|c| (c.field.as_str(), c.from, c.to)).collect();
+    let deep = purpose("marketing.portrait.deep");
+    assert!(fields.iter().all(|change| change.used_for.as_ref().is_some_and(|(purpose, _)| *purpose == deep)));
+    let on_consent: Vec<_> = fields
+        .iter()
+        .filter(|c| c.used_for == Some((deep.clone(), Consent)))
+        .map(|c| (c.field.as_str(), c.from, c.to))
+        .collect();
     let expect = [
         ("email", Deny, Pseudonymise),
         ("age_band", Aggregate, Pseudonymise),
@@ -290,4 +308,15 @@ fn a_new_set_is_compared_field_by_field() {
     let narrower = disclosure_diff(&new, &defaults(), &[&schema], &everyone());
     assert!(!narrower.is_empty() && !widens(&narrower, &[]));
     assert!(disclosure_diff(&new, &new, &[&schema], &everyone()).is_empty());
+}
+
+#[test]
+fn what_people_are_shown_of_their_own_data_is_compared_too() {
+    let text =
+        "forbid (principal, action == Action::\"release_clear\", resource) when { resource.name == \"health\" };";
+    let narrower = Rules::parse(&[Rules::default_texts()[0], ("kept", text)], 2).unwrap();
+    let lost = disclosure_diff(&defaults(), &narrower, &[&schema()], &everyone());
+    let [change] = lost.as_slice() else { unreachable!("{lost:?}") };
+    assert_eq!((&change.role, &change.used_for, change.field.as_str()), (&Role::Portal, &None, "health"));
+    assert!(!change.widens() && widens(&disclosure_diff(&narrower, &defaults(), &[&schema()], &everyone()), &[]));
 }

@@ -928,6 +928,8 @@ pub enum ClientRole {
     Steward = 4,
     /// Writes data.
     Producer = 5,
+    /// The owner's portal: acts for the people whose data it is, after it has made sure who they are.
+    Portal = 6,
 }
 impl ClientRole {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -942,6 +944,7 @@ impl ClientRole {
             Self::Officer => "CLIENT_ROLE_OFFICER",
             Self::Steward => "CLIENT_ROLE_STEWARD",
             Self::Producer => "CLIENT_ROLE_PRODUCER",
+            Self::Portal => "CLIENT_ROLE_PORTAL",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -953,6 +956,7 @@ impl ClientRole {
             "CLIENT_ROLE_OFFICER" => Some(Self::Officer),
             "CLIENT_ROLE_STEWARD" => Some(Self::Steward),
             "CLIENT_ROLE_PRODUCER" => Some(Self::Producer),
+            "CLIENT_ROLE_PORTAL" => Some(Self::Portal),
             _ => None,
         }
     }
@@ -5622,6 +5626,1324 @@ pub mod segment_service_server {
     /// Generated gRPC service name
     pub const SERVICE_NAME: &str = "silhouette.v1.SegmentService";
     impl<T> tonic::server::NamedService for SegmentServiceServer<T> {
+        const NAME: &'static str = SERVICE_NAME;
+    }
+}
+/// One request of one person, as the log has it.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SubjectRequest {
+    /// What was asked for.
+    #[prost(enumeration = "SubjectRight", tag = "1")]
+    pub right: i32,
+    /// How far it is.
+    #[prost(enumeration = "SubjectRequestState", tag = "2")]
+    pub state: i32,
+    /// When it was taken up.
+    #[prost(message, optional, tag = "3")]
+    pub receive_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// By when it has to be answered: a month after it was taken up.
+    #[prost(message, optional, tag = "4")]
+    pub deadline_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// When it was done; absent while it is open.
+    #[prost(message, optional, tag = "5")]
+    pub complete_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// Index of the leaf in the subject tree that says it was taken up.
+    #[prost(uint64, tag = "6")]
+    pub intent_leaf: u64,
+    /// Index of the leaf that says how it ended; 0 while it is open.
+    #[prost(uint64, tag = "7")]
+    pub outcome_leaf: u64,
+    /// Fields corrected, by name, in a rectification. Old values are kept nowhere.
+    #[prost(string, repeated, tag = "8")]
+    pub fields: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// The purpose objected to.
+    #[prost(string, tag = "9")]
+    pub purpose: ::prost::alloc::string::String,
+}
+/// A field of an access package: what it is, without a value.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct HeldColumn {
+    /// Its name in the dataset: `age_band`.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// The words a person sees.
+    #[prost(string, tag = "2")]
+    pub display: ::prost::alloc::string::String,
+    /// How far it identifies a person.
+    #[prost(enumeration = "FieldClass", tag = "3")]
+    pub class: i32,
+    /// Its type: how to read its values.
+    #[prost(enumeration = "FieldKind", tag = "4")]
+    pub kind: i32,
+    /// Digits after the decimal mark of a decimal; 0 for other kinds.
+    #[prost(uint32, tag = "5")]
+    pub scale: u32,
+    /// Days a value is kept; 0 is for as long as the dataset exists.
+    #[prost(uint32, tag = "6")]
+    pub retention_days: u32,
+}
+/// A value of an access package.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct HeldValue {
+    /// For programs, as it was ingested; nothing set is missing.
+    #[prost(message, optional, tag = "1")]
+    pub value: ::core::option::Option<Value>,
+    /// For people: a label, a number with its decimals, a day; empty is missing.
+    #[prost(string, tag = "2")]
+    pub text: ::prost::alloc::string::String,
+}
+/// One attribute of the person.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct HeldAttribute {
+    /// Which.
+    #[prost(message, optional, tag = "1")]
+    pub column: ::core::option::Option<HeldColumn>,
+    /// Its value.
+    #[prost(message, optional, tag = "2")]
+    pub value: ::core::option::Option<HeldValue>,
+}
+/// The person's events of one type.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct HeldEvents {
+    /// The event type's name: `order`.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// The words a person sees.
+    #[prost(string, tag = "2")]
+    pub display: ::prost::alloc::string::String,
+    /// Days an event is kept; 0 is for as long as the dataset exists.
+    #[prost(uint32, tag = "3")]
+    pub retention_days: u32,
+    /// Fields, in the order of each event's values.
+    #[prost(message, repeated, tag = "4")]
+    pub columns: ::prost::alloc::vec::Vec<HeldColumn>,
+    /// The events, oldest first.
+    #[prost(message, repeated, tag = "5")]
+    pub events: ::prost::alloc::vec::Vec<HeldEvent>,
+}
+/// One event.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct HeldEvent {
+    /// When: microseconds since 1970-01-01T00:00:00Z.
+    #[prost(sint64, tag = "1")]
+    pub at_micros: i64,
+    /// The id it was ingested under.
+    #[prost(fixed64, tag = "2")]
+    pub id: u64,
+    /// One value for each column.
+    #[prost(message, repeated, tag = "3")]
+    pub values: ::prost::alloc::vec::Vec<HeldValue>,
+}
+/// One consent event of the person and where the log has it.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ConsentReceipt {
+    /// For what.
+    #[prost(string, tag = "1")]
+    pub purpose: ::prost::alloc::string::String,
+    /// On which basis; not said for a withdrawal, which is on every basis.
+    #[prost(enumeration = "LawfulBasis", tag = "2")]
+    pub basis: i32,
+    /// What happened.
+    #[prost(enumeration = "ConsentAct", tag = "3")]
+    pub act: i32,
+    /// When it happened, by the source's clock.
+    #[prost(message, optional, tag = "4")]
+    pub event_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// First instant at which it no longer holds; absent is never.
+    #[prost(message, optional, tag = "5")]
+    pub expire_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// Where it was collected.
+    #[prost(string, tag = "6")]
+    pub source: ::prost::alloc::string::String,
+    /// When the gateway received it: it counts from then on.
+    #[prost(message, optional, tag = "7")]
+    pub receive_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// Index of its leaf in the subject tree.
+    #[prost(uint64, tag = "8")]
+    pub leaf: u64,
+    /// The leaf as it is hashed. Only from GetConsentReceipts.
+    #[prost(string, tag = "9")]
+    pub leaf_json: ::prost::alloc::string::String,
+    /// C2SP tlog-proof that the leaf is in the subject tree. Only from GetConsentReceipts.
+    #[prost(string, tag = "10")]
+    pub proof: ::prost::alloc::string::String,
+}
+/// Whether the person may be used for a purpose on a basis now.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PurposeStanding {
+    /// A purpose of the dataset.
+    #[prost(string, tag = "1")]
+    pub purpose: ::prost::alloc::string::String,
+    /// The basis.
+    #[prost(enumeration = "LawfulBasis", tag = "2")]
+    pub basis: i32,
+    /// Whether it holds now, restriction aside.
+    #[prost(bool, tag = "3")]
+    pub allowed: bool,
+}
+/// A use that a client made of a dataset while the person allowed it.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ReleaseUse {
+    /// Who: `clients/{c}`.
+    #[prost(string, tag = "1")]
+    pub client: ::prost::alloc::string::String,
+    /// For what, and on which basis.
+    #[prost(message, optional, tag = "2")]
+    pub r#use: ::core::option::Option<Use>,
+    /// What was asked: `size`, `portrait`.
+    #[prost(string, tag = "3")]
+    pub question: ::prost::alloc::string::String,
+    /// Fields it touched.
+    #[prost(string, repeated, tag = "4")]
+    pub fields: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// When.
+    #[prost(message, optional, tag = "5")]
+    pub time: ::core::option::Option<::prost_types::Timestamp>,
+    /// Index of its leaf in the access tree.
+    #[prost(uint64, tag = "6")]
+    pub leaf: u64,
+    /// Whether an answer drawn earlier was given again.
+    #[prost(bool, tag = "7")]
+    pub repeated_answer: bool,
+}
+/// An audience that was delivered with this person in it, under a pseudonym of that partner.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct AudienceUse {
+    /// To whom: `partners/{p}`.
+    #[prost(string, tag = "1")]
+    pub partner: ::prost::alloc::string::String,
+    /// For what.
+    #[prost(string, tag = "2")]
+    pub purpose: ::prost::alloc::string::String,
+    /// Fields delivered with it, generalised.
+    #[prost(string, repeated, tag = "3")]
+    pub tags: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Number of the closed epoch it was read from.
+    #[prost(uint32, tag = "4")]
+    pub epoch: u32,
+    /// When; absent if the log does not say any more.
+    #[prost(message, optional, tag = "5")]
+    pub time: ::core::option::Option<::prost_types::Timestamp>,
+    /// Index of its leaf in the access tree.
+    #[prost(uint64, tag = "6")]
+    pub leaf: u64,
+}
+/// Releases of one client for one purpose, counted.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct UseSummary {
+    /// Who: `clients/{c}`.
+    #[prost(string, tag = "1")]
+    pub client: ::prost::alloc::string::String,
+    /// For what, and on which basis.
+    #[prost(message, optional, tag = "2")]
+    pub r#use: ::core::option::Option<Use>,
+    /// How many.
+    #[prost(uint64, tag = "3")]
+    pub releases: u64,
+    /// The first.
+    #[prost(message, optional, tag = "4")]
+    pub first_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// The last.
+    #[prost(message, optional, tag = "5")]
+    pub last_time: ::core::option::Option<::prost_types::Timestamp>,
+}
+/// All that is held about one person.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct AccessPackage {
+    /// `datasets/{d}`.
+    #[prost(string, tag = "1")]
+    pub dataset: ::prost::alloc::string::String,
+    /// What the dataset is, for people.
+    #[prost(string, tag = "2")]
+    pub display: ::prost::alloc::string::String,
+    /// Its owner: `organizations/{o}`.
+    #[prost(string, tag = "3")]
+    pub organization: ::prost::alloc::string::String,
+    /// When this package was made.
+    #[prost(message, optional, tag = "4")]
+    pub create_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// IANA time zone of the dataset.
+    #[prost(string, tag = "5")]
+    pub time_zone: ::prost::alloc::string::String,
+    /// Attributes, identifiers included.
+    #[prost(message, repeated, tag = "6")]
+    pub attributes: ::prost::alloc::vec::Vec<HeldAttribute>,
+    /// Events of every type.
+    #[prost(message, repeated, tag = "7")]
+    pub events: ::prost::alloc::vec::Vec<HeldEvents>,
+    /// What the person agreed to and took back.
+    #[prost(message, repeated, tag = "8")]
+    pub consents: ::prost::alloc::vec::Vec<ConsentReceipt>,
+    /// For which purposes, on which bases, the person may be used now.
+    #[prost(message, repeated, tag = "9")]
+    pub standings: ::prost::alloc::vec::Vec<PurposeStanding>,
+    /// Whether the use of the data is restricted now.
+    #[prost(bool, tag = "10")]
+    pub restricted: bool,
+    /// Who used the data for what, counted; ListUses has them one by one.
+    #[prost(message, repeated, tag = "11")]
+    pub uses: ::prost::alloc::vec::Vec<UseSummary>,
+    /// Audiences delivered with this person.
+    #[prost(message, repeated, tag = "12")]
+    pub audiences: ::prost::alloc::vec::Vec<AudienceUse>,
+    /// Earlier requests of this person, this one included.
+    #[prost(message, repeated, tag = "13")]
+    pub requests: ::prost::alloc::vec::Vec<SubjectRequest>,
+    /// Fields that are held and that a policy keeps out of packages.
+    #[prost(string, repeated, tag = "14")]
+    pub withheld: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+/// A request for all that is held about one person.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetAccessPackageRequest {
+    /// `datasets/{d}`. Required.
+    #[prost(string, tag = "1")]
+    pub dataset: ::prost::alloc::string::String,
+    /// Whose: the value of the dataset's subject key. Required.
+    #[prost(string, tag = "2")]
+    pub subject: ::prost::alloc::string::String,
+    /// A UUID of the caller. Empty: the gateway makes one. Asking again makes a package anew.
+    #[prost(string, tag = "3")]
+    pub request_id: ::prost::alloc::string::String,
+}
+/// The package.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct GetAccessPackageResponse {
+    /// All that is held.
+    #[prost(message, optional, tag = "1")]
+    pub package: ::core::option::Option<AccessPackage>,
+    /// How the log has the request.
+    #[prost(message, optional, tag = "2")]
+    pub request: ::core::option::Option<SubjectRequest>,
+}
+/// A value to correct.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Rectification {
+    /// The attribute's name. The subject key can't be corrected: erase, and register anew.
+    #[prost(string, tag = "1")]
+    pub field: ::prost::alloc::string::String,
+    /// The right value as the package writes it: a label, a number, a day. Absent makes it missing.
+    #[prost(string, optional, tag = "2")]
+    pub text: ::core::option::Option<::prost::alloc::string::String>,
+}
+/// A request to correct values.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct RectifySubjectRequest {
+    /// `datasets/{d}`. Required.
+    #[prost(string, tag = "1")]
+    pub dataset: ::prost::alloc::string::String,
+    /// Whose: the value of the dataset's subject key. Required.
+    #[prost(string, tag = "2")]
+    pub subject: ::prost::alloc::string::String,
+    /// What to correct, 1-100 attributes, each once.
+    #[prost(message, repeated, tag = "3")]
+    pub values: ::prost::alloc::vec::Vec<Rectification>,
+    /// A UUID of the caller. Empty: no retry protection. Correcting again changes nothing but the log.
+    #[prost(string, tag = "4")]
+    pub request_id: ::prost::alloc::string::String,
+}
+/// The values are corrected.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RectifySubjectResponse {
+    /// How the log has the request.
+    #[prost(message, optional, tag = "1")]
+    pub request: ::core::option::Option<SubjectRequest>,
+}
+/// A request to restrict the use of one person's data.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RestrictSubjectRequest {
+    /// `datasets/{d}`. Required.
+    #[prost(string, tag = "1")]
+    pub dataset: ::prost::alloc::string::String,
+    /// Whose: the value of the dataset's subject key. Required.
+    #[prost(string, tag = "2")]
+    pub subject: ::prost::alloc::string::String,
+    /// A UUID of the caller. Empty: no retry protection. Restricting again changes nothing but the log.
+    #[prost(string, tag = "3")]
+    pub request_id: ::prost::alloc::string::String,
+}
+/// The restriction is in force.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RestrictSubjectResponse {
+    /// How the log has the request.
+    #[prost(message, optional, tag = "1")]
+    pub request: ::core::option::Option<SubjectRequest>,
+}
+/// A request to lift a restriction.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct UnrestrictSubjectRequest {
+    /// `datasets/{d}`. Required.
+    #[prost(string, tag = "1")]
+    pub dataset: ::prost::alloc::string::String,
+    /// Whose: the value of the dataset's subject key. Required.
+    #[prost(string, tag = "2")]
+    pub subject: ::prost::alloc::string::String,
+    /// A UUID of the caller. Empty: no retry protection. Lifting again changes nothing but the log.
+    #[prost(string, tag = "3")]
+    pub request_id: ::prost::alloc::string::String,
+}
+/// The restriction is lifted.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct UnrestrictSubjectResponse {
+    /// How the log has the request.
+    #[prost(message, optional, tag = "1")]
+    pub request: ::core::option::Option<SubjectRequest>,
+}
+/// An objection.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ObjectToPurposeRequest {
+    /// `datasets/{d}`. Required.
+    #[prost(string, tag = "1")]
+    pub dataset: ::prost::alloc::string::String,
+    /// Whose: the value of the dataset's subject key. Required.
+    #[prost(string, tag = "2")]
+    pub subject: ::prost::alloc::string::String,
+    /// To what; covers all purposes under it. Required.
+    #[prost(string, tag = "3")]
+    pub purpose: ::prost::alloc::string::String,
+    /// A UUID of the caller. Empty: no retry protection. Objecting again changes nothing but the log.
+    #[prost(string, tag = "4")]
+    pub request_id: ::prost::alloc::string::String,
+}
+/// The objection is in force.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ObjectToPurposeResponse {
+    /// How the log has the request.
+    #[prost(message, optional, tag = "1")]
+    pub request: ::core::option::Option<SubjectRequest>,
+}
+/// A request for consent receipts.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetConsentReceiptsRequest {
+    /// `datasets/{d}`. Required.
+    #[prost(string, tag = "1")]
+    pub dataset: ::prost::alloc::string::String,
+    /// Whose: the value of the dataset's subject key. Required.
+    #[prost(string, tag = "2")]
+    pub subject: ::prost::alloc::string::String,
+    /// A UUID of the caller. Empty: the gateway makes one.
+    #[prost(string, tag = "3")]
+    pub request_id: ::prost::alloc::string::String,
+}
+/// Consent receipts.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct GetConsentReceiptsResponse {
+    /// In the order in which they were received.
+    #[prost(message, repeated, tag = "1")]
+    pub receipts: ::prost::alloc::vec::Vec<ConsentReceipt>,
+    /// How the log has the request.
+    #[prost(message, optional, tag = "2")]
+    pub request: ::core::option::Option<SubjectRequest>,
+}
+/// A request to list uses.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListUsesRequest {
+    /// `datasets/{d}`. Required.
+    #[prost(string, tag = "1")]
+    pub dataset: ::prost::alloc::string::String,
+    /// Whose: the value of the dataset's subject key. Required.
+    #[prost(string, tag = "2")]
+    pub subject: ::prost::alloc::string::String,
+    /// Most releases to return, 1-1,000; 0 is 100; more is 1,000.
+    #[prost(int32, tag = "3")]
+    pub page_size: i32,
+    /// From the previous response; empty starts.
+    #[prost(string, tag = "4")]
+    pub page_token: ::prost::alloc::string::String,
+    /// A UUID of the caller. Empty: the gateway makes one.
+    #[prost(string, tag = "5")]
+    pub request_id: ::prost::alloc::string::String,
+}
+/// A page of uses.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListUsesResponse {
+    /// Releases, oldest first.
+    #[prost(message, repeated, tag = "1")]
+    pub releases: ::prost::alloc::vec::Vec<ReleaseUse>,
+    /// Audiences delivered with this person; all of them on the first page.
+    #[prost(message, repeated, tag = "2")]
+    pub audiences: ::prost::alloc::vec::Vec<AudienceUse>,
+    /// For the next page; empty at the end.
+    #[prost(string, tag = "3")]
+    pub next_page_token: ::prost::alloc::string::String,
+    /// How the log has the request.
+    #[prost(message, optional, tag = "4")]
+    pub request: ::core::option::Option<SubjectRequest>,
+}
+/// What a person can ask for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum SubjectRight {
+    /// Not said; never sent.
+    Unspecified = 0,
+    /// To see what is held.
+    Access = 1,
+    /// To have it corrected.
+    Rectification = 2,
+    /// To have its use restricted.
+    Restriction = 3,
+    /// To have a restriction lifted.
+    Lifting = 4,
+    /// To object to a purpose.
+    Objection = 5,
+    /// To have it erased.
+    Erasure = 6,
+}
+impl SubjectRight {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "SUBJECT_RIGHT_UNSPECIFIED",
+            Self::Access => "SUBJECT_RIGHT_ACCESS",
+            Self::Rectification => "SUBJECT_RIGHT_RECTIFICATION",
+            Self::Restriction => "SUBJECT_RIGHT_RESTRICTION",
+            Self::Lifting => "SUBJECT_RIGHT_LIFTING",
+            Self::Objection => "SUBJECT_RIGHT_OBJECTION",
+            Self::Erasure => "SUBJECT_RIGHT_ERASURE",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "SUBJECT_RIGHT_UNSPECIFIED" => Some(Self::Unspecified),
+            "SUBJECT_RIGHT_ACCESS" => Some(Self::Access),
+            "SUBJECT_RIGHT_RECTIFICATION" => Some(Self::Rectification),
+            "SUBJECT_RIGHT_RESTRICTION" => Some(Self::Restriction),
+            "SUBJECT_RIGHT_LIFTING" => Some(Self::Lifting),
+            "SUBJECT_RIGHT_OBJECTION" => Some(Self::Objection),
+            "SUBJECT_RIGHT_ERASURE" => Some(Self::Erasure),
+            _ => None,
+        }
+    }
+}
+/// How far a request is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum SubjectRequestState {
+    /// Not said; never sent.
+    Unspecified = 0,
+    /// Taken up and not ended: the gateway stopped in between. Ask again.
+    Open = 1,
+    /// Done, and confirmed.
+    Fulfilled = 2,
+}
+impl SubjectRequestState {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "SUBJECT_REQUEST_STATE_UNSPECIFIED",
+            Self::Open => "SUBJECT_REQUEST_STATE_OPEN",
+            Self::Fulfilled => "SUBJECT_REQUEST_STATE_FULFILLED",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "SUBJECT_REQUEST_STATE_UNSPECIFIED" => Some(Self::Unspecified),
+            "SUBJECT_REQUEST_STATE_OPEN" => Some(Self::Open),
+            "SUBJECT_REQUEST_STATE_FULFILLED" => Some(Self::Fulfilled),
+            _ => None,
+        }
+    }
+}
+/// Generated client implementations.
+pub mod subject_service_client {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    use tonic::codegen::http::Uri;
+    /// The rights of the people whose data it is. For the owner's portal, which acts for one person after it has made sure who
+    /// that is; erasure also for stewards. Every request is in the subject tree of the log: that it was taken up, and how it
+    /// ended.
+    #[derive(Debug, Clone)]
+    pub struct SubjectServiceClient<T> {
+        inner: tonic::client::Grpc<T>,
+    }
+    impl SubjectServiceClient<tonic::transport::Channel> {
+        /// Attempt to create a new client by connecting to a given endpoint.
+        pub async fn connect<D>(dst: D) -> Result<Self, tonic::transport::Error>
+        where
+            D: TryInto<tonic::transport::Endpoint>,
+            D::Error: Into<StdError>,
+        {
+            let conn = tonic::transport::Endpoint::new(dst)?.connect().await?;
+            Ok(Self::new(conn))
+        }
+    }
+    impl<T> SubjectServiceClient<T>
+    where
+        T: tonic::client::GrpcService<tonic::body::Body>,
+        T::Error: Into<StdError>,
+        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
+        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
+    {
+        pub fn new(inner: T) -> Self {
+            let inner = tonic::client::Grpc::new(inner);
+            Self { inner }
+        }
+        pub fn with_origin(inner: T, origin: Uri) -> Self {
+            let inner = tonic::client::Grpc::with_origin(inner, origin);
+            Self { inner }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> SubjectServiceClient<InterceptedService<T, F>>
+        where
+            F: tonic::service::Interceptor,
+            T::ResponseBody: Default,
+            T: tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+                Response = http::Response<
+                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
+                >,
+            >,
+            <T as tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
+        {
+            SubjectServiceClient::new(InterceptedService::new(inner, interceptor))
+        }
+        /// Compress requests with the given encoding.
+        ///
+        /// This requires the server to support it otherwise it might respond with an
+        /// error.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.send_compressed(encoding);
+            self
+        }
+        /// Enable decompressing responses.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.accept_compressed(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_decoding_message_size(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_encoding_message_size(limit);
+            self
+        }
+        /// Returns all that is held about one person, in clear: logged before it is returned.
+        pub async fn get_access_package(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GetAccessPackageRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetAccessPackageResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/silhouette.v1.SubjectService/GetAccessPackage",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("silhouette.v1.SubjectService", "GetAccessPackage"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Corrects attributes of one person. Answers read the new values from the next epoch on.
+        pub async fn rectify_subject(
+            &mut self,
+            request: impl tonic::IntoRequest<super::RectifySubjectRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RectifySubjectResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/silhouette.v1.SubjectService/RectifySubject",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("silhouette.v1.SubjectService", "RectifySubject"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Restricts the use of one person's data: it stays, and from here on no release, audience or segment uses it.
+        pub async fn restrict_subject(
+            &mut self,
+            request: impl tonic::IntoRequest<super::RestrictSubjectRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RestrictSubjectResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/silhouette.v1.SubjectService/RestrictSubject",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("silhouette.v1.SubjectService", "RestrictSubject"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Lifts a restriction: what the person agreed to holds again.
+        pub async fn unrestrict_subject(
+            &mut self,
+            request: impl tonic::IntoRequest<super::UnrestrictSubjectRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::UnrestrictSubjectResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/silhouette.v1.SubjectService/UnrestrictSubject",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("silhouette.v1.SubjectService", "UnrestrictSubject"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Records an objection to a purpose and all under it, on every basis.
+        pub async fn object_to_purpose(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ObjectToPurposeRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ObjectToPurposeResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/silhouette.v1.SubjectService/ObjectToPurpose",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("silhouette.v1.SubjectService", "ObjectToPurpose"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Returns what one person agreed to and took back, with proofs that each is in the log.
+        pub async fn get_consent_receipts(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GetConsentReceiptsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetConsentReceiptsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/silhouette.v1.SubjectService/GetConsentReceipts",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("silhouette.v1.SubjectService", "GetConsentReceipts"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Lists who used one person's data: releases made while what the person had agreed to allowed that purpose, never
+        /// whether the person matched; and the partners that an audience with this person was delivered to.
+        pub async fn list_uses(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListUsesRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListUsesResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/silhouette.v1.SubjectService/ListUses",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("silhouette.v1.SubjectService", "ListUses"));
+            self.inner.unary(req, path, codec).await
+        }
+    }
+}
+/// Generated server implementations.
+pub mod subject_service_server {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    /// Generated trait containing gRPC methods that should be implemented for use with SubjectServiceServer.
+    #[async_trait]
+    pub trait SubjectService: std::marker::Send + std::marker::Sync + 'static {
+        /// Returns all that is held about one person, in clear: logged before it is returned.
+        async fn get_access_package(
+            &self,
+            request: tonic::Request<super::GetAccessPackageRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetAccessPackageResponse>,
+            tonic::Status,
+        >;
+        /// Corrects attributes of one person. Answers read the new values from the next epoch on.
+        async fn rectify_subject(
+            &self,
+            request: tonic::Request<super::RectifySubjectRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RectifySubjectResponse>,
+            tonic::Status,
+        >;
+        /// Restricts the use of one person's data: it stays, and from here on no release, audience or segment uses it.
+        async fn restrict_subject(
+            &self,
+            request: tonic::Request<super::RestrictSubjectRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RestrictSubjectResponse>,
+            tonic::Status,
+        >;
+        /// Lifts a restriction: what the person agreed to holds again.
+        async fn unrestrict_subject(
+            &self,
+            request: tonic::Request<super::UnrestrictSubjectRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::UnrestrictSubjectResponse>,
+            tonic::Status,
+        >;
+        /// Records an objection to a purpose and all under it, on every basis.
+        async fn object_to_purpose(
+            &self,
+            request: tonic::Request<super::ObjectToPurposeRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ObjectToPurposeResponse>,
+            tonic::Status,
+        >;
+        /// Returns what one person agreed to and took back, with proofs that each is in the log.
+        async fn get_consent_receipts(
+            &self,
+            request: tonic::Request<super::GetConsentReceiptsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetConsentReceiptsResponse>,
+            tonic::Status,
+        >;
+        /// Lists who used one person's data: releases made while what the person had agreed to allowed that purpose, never
+        /// whether the person matched; and the partners that an audience with this person was delivered to.
+        async fn list_uses(
+            &self,
+            request: tonic::Request<super::ListUsesRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListUsesResponse>,
+            tonic::Status,
+        >;
+    }
+    /// The rights of the people whose data it is. For the owner's portal, which acts for one person after it has made sure who
+    /// that is; erasure also for stewards. Every request is in the subject tree of the log: that it was taken up, and how it
+    /// ended.
+    #[derive(Debug)]
+    pub struct SubjectServiceServer<T> {
+        inner: Arc<T>,
+        accept_compression_encodings: EnabledCompressionEncodings,
+        send_compression_encodings: EnabledCompressionEncodings,
+        max_decoding_message_size: Option<usize>,
+        max_encoding_message_size: Option<usize>,
+    }
+    impl<T> SubjectServiceServer<T> {
+        pub fn new(inner: T) -> Self {
+            Self::from_arc(Arc::new(inner))
+        }
+        pub fn from_arc(inner: Arc<T>) -> Self {
+            Self {
+                inner,
+                accept_compression_encodings: Default::default(),
+                send_compression_encodings: Default::default(),
+                max_decoding_message_size: None,
+                max_encoding_message_size: None,
+            }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> InterceptedService<Self, F>
+        where
+            F: tonic::service::Interceptor,
+        {
+            InterceptedService::new(Self::new(inner), interceptor)
+        }
+        /// Enable decompressing requests with the given encoding.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.accept_compression_encodings.enable(encoding);
+            self
+        }
+        /// Compress responses with the given encoding, if the client supports it.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.send_compression_encodings.enable(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.max_decoding_message_size = Some(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.max_encoding_message_size = Some(limit);
+            self
+        }
+    }
+    impl<T, B> tonic::codegen::Service<http::Request<B>> for SubjectServiceServer<T>
+    where
+        T: SubjectService,
+        B: Body + std::marker::Send + 'static,
+        B::Error: Into<StdError> + std::marker::Send + 'static,
+    {
+        type Response = http::Response<tonic::body::Body>;
+        type Error = std::convert::Infallible;
+        type Future = BoxFuture<Self::Response, Self::Error>;
+        fn poll_ready(
+            &mut self,
+            _cx: &mut Context<'_>,
+        ) -> Poll<std::result::Result<(), Self::Error>> {
+            Poll::Ready(Ok(()))
+        }
+        fn call(&mut self, req: http::Request<B>) -> Self::Future {
+            match req.uri().path() {
+                "/silhouette.v1.SubjectService/GetAccessPackage" => {
+                    #[allow(non_camel_case_types)]
+                    struct GetAccessPackageSvc<T: SubjectService>(pub Arc<T>);
+                    impl<
+                        T: SubjectService,
+                    > tonic::server::UnaryService<super::GetAccessPackageRequest>
+                    for GetAccessPackageSvc<T> {
+                        type Response = super::GetAccessPackageResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::GetAccessPackageRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as SubjectService>::get_access_package(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = GetAccessPackageSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/silhouette.v1.SubjectService/RectifySubject" => {
+                    #[allow(non_camel_case_types)]
+                    struct RectifySubjectSvc<T: SubjectService>(pub Arc<T>);
+                    impl<
+                        T: SubjectService,
+                    > tonic::server::UnaryService<super::RectifySubjectRequest>
+                    for RectifySubjectSvc<T> {
+                        type Response = super::RectifySubjectResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::RectifySubjectRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as SubjectService>::rectify_subject(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = RectifySubjectSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/silhouette.v1.SubjectService/RestrictSubject" => {
+                    #[allow(non_camel_case_types)]
+                    struct RestrictSubjectSvc<T: SubjectService>(pub Arc<T>);
+                    impl<
+                        T: SubjectService,
+                    > tonic::server::UnaryService<super::RestrictSubjectRequest>
+                    for RestrictSubjectSvc<T> {
+                        type Response = super::RestrictSubjectResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::RestrictSubjectRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as SubjectService>::restrict_subject(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = RestrictSubjectSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/silhouette.v1.SubjectService/UnrestrictSubject" => {
+                    #[allow(non_camel_case_types)]
+                    struct UnrestrictSubjectSvc<T: SubjectService>(pub Arc<T>);
+                    impl<
+                        T: SubjectService,
+                    > tonic::server::UnaryService<super::UnrestrictSubjectRequest>
+                    for UnrestrictSubjectSvc<T> {
+                        type Response = super::UnrestrictSubjectResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::UnrestrictSubjectRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as SubjectService>::unrestrict_subject(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = UnrestrictSubjectSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/silhouette.v1.SubjectService/ObjectToPurpose" => {
+                    #[allow(non_camel_case_types)]
+                    struct ObjectToPurposeSvc<T: SubjectService>(pub Arc<T>);
+                    impl<
+                        T: SubjectService,
+                    > tonic::server::UnaryService<super::ObjectToPurposeRequest>
+                    for ObjectToPurposeSvc<T> {
+                        type Response = super::ObjectToPurposeResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ObjectToPurposeRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as SubjectService>::object_to_purpose(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ObjectToPurposeSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/silhouette.v1.SubjectService/GetConsentReceipts" => {
+                    #[allow(non_camel_case_types)]
+                    struct GetConsentReceiptsSvc<T: SubjectService>(pub Arc<T>);
+                    impl<
+                        T: SubjectService,
+                    > tonic::server::UnaryService<super::GetConsentReceiptsRequest>
+                    for GetConsentReceiptsSvc<T> {
+                        type Response = super::GetConsentReceiptsResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::GetConsentReceiptsRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as SubjectService>::get_consent_receipts(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = GetConsentReceiptsSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/silhouette.v1.SubjectService/ListUses" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListUsesSvc<T: SubjectService>(pub Arc<T>);
+                    impl<
+                        T: SubjectService,
+                    > tonic::server::UnaryService<super::ListUsesRequest>
+                    for ListUsesSvc<T> {
+                        type Response = super::ListUsesResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListUsesRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as SubjectService>::list_uses(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListUsesSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                _ => {
+                    Box::pin(async move {
+                        let mut response = http::Response::new(
+                            tonic::body::Body::default(),
+                        );
+                        let headers = response.headers_mut();
+                        headers
+                            .insert(
+                                tonic::Status::GRPC_STATUS,
+                                (tonic::Code::Unimplemented as i32).into(),
+                            );
+                        headers
+                            .insert(
+                                http::header::CONTENT_TYPE,
+                                tonic::metadata::GRPC_CONTENT_TYPE,
+                            );
+                        Ok(response)
+                    })
+                }
+            }
+        }
+    }
+    impl<T> Clone for SubjectServiceServer<T> {
+        fn clone(&self) -> Self {
+            let inner = self.inner.clone();
+            Self {
+                inner,
+                accept_compression_encodings: self.accept_compression_encodings,
+                send_compression_encodings: self.send_compression_encodings,
+                max_decoding_message_size: self.max_decoding_message_size,
+                max_encoding_message_size: self.max_encoding_message_size,
+            }
+        }
+    }
+    /// Generated gRPC service name
+    pub const SERVICE_NAME: &str = "silhouette.v1.SubjectService";
+    impl<T> tonic::server::NamedService for SubjectServiceServer<T> {
         const NAME: &'static str = SERVICE_NAME;
     }
 }

@@ -32,6 +32,7 @@ pub(super) fn leaf_of(permit: &Permit, kind: Kind, what: &str, now: Timestamp) -
         Role::Officer => ("officer", None),
         Role::Steward => ("steward", None),
         Role::Producer => ("producer", None),
+        Role::Portal => ("portal", None),
         Role::System => ("system", None),
     };
     Leaf {

@@ -119,6 +119,7 @@ pub async fn create_client(
         Role::Officer => ClientRole::Officer,
         Role::Steward => ClientRole::Steward,
         Role::Producer => ClientRole::Producer,
+        Role::Portal => ClientRole::Portal,
     };
     let request = CreateClientRequest {
         client_id: file.client.clone(),
@@ -164,6 +165,7 @@ fn role_words(role: i32) -> &'static str {
         Ok(ClientRole::Officer) => "officer",
         Ok(ClientRole::Steward) => "steward",
         Ok(ClientRole::Producer) => "producer",
+        Ok(ClientRole::Portal) => "portal",
         Ok(ClientRole::Unspecified) | Err(_) => "unknown",
     }
 }
