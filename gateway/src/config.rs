@@ -168,7 +168,8 @@ impl Config {
 
     /// Returns the vault's part.
     pub fn vault(&self) -> vault::Config {
-        vault::Config { data: self.data.clone(), root: self.root.clone(), threads: self.scan_threads }
+        let (data, root, disk) = (self.data.clone(), self.root.clone(), vault::disk::Disk::default());
+        vault::Config { data, root, threads: self.scan_threads, disk }
     }
 }
 

@@ -3,6 +3,7 @@
 use super::*;
 use std::fs;
 use tempfile::TempDir;
+use vault::disk::Disk;
 use vault::keys::SecretKey;
 use vault::log::{Log, Sizes};
 use vault::vault::Tree;
@@ -10,7 +11,7 @@ use vault::vault::Tree;
 const ORIGIN: &str = "example.com/shop";
 
 fn open(dir: &Path) -> Log {
-    Log::open(dir, ORIGIN, &SecretKey::from_bytes([7; 32])).unwrap()
+    Log::open(&Disk::default(), dir, ORIGIN, &SecretKey::from_bytes([7; 32])).unwrap()
 }
 
 fn entry(n: u64) -> Vec<u8> {
@@ -134,7 +135,7 @@ fn what_a_crash_left_unsigned_is_reported_and_not_trusted() {
 fn another_key_does_not_verify() {
     let (dir, _) = written(&[2]);
     let other = tempfile::tempdir().unwrap();
-    let other = Log::open(other.path(), ORIGIN, &SecretKey::from_bytes([8; 32])).unwrap();
+    let other = Log::open(&Disk::default(), other.path(), ORIGIN, &SecretKey::from_bytes([8; 32])).unwrap();
     let other = VerifierKey::parse(&other.vkey(Tree::Access)).unwrap();
     assert!(log(dir.path(), &other).unwrap_err().contains("no signature by"));
 }

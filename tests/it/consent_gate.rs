@@ -16,6 +16,7 @@ use policy::segment::{Segment, Window};
 use policy::time::Timestamp;
 use tempfile::TempDir;
 use vault::audience::AudienceQuestion;
+use vault::disk::Disk;
 use vault::ingest::{Record, SubjectKey, Value};
 use vault::release::{Answer, Kind, Question};
 use vault::{Config, Vault, VaultError};
@@ -140,7 +141,12 @@ fn none_of_it(number: usize) -> Vec<ConsentEvent> {
 impl Shop {
     fn new() -> Self {
         let folders = tempfile::tempdir().unwrap();
-        let config = Config { data: folders.path().join("data"), root: folders.path().join("root"), threads: 2 };
+        let config = Config {
+            data: folders.path().join("data"),
+            root: folders.path().join("root"),
+            threads: 2,
+            disk: Disk::default(),
+        };
         Vault::init(&config, at(0)).unwrap();
         let shop = Self {
             vault: Vault::open(&config, at(0)).unwrap(),

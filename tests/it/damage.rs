@@ -20,6 +20,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 use tonic::Code;
+use vault::disk::Disk;
 use vault::ingest::{Record, SubjectKey, Value};
 use vault::release::{Kind, Question};
 use vault::{Config, Vault, VaultError};
@@ -142,7 +143,7 @@ fn store(config: &Config, dataset: usize) -> PathBuf {
 }
 
 fn config(folder: &Path) -> Config {
-    Config { data: folder.join("data"), root: folder.join("root"), threads: 1 }
+    Config { data: folder.join("data"), root: folder.join("root"), threads: 1, disk: Disk::default() }
 }
 
 fn permit(rules: &Rules, schema: &Schema, role: Role, verb: Verb, purpose: Option<&str>) -> Permit {

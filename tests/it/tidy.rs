@@ -82,6 +82,36 @@ const RULES: &[Rule] = &[
         in_tests: false,
     },
     Rule {
+        why: "only vault::disk changes files, so that tests can count, refuse and take back every step; the databases are \
+              the engine's",
+        words: &[
+            "File::create",
+            "File::create_new",
+            "File::options",
+            "OpenOptions",
+            "DirBuilder",
+            "fs::write",
+            "fs::rename",
+            "fs::copy",
+            "fs::remove_file",
+            "fs::remove_dir",
+            "fs::remove_dir_all",
+            "fs::create_dir",
+            "fs::create_dir_all",
+        ],
+        scope: &["vault/src"],
+        // The check of files has its tests in its own file.
+        homes: &["vault/src/disk", "vault/src/store", "vault/src/fsck"],
+        in_tests: false,
+    },
+    Rule {
+        why: "only tests watch the disk: nothing that is shipped can refuse a step",
+        words: &["Disk::observed", "Observer"],
+        scope: &["vault/src", "gateway/src"],
+        homes: &["vault/src/disk"],
+        in_tests: false,
+    },
+    Rule {
         why: "the wire contract knows none of our crates",
         words: &["policy", "vault", "gateway"],
         scope: &["proto/src/lib"],

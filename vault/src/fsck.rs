@@ -220,6 +220,7 @@ fn files(folder: &Path) -> Result<Vec<PathBuf>, FsckError> {
 mod tests {
     use super::*;
     use crate::blocks::{ColumnKey, PieceKind, PieceMeta, piece_path, write_piece};
+    use crate::disk::Disk;
     use crate::keys::{Changes, KeyTree, PieceEntry, PieceId, PieceState};
     use crate::vault::Tree;
     use crate::wal::{Frame, SEGMENT_BYTES, SealedPart, Wal};
@@ -246,7 +247,9 @@ mod tests {
         let column = [b'p'; 40];
         let dir = piece_path(&data, 1, 5).parent().unwrap().to_owned();
         fs::create_dir_all(&dir).unwrap();
-        let written = write_piece(&dir, 5, &meta, &[(ColumnKey::of(ColumnId(1)), Layout::Code8, &column)]).unwrap();
+        let written =
+            write_piece(&Disk::default(), &dir, 5, &meta, &[(ColumnKey::of(ColumnId(1)), Layout::Code8, &column)])
+                .unwrap();
         let put = PieceEntry {
             id: PieceId { dataset: 1, block: 2, kind: crate::keys::PieceKind::Attributes, part: 0 },
             version: 3,
@@ -263,8 +266,8 @@ mod tests {
     }
 
     fn write_wal(dir: &Path) {
-        Wal::create(dir, 1).unwrap();
-        let (wal, _) = Wal::open(dir, 1, SEGMENT_BYTES).unwrap();
+        Wal::create(&Disk::default(), dir, 1).unwrap();
+        let (wal, _) = Wal::open(&Disk::default(), dir, 1, SEGMENT_BYTES).unwrap();
         for seq in 1..4 {
             let part = SealedPart { sealed: vec![0x5e; 30], ..SealedPart::default() };
             let leaves = vec![(Tree::Access, b"{leaf}".to_vec())];

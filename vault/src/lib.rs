@@ -8,6 +8,7 @@ pub mod audience;
 mod blocks;
 pub mod budget;
 pub mod consent;
+pub mod disk;
 pub mod erasure;
 pub mod fold;
 pub mod fsck;

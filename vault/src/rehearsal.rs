@@ -6,6 +6,7 @@
 use crate::blocks::{
     self, BLOCK_SUBJECTS, BlockError, Column, ColumnKey, EventColumns, Piece, PieceKind, PieceMeta, Written,
 };
+use crate::disk::Disk;
 use crate::release::{self, DrawError, Kind, PlanError, Question, Table};
 use crate::scan::{self, BlockInput, NoThreads, Partial, ScanInput, Scanner};
 use policy::privacy::NanoRho;
@@ -91,12 +92,13 @@ impl Rehearsal {
     fn build(folder: &Path, shape: &Shape, threads: usize, kind: Kind) -> Result<Self, RehearsalError> {
         let schema = schema(shape)?;
         let dir = folder.join("blocks").join(format!("{DATASET:08x}"));
-        std::fs::create_dir_all(&dir)?;
+        let disk = Disk::default();
+        disk.create_folder(&dir)?;
         let numbers: Vec<u32> = (0..shape.subjects.div_ceil(BLOCK_SUBJECTS)).collect();
         let files = AtomicU64::new(1);
-        let writer = Writer { folder, dir: &dir, files: &files, shape };
+        let writer = Writer { disk: &disk, folder, dir: &dir, files: &files, shape };
         let blocks = numbers.par_iter().map(|block| writer.block(*block)).collect::<Result<Vec<_>, _>>()?;
-        blocks::sync_dir(&dir)?;
+        disk.sync_folder(&dir)?;
         let half = Expr::Attribute(ColumnId(1), Test::Codes((1..=u16::from(shape.values) / 2).collect()));
         let question = Question {
             dataset: schema.dataset.clone(),
@@ -144,6 +146,7 @@ fn schema(shape: &Shape) -> Result<Schema, SchemaError> {
 }
 
 struct Writer<'a> {
+    disk: &'a Disk,
     folder: &'a Path,
     dir: &'a Path,
     files: &'a AtomicU64,
@@ -184,7 +187,7 @@ impl Writer<'_> {
         columns.push((ColumnKey::of(ColumnId(0)), Layout::Bytes, &keys));
         columns.push((ColumnKey::HIDDEN, Layout::Bytes, &hidden));
         let file_no = self.files.fetch_add(1, Ordering::Relaxed);
-        let written = blocks::write_piece(self.dir, file_no, meta, &columns)?;
+        let written = blocks::write_piece(self.disk, self.dir, file_no, meta, &columns)?;
         self.open(file_no, meta, written)
     }
 
@@ -200,7 +203,7 @@ impl Writer<'_> {
         let fields = [(ColumnId(0), Layout::Code8, codes.as_slice())];
         let columns = EventColumns { offsets: &offsets, times: &times, ids: &ids, fields: &fields };
         let mut file_no = || self.files.fetch_add(1, Ordering::Relaxed);
-        let written = blocks::write_event_pieces(self.dir, &mut file_no, meta, EventTypeId(0), &columns)?;
+        let written = blocks::write_event_pieces(self.disk, self.dir, &mut file_no, meta, EventTypeId(0), &columns)?;
         written.into_iter().map(|(file, meta, written)| self.open(file, &meta, written)).collect()
     }
 

@@ -24,6 +24,7 @@ mod tests;
 pub use write::Acknowledging;
 
 use crate::blocks::BlockError;
+use crate::disk::Disk;
 use crate::ingest::SubjectKey;
 use crate::keys::KeysError;
 use crate::log::{LeafError, Log, LogError};
@@ -50,6 +51,8 @@ pub struct Config {
     pub root: PathBuf,
     /// Threads of a scan; 0 is one a core.
     pub threads: usize,
+    /// The disk; the default is the real one, and tests watch it.
+    pub disk: Disk,
 }
 
 /// Why the vault did not do it. Messages name parts (a block, a file) for the steward and never a personal value;

@@ -8,6 +8,7 @@ use super::column::{ByteRows, encode_bytes};
 use super::error::BlockError;
 use super::piece::{ColumnKey, PieceKind, PieceMeta};
 use super::write::{Column, Written, write_piece};
+use crate::disk::Disk;
 use policy::schema::{ColumnId, EventTypeId, Layout};
 use std::ops::Range;
 use std::path::Path;
@@ -73,18 +74,20 @@ pub fn cut_events(offsets: &[u32], rows_per_piece: usize) -> Vec<EventCut> {
 /// Writes a block's events of one type as pieces `part` 0, 1, ..; `file_no` gives each an unused file number.
 /// `base` names dataset, block, version and schema version; the rest of it is set here.
 pub fn write_event_pieces(
+    disk: &Disk,
     dir: &Path,
     file_no: &mut dyn FnMut() -> u64,
     base: &PieceMeta,
     event: EventTypeId,
     columns: &EventColumns<'_>,
 ) -> Result<Vec<(u64, PieceMeta, Written)>, BlockError> {
-    write_event_pieces_of(EVENT_PIECE_BYTES, dir, file_no, base, event, columns)
+    write_event_pieces_of(EVENT_PIECE_BYTES, disk, dir, file_no, base, event, columns)
 }
 
 /// [`write_event_pieces`] with pieces of another size.
 pub(crate) fn write_event_pieces_of(
     piece_bytes: usize,
+    disk: &Disk,
     dir: &Path,
     file_no: &mut dyn FnMut() -> u64,
     base: &PieceMeta,
@@ -106,12 +109,13 @@ pub(crate) fn write_event_pieces_of(
             ..base
         };
         let file = file_no();
-        written.push((file, meta, write_cut(dir, file, &meta, columns, cut)?));
+        written.push((file, meta, write_cut(disk, dir, file, &meta, columns, cut)?));
     }
     Ok(written)
 }
 
 fn write_cut(
+    disk: &Disk,
     dir: &Path,
     file_no: u64,
     meta: &PieceMeta,
@@ -144,7 +148,7 @@ fn write_cut(
         };
         list.push((ColumnKey::of(*column), *layout, bytes.ok_or_else(short)?));
     }
-    write_piece(dir, file_no, meta, &list)
+    write_piece(disk, dir, file_no, meta, &list)
 }
 
 /// Row offsets of a cut's subjects, relative to the cut and limited to it.

@@ -34,7 +34,7 @@ pub use named::id_of;
 pub use piece::{ColumnKey, PieceKind, PieceMeta, piece_path};
 pub use read::{Buffer, Chunk, Piece};
 pub(crate) use survey::survey;
-pub use write::{Column, Written, split_state, sync_dir, write_piece};
+pub use write::{Column, Written, split_state, write_piece};
 
 /// Subjects of a block. At 8,192 a coded column is an 8 KiB chunk: sealing costs 0.1 us of set-up on 1 us of work, a
 /// scan's buffer for 20 columns (160 KiB) stays in the second-level cache, and erasing a person rewrites little.

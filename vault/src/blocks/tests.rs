@@ -1,4 +1,5 @@
 use super::*;
+use crate::disk::Disk;
 use policy::schema::{ColumnId, EventTypeId, Layout};
 use std::path::{Path, PathBuf};
 
@@ -45,7 +46,7 @@ fn write_attributes(dir: &Path, file_no: u64, version: u64) -> Written {
         (ColumnKey::of(ColumnId(2)), Layout::Code16, &[1, 0, 2, 0, 3, 0, 4, 0]),
         (ColumnKey::of(ColumnId(1)), Layout::Code8, &[1, 2, 0, 3]),
     ];
-    write_piece(dir, file_no, &attributes(version), &columns).unwrap()
+    write_piece(&Disk::default(), dir, file_no, &attributes(version), &columns).unwrap()
 }
 
 #[test]
@@ -104,7 +105,7 @@ fn columns_that_do_not_fit_are_refused() {
     let code = (ColumnKey::of(ColumnId(0)), Layout::Code8, [1_u8, 2, 3, 4].as_slice());
     let short = (ColumnKey::of(ColumnId(1)), Layout::Code8, [1_u8, 2].as_slice());
     for columns in [vec![code, code], vec![code, short]] {
-        let refused = write_piece(&folder.0, 1, &attributes(1), &columns);
+        let refused = write_piece(&Disk::default(), &folder.0, 1, &attributes(1), &columns);
         assert!(matches!(refused, Err(BlockError::Invalid { .. })));
     }
     assert_eq!(std::fs::read_dir(&folder.0).unwrap().count(), 0);
@@ -116,7 +117,7 @@ fn state_of_several_parts_comes_back_whole() {
     let meta = PieceMeta { kind: PieceKind::State, subjects: 0, rows: 0, ..attributes(9) };
     for length in [0, 5, STATE_PART_BYTES * 2 + 3] {
         let bytes: Vec<u8> = (0..length).map(|i| (i % 251) as u8).collect();
-        let written = write_piece(&folder.0, 1, &meta, &split_state(&bytes)).unwrap();
+        let written = write_piece(&Disk::default(), &folder.0, 1, &meta, &split_state(&bytes)).unwrap();
         let piece = Piece::open(&folder.file(1), written.key, &meta).unwrap();
         assert!(*piece.read_state().unwrap() == bytes, "length {length}");
     }
@@ -163,7 +164,9 @@ fn events_come_back_subject_by_subject() {
         next += 1;
         next
     };
-    let pieces = write_event_pieces(&folder.0, &mut file_no, &attributes(1), EventTypeId(3), &columns).unwrap();
+    let pieces =
+        write_event_pieces(&Disk::default(), &folder.0, &mut file_no, &attributes(1), EventTypeId(3), &columns)
+            .unwrap();
     assert!(pieces.len() >= 3);
     let mut seen: Vec<Vec<i64>> = vec![Vec::new(); 4];
     let mut buffer = Buffer::default();

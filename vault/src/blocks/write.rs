@@ -4,12 +4,11 @@ use super::error::BlockError;
 use super::header::{self, Entry};
 use super::piece::{ColumnKey, PieceKind, PieceMeta};
 use super::{HIDDEN_BYTES, STATE_PART_BYTES};
+use crate::disk::Disk;
 use crate::keys::SecretKey;
 use policy::schema::Layout;
 use ring::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use sha2::{Digest, Sha256};
-use std::fs::{self, File};
-use std::io::Write;
 use std::path::Path;
 use zeroize::Zeroize;
 
@@ -29,20 +28,21 @@ pub struct Written {
 }
 
 /// Seals columns under a fresh key and writes them as `dir/{file_no:016x}.piece`, which must not be in use: temporary
-/// name, fsync, rename. The caller calls [`sync_dir`] once a batch, and names the piece in the key tree only then.
-pub fn write_piece(dir: &Path, file_no: u64, meta: &PieceMeta, columns: &[Column<'_>]) -> Result<Written, BlockError> {
+/// name, fsync, rename. The caller syncs the folder once a batch, and names the piece in the key tree only then.
+pub fn write_piece(
+    disk: &Disk,
+    dir: &Path,
+    file_no: u64,
+    meta: &PieceMeta,
+    columns: &[Column<'_>],
+) -> Result<Written, BlockError> {
     check_columns(meta, columns)?;
     let mut order: Vec<&Column<'_>> = columns.iter().collect();
     order.sort_by_key(|(key, layout, _)| (rank(*key, *layout), *key));
     let key = SecretKey::random()?;
     let bytes = seal(meta, &order, &key)?;
-    store(dir, file_no, meta, &bytes)?;
+    store(disk, dir, file_no, meta, &bytes)?;
     Ok(Written { key, sha256: Sha256::digest(&bytes).into(), bytes: bytes.len() as u64 })
-}
-
-/// Makes the names of written pieces durable.
-pub fn sync_dir(dir: &Path) -> std::io::Result<()> {
-    File::open(dir)?.sync_all()
 }
 
 /// Splits opaque bytes into the columns of a state piece; [`super::Piece::read_state`] joins them.
@@ -133,12 +133,11 @@ pub(super) fn cipher(key: &SecretKey) -> Option<LessSafeKey> {
     UnboundKey::new(&AES_256_GCM, key.expose()).ok().map(LessSafeKey::new)
 }
 
-fn store(dir: &Path, file_no: u64, meta: &PieceMeta, bytes: &[u8]) -> Result<(), BlockError> {
+fn store(disk: &Disk, dir: &Path, file_no: u64, meta: &PieceMeta, bytes: &[u8]) -> Result<(), BlockError> {
     let aside = dir.join(format!("{file_no:016x}.tmp"));
     let name = dir.join(format!("{file_no:016x}.piece"));
     let io = |operation| move |cause: std::io::Error| BlockError::io(meta, operation, &cause);
-    let mut file = File::create(&aside).map_err(io("create"))?;
-    file.write_all(bytes).map_err(io("write"))?;
-    file.sync_all().map_err(io("fsync"))?;
-    fs::rename(&aside, &name).map_err(io("rename"))
+    let file = disk.write_whole(&aside, bytes).map_err(io("write"))?;
+    disk.sync(&aside, &file).map_err(io("fsync"))?;
+    disk.rename(&aside, &name).map_err(io("rename"))
 }

@@ -6,6 +6,7 @@ use crate::blocks::{
     BLOCK_SUBJECTS, BlockError, Buffer, ByteRows, ColumnKey, EventColumns, HIDDEN_BYTES, Piece, PieceMeta, Written,
     code16_rows, encode_bytes, int_rows, split_state, u32_rows, u64_rows, write_event_pieces, write_piece,
 };
+use crate::disk::Disk;
 use policy::schema::{ColumnId, Layout, Schema};
 use std::path::Path;
 use std::sync::Arc;
@@ -155,6 +156,8 @@ fn encode(column: &Column) -> Option<Zeroizing<Vec<u8>>> {
 
 /// Where new pieces go and what they are numbered.
 pub struct Writer<'a> {
+    /// The disk.
+    pub disk: &'a Disk,
     /// Folder of the dataset's pieces.
     pub dir: &'a Path,
     /// Dataset number.
@@ -211,7 +214,7 @@ impl Writer<'_> {
         let mut columns: Vec<_> =
             encoded.iter().map(|(key, layout, bytes)| (*key, *layout, bytes.as_slice())).collect();
         columns.push((ColumnKey::HIDDEN, Layout::Bytes, hidden.as_slice()));
-        Ok(NewPiece { file, meta, written: write_piece(self.dir, file, &meta, &columns)? })
+        Ok(NewPiece { file, meta, written: write_piece(self.disk, self.dir, file, &meta, &columns)? })
     }
 
     fn write_events(
@@ -239,7 +242,7 @@ impl Writer<'_> {
         }
         let fields: Vec<_> = encoded.iter().map(|(id, layout, bytes)| (*id, *layout, bytes.as_slice())).collect();
         let columns = EventColumns { offsets: &offsets, times: &times, ids: &ids, fields: &fields };
-        let written = write_event_pieces(self.dir, &mut || (self.next_file)(), base, event, &columns)?;
+        let written = write_event_pieces(self.disk, self.dir, &mut || (self.next_file)(), base, event, &columns)?;
         Ok(written.into_iter().map(|(file, meta, written)| NewPiece { file, meta, written }).collect())
     }
 
@@ -247,7 +250,7 @@ impl Writer<'_> {
     pub fn write_state(&self, block: u32, state: u16, bytes: &[u8]) -> Result<NewPiece, BlockError> {
         let file = (self.next_file)();
         let meta = PieceMeta { part: state, ..self.meta(block, PieceKind::State, 0, file) };
-        Ok(NewPiece { file, meta, written: write_piece(self.dir, file, &meta, &split_state(bytes))? })
+        Ok(NewPiece { file, meta, written: write_piece(self.disk, self.dir, file, &meta, &split_state(bytes))? })
     }
 }
 

@@ -3,7 +3,8 @@
 use super::page::PageId;
 use super::secret::RandomUnavailable;
 use std::fmt;
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 
 /// A part of the root cell or the key tree.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -84,4 +85,9 @@ pub enum KeysError {
     /// No randomness; nothing was changed.
     #[error(transparent)]
     Random(#[from] RandomUnavailable),
+}
+
+/// Names the path in an operating system's error.
+pub(super) fn at(path: &Path) -> impl Fn(io::Error) -> KeysError {
+    move |error| KeysError::Io { part: Part::Path(path.to_owned()), error }
 }

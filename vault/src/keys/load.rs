@@ -2,11 +2,11 @@
 
 use super::cell::Root;
 use super::codec::{Reader, Writer};
-use super::disk;
 use super::entry::{Entries, Group, GroupEntries, PieceEntry};
 use super::error::{KeysError, Part};
 use super::page::{self, PageId};
 use super::secret::SecretKey;
+use crate::disk;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -15,6 +15,9 @@ use zeroize::Zeroizing;
 
 /// Room for the seal's tag, so that sealing in place does not move the plaintext.
 const TAG_ROOM: usize = 16;
+
+/// The most a page may have on disk, bytes.
+pub(super) const MAX_FILE_BYTES: u64 = 1 << 28;
 
 /// What the top page says about a page.
 #[derive(Debug, Clone)]
@@ -85,7 +88,7 @@ pub(super) fn load_child(folder: &Path, id: PageId, child: &Child) -> Result<Zer
 
 fn read_page(folder: &Path, id: PageId, generation: u64) -> Result<Vec<u8>, KeysError> {
     let part = Part::page(id, generation);
-    disk::read(&folder.join(id.file_name(generation))).map_err(|error| match error.kind() {
+    disk::read(&folder.join(id.file_name(generation)), MAX_FILE_BYTES).map_err(|error| match error.kind() {
         std::io::ErrorKind::NotFound => KeysError::Damaged { part, problem: "it is missing" },
         _ => KeysError::Io { part, error },
     })

@@ -17,7 +17,6 @@
 mod cell;
 mod codec;
 mod derive;
-mod disk;
 mod entry;
 mod error;
 mod load;

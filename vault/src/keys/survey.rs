@@ -1,9 +1,8 @@
 //! Looks at a tree without mending or removing anything, for the check of files.
 
 use super::cell::CELL_FILE;
-use super::disk::at;
 use super::entry::Entries;
-use super::error::KeysError;
+use super::error::{KeysError, at};
 use super::page::PageId;
 use super::tree::{PAGES_FOLDER, lock_folder, newest_that_opens, read_slots};
 use std::fs::File;

@@ -1,54 +1,15 @@
 //! Tests of the key tree: every crash point, every damaged part, and what an old copy is worth.
 
 use super::cell::{CELL_BYTES, CELL_FILE, Root, SLOT_BYTES};
-use super::disk::Disk;
 use super::page::{self, PageId};
 use super::*;
+use crate::disk::tests::Mortal;
 use std::collections::BTreeMap;
 use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use tempfile::TempDir;
 use zeroize::Zeroizing;
-
-/// Where the disk of a test dies.
-#[derive(Debug, Default)]
-pub(super) struct Fault {
-    /// The step that fails, from 0; none by default.
-    die_at: Option<usize>,
-    /// Whether a write that dies leaves its first half.
-    torn: bool,
-    /// The steps done.
-    steps: Vec<&'static str>,
-}
-
-impl Fault {
-    pub(super) fn step(
-        &mut self,
-        name: &'static str,
-        bytes: &[u8],
-        mut torn: impl FnMut(&[u8]) -> io::Result<()>,
-    ) -> io::Result<()> {
-        match self.die_at {
-            Some(at) if self.steps.len() >= at => {
-                if std::mem::take(&mut self.torn) {
-                    torn(&bytes[..bytes.len() / 2])?;
-                }
-                // Nothing happens after death, cleaning up included.
-                self.die_at = Some(0);
-                Err(io::Error::other("the disk died"))
-            }
-            _ => {
-                self.steps.push(name);
-                Ok(())
-            }
-        }
-    }
-}
-
-fn dying(die_at: usize, torn: bool) -> Disk {
-    Disk { fault: Fault { die_at: Some(die_at), torn, steps: Vec::new() } }
-}
 
 struct Place(TempDir);
 
@@ -71,6 +32,10 @@ impl Place {
 
     fn open(&self) -> Result<KeyTree, KeysError> {
         KeyTree::open(&self.root(), &self.data())
+    }
+
+    fn open_on(&self, mortal: &Arc<Mortal>) -> Result<KeyTree, KeysError> {
+        KeyTree::open_on(&mortal.disk(), &self.root(), &self.data())
     }
 
     fn pages(&self) -> Vec<PathBuf> {
@@ -194,13 +159,14 @@ fn a_snapshot_does_not_move_when_the_tree_does() {
 #[test]
 fn the_steps_of_a_commit_are_in_the_order_that_makes_it_atomic() {
     let place = Place::filled();
-    let mut tree = place.open().unwrap();
-    tree.disk.fault.steps.clear();
+    let mortal = Mortal::new();
+    let mut tree = place.open_on(&mortal).unwrap();
+    mortal.begin_again(None);
     tree.commit(Changes { put: vec![piece(1, 0, 2)], ..Changes::default() }).unwrap();
-    let page = ["write", "sync", "rename"];
-    let slot = ["overwrite", "sync"];
+    let page = ["create", "write", "sync", "rename"];
+    let slot = ["write", "sync"];
     let expected = [&page[..], &page, &["sync folder"], &slot, &slot, &["unlink", "unlink"]].concat();
-    assert_eq!(tree.disk.fault.steps, expected);
+    assert_eq!(mortal.steps(), expected);
 }
 
 #[test]
@@ -212,9 +178,10 @@ fn dying_at_any_step_of_a_commit_leaves_the_old_generation_or_the_new() {
         for die_at in 0.. {
             let place = Place::new();
             copy_folder(origin.0.path(), place.0.path());
-            let mut tree = KeyTree::open_on(dying(die_at, torn), &place.root(), &place.data()).unwrap();
+            let mortal = Mortal::dying_at(die_at, torn);
+            let mut tree = place.open_on(&mortal).unwrap();
             let outcome = tree.commit(switch());
-            let died = tree.disk.fault.die_at == Some(0);
+            let died = mortal.is_dead();
             let settled = tree.commit(Changes::default());
             assert!(!died || settled.is_err());
             drop(tree);
@@ -248,7 +215,8 @@ fn dying_while_creating_leaves_nothing_or_a_vault() {
     for torn in [false, true] {
         for die_at in 0.. {
             let place = Place::new();
-            let created = KeyTree::create_on(dying(die_at, torn), &place.root(), &place.data(), first());
+            let disk = Mortal::dying_at(die_at, torn).disk();
+            let created = KeyTree::create_on(&disk, &place.root(), &place.data(), first());
             if created.is_ok() {
                 break;
             }
@@ -273,7 +241,7 @@ fn dying_while_a_stale_slot_is_repaired_is_repaired_later() {
             let place = Place::new();
             copy_folder(origin.0.path(), place.0.path());
             flip(&place.cell(), slot * SLOT_BYTES + 30);
-            KeyTree::open_on(dying(die_at, torn), &place.root(), &place.data()).unwrap_err();
+            place.open_on(&Mortal::dying_at(die_at, torn)).unwrap_err();
             assert_eq!(content(&place.open().unwrap()), old);
             let cell = fs::read(place.cell()).unwrap();
             assert_eq!(cell[..SLOT_BYTES], cell[SLOT_BYTES..]);
@@ -284,12 +252,13 @@ fn dying_while_a_stale_slot_is_repaired_is_repaired_later() {
 #[test]
 fn a_failed_commit_changes_nothing_and_can_be_repeated() {
     let place = Place::filled();
-    let mut tree = place.open().unwrap();
+    let mortal = Mortal::new();
+    let mut tree = place.open_on(&mortal).unwrap();
     let old = content(&tree);
-    tree.disk.fault = Fault { die_at: Some(4), ..Fault::default() };
+    mortal.begin_again(Some(5));
     assert!(matches!(tree.commit(switch()), Err(KeysError::Io { .. })));
     assert_eq!(content(&tree), old);
-    tree.disk.fault = Fault::default();
+    mortal.begin_again(None);
     tree.commit(switch()).unwrap();
     let new = content(&tree);
     drop(tree);
@@ -299,12 +268,13 @@ fn a_failed_commit_changes_nothing_and_can_be_repeated() {
 #[test]
 fn a_commit_that_died_on_the_root_is_followed_by_refusals() {
     let place = Place::filled();
-    let mut tree = place.open().unwrap();
+    let mortal = Mortal::new();
+    let mut tree = place.open_on(&mortal).unwrap();
     tree.commit(Changes::default()).unwrap();
-    let to_the_root = 4;
-    tree.disk.fault = Fault { die_at: Some(to_the_root + 1), ..Fault::default() };
+    let to_the_root = 5;
+    mortal.begin_again(Some(to_the_root + 1));
     assert!(tree.commit(Changes::default()).is_err());
-    tree.disk.fault = Fault::default();
+    mortal.begin_again(None);
     assert!(matches!(tree.commit(Changes::default()), Err(KeysError::Unsettled)));
 }
 

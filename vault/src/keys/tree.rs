@@ -1,12 +1,12 @@
 //! The open key tree: looking things up, and replacing a generation in one step.
 
 use super::cell::{CELL_BYTES, CELL_FILE, Root, SLOT_BYTES};
-use super::disk::{self, Disk, at};
 use super::entry::{Entries, Group, PieceEntry, PieceId, PieceState, group_of};
-use super::error::{KeysError, Part};
+use super::error::{KeysError, Part, at};
 use super::load::{self, Child, Children, Tree};
 use super::page::{self, PageId};
 use super::secret::SecretKey;
+use crate::disk::{self, Disk};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
 use std::fs::{File, TryLockError};
@@ -53,7 +53,7 @@ pub struct KeyTree {
     root: Root,
     tree: Tree,
     unsettled: bool,
-    pub(super) disk: Disk,
+    disk: Disk,
 }
 
 impl KeyTree {
@@ -61,20 +61,22 @@ impl KeyTree {
     ///
     /// A crash leaves no root cell, so that creating can be tried again.
     pub fn create(root: &Path, data: &Path, first: Changes) -> Result<Self, KeysError> {
-        Self::create_on(Disk::default(), root, data, first)
+        Self::create_on(&Disk::default(), root, data, first)
     }
 
     /// Opens the tree: the highest generation whose pages all open wins, and before this returns both slots hold it
     /// and pages of other generations are gone.
     pub fn open(root: &Path, data: &Path) -> Result<Self, KeysError> {
-        Self::open_on(Disk::default(), root, data)
+        Self::open_on(&Disk::default(), root, data)
     }
 
-    pub(super) fn create_on(mut disk: Disk, root: &Path, data: &Path, first: Changes) -> Result<Self, KeysError> {
+    /// [`KeyTree::create`] on a given disk.
+    pub fn create_on(disk: &Disk, root: &Path, data: &Path, first: Changes) -> Result<Self, KeysError> {
         check(&first)?;
         let pages = data.join(PAGES_FOLDER);
-        disk::create_folder(root)?;
-        disk::create_folder(&pages)?;
+        for folder in [root, &pages] {
+            disk.create_folder(folder).map_err(at(folder))?;
+        }
         let lock = lock_folder(data)?;
         let cell_path = root.join(CELL_FILE);
         if cell_path.try_exists().map_err(at(&cell_path))? {
@@ -85,22 +87,21 @@ impl KeyTree {
         }
         let root_key = Root { generation: 1, key: SecretKey::random()? };
         let (tree, changed) = apply(&Tree::default(), first);
-        let tree = write_pages(&mut disk, &pages, &root_key, tree, &changed)?;
-        disk.sync_folder(data)?;
-        disk.sync_folder(parent(data))?;
-        disk.sync_folder(parent(root))?;
+        let tree = write_pages(disk, &pages, &root_key, tree, &changed)?;
+        for folder in [data, parent(data), parent(root)] {
+            disk.sync_folder(folder).map_err(at(folder))?;
+        }
         let unfinished = cell_path.with_extension(UNFINISHED);
         let slot = root_key.encode();
         let both = Zeroizing::new([slot.as_slice(), slot.as_slice()].concat());
-        let file = disk.write(&unfinished, &both)?;
-        disk.sync(&unfinished, &file)?;
-        disk.rename(&unfinished, &cell_path)?;
-        disk.sync_folder(root)?;
+        write_durably(disk, &unfinished, &cell_path, &both)?;
+        disk.sync_folder(root).map_err(at(root))?;
         let cell = lock_cell(&cell_path, root)?;
-        Ok(Self { pages, cell_path, cell, _lock: lock, root: root_key, tree, unsettled: false, disk })
+        Ok(Self { pages, cell_path, cell, _lock: lock, root: root_key, tree, unsettled: false, disk: disk.clone() })
     }
 
-    pub(super) fn open_on(mut disk: Disk, root: &Path, data: &Path) -> Result<Self, KeysError> {
+    /// [`KeyTree::open`] on a given disk.
+    pub fn open_on(disk: &Disk, root: &Path, data: &Path) -> Result<Self, KeysError> {
         let cell_path = root.join(CELL_FILE);
         if !cell_path.try_exists().map_err(at(&cell_path))? {
             return Err(KeysError::NotAVault(root.to_owned()));
@@ -112,9 +113,10 @@ impl KeyTree {
         let (winner, tree) = newest_that_opens(&pages, &slots)?;
         for (slot, found) in slots.iter().enumerate() {
             if !found.as_ref().is_ok_and(|found| same(found, &winner)) {
-                write_slot(&mut disk, &cell_path, &cell, slot, &winner)?;
+                write_slot(disk, &cell_path, &cell, slot, &winner)?;
             }
         }
+        let disk = disk.clone();
         let opened = Self { pages, cell_path, cell, _lock: lock, root: winner, tree, unsettled: false, disk };
         opened.remove_strays();
         Ok(opened)
@@ -168,10 +170,10 @@ impl KeyTree {
         check(&changes)?;
         let (tree, changed) = apply(&self.tree, changes);
         let root = Root { generation: self.root.generation + 1, key: SecretKey::random()? };
-        let tree = write_pages(&mut self.disk, &self.pages, &root, tree, &changed)?;
+        let tree = write_pages(&self.disk, &self.pages, &root, tree, &changed)?;
         self.unsettled = true;
         for slot in 0..2 {
-            write_slot(&mut self.disk, &self.cell_path, &self.cell, slot, &root)?;
+            write_slot(&self.disk, &self.cell_path, &self.cell, slot, &root)?;
         }
         self.unsettled = false;
         let superseded = superseded(&self.tree.children, &tree.children, self.root.generation);
@@ -193,10 +195,13 @@ impl KeyTree {
         };
         for (path, id, generation) in page_files(&self.pages).unwrap_or_default() {
             if !named(&id, generation) || path.extension().is_some_and(|end| end == UNFINISHED) {
-                std::fs::remove_file(path).ok();
+                self.disk.unlink(&path).ok();
             }
         }
-        std::fs::remove_file(self.cell_path.with_extension(UNFINISHED)).ok();
+        let unfinished = self.cell_path.with_extension(UNFINISHED);
+        if unfinished.exists() {
+            self.disk.unlink(&unfinished).ok();
+        }
     }
 }
 
@@ -265,7 +270,7 @@ fn apply(old: &Tree, changes: Changes) -> (Tree, BTreeSet<PageId>) {
 
 /// Seals and writes the changed pages and the top page, makes them durable, and opens them again from the disk.
 fn write_pages(
-    disk: &mut Disk,
+    disk: &Disk,
     folder: &Path,
     root: &Root,
     mut tree: Tree,
@@ -284,7 +289,7 @@ fn write_pages(
     }
     let top = page::seal(PageId::Top, root.generation, &root.key, load::encode_top(&tree.children))?;
     write_page(disk, folder, &PageId::Top.file_name(root.generation), &top)?;
-    disk.sync_folder(folder)?;
+    disk.sync_folder(folder).map_err(at(folder))?;
     let written = load::load_top(folder, root)?;
     for id in changed {
         if let Some(child) = written.get(id) {
@@ -305,11 +310,15 @@ fn encode(tree: &Tree, id: PageId) -> Option<Zeroizing<Vec<u8>>> {
     }
 }
 
-fn write_page(disk: &mut Disk, folder: &Path, name: &str, bytes: &[u8]) -> Result<(), KeysError> {
-    let unfinished = folder.join(format!("{name}.{UNFINISHED}"));
-    let file = disk.write(&unfinished, bytes)?;
-    disk.sync(&unfinished, &file)?;
-    disk.rename(&unfinished, &folder.join(name))
+fn write_page(disk: &Disk, folder: &Path, name: &str, bytes: &[u8]) -> Result<(), KeysError> {
+    write_durably(disk, &folder.join(format!("{name}.{UNFINISHED}")), &folder.join(name), bytes)
+}
+
+/// Writes a file under a passing name, syncs it and gives it its own; the folder is the caller's to sync.
+fn write_durably(disk: &Disk, passing: &Path, path: &Path, bytes: &[u8]) -> Result<(), KeysError> {
+    let file = disk.write_whole(passing, bytes).map_err(at(passing))?;
+    disk.sync(passing, &file).map_err(at(passing))?;
+    disk.rename(passing, path).map_err(at(path))
 }
 
 /// Names the files of the old generation that the new one does not need.
@@ -338,7 +347,7 @@ fn page_files(folder: &Path) -> Result<Vec<(PathBuf, PageId, u64)>, KeysError> {
 pub(super) type Slots = [Result<Root, &'static str>; 2];
 
 pub(super) fn read_slots(path: &Path) -> Result<Slots, KeysError> {
-    let cell = Zeroizing::new(disk::read(path).map_err(at(path))?);
+    let cell = Zeroizing::new(disk::read(path, load::MAX_FILE_BYTES).map_err(at(path))?);
     let slot = |from: usize| match cell.get(from..from + SLOT_BYTES) {
         Some(slot) if cell.len() <= CELL_BYTES => Root::decode(slot),
         Some(_) => Err("is in a file that is too long"),
@@ -367,21 +376,21 @@ fn same(one: &Root, other: &Root) -> bool {
     one.generation == other.generation && one.key.expose() == other.key.expose()
 }
 
-fn write_slot(disk: &mut Disk, path: &Path, cell: &File, slot: usize, root: &Root) -> Result<(), KeysError> {
-    disk.overwrite(path, cell, (slot * SLOT_BYTES) as u64, &root.encode())?;
-    disk.sync(path, cell)
+fn write_slot(disk: &Disk, path: &Path, cell: &File, slot: usize, root: &Root) -> Result<(), KeysError> {
+    disk.write_at(path, cell, (slot * SLOT_BYTES) as u64, &root.encode()).map_err(at(path))?;
+    disk.sync(path, cell).map_err(at(path))
 }
 
 /// Takes the data folder's lock, held until the file is dropped.
 pub(super) fn lock_folder(data: &Path) -> Result<File, KeysError> {
     let path = data.join(LOCK_FILE);
-    let file = disk::private_file().create(true).open(&path).map_err(at(&path))?;
+    let file = disk::open_lock(&path).map_err(at(&path))?;
     lock(file, &path, data)
 }
 
 /// Opens the cell and takes its lock: a copy of the data folder must not be served under the same root.
 fn lock_cell(path: &Path, root: &Path) -> Result<File, KeysError> {
-    let file = disk::private_file().open(path).map_err(at(path))?;
+    let file = disk::open_in_place(path).map_err(at(path))?;
     lock(file, path, root)
 }
 

@@ -23,6 +23,7 @@ mod tree;
 pub use explain::explain;
 pub use leaf::{Decision, FieldPath, Kind, Leaf, LeafError, Word};
 
+use crate::disk::Disk;
 use crate::keys::SecretKey;
 use crate::vault::Tree;
 use note::Signer;
@@ -128,11 +129,11 @@ impl std::fmt::Debug for Log {
 impl Log {
     /// Opens the log in `dir`, or begins it with checkpoints of two empty trees. Checks both checkpoints' signatures, and
     /// the right edge of each tree against them; older files are checked when they are read.
-    pub fn open(dir: &Path, origin: &str, signing_seed: &SecretKey) -> Result<Self, LogError> {
+    pub fn open(disk: &Disk, dir: &Path, origin: &str, signing_seed: &SecretKey) -> Result<Self, LogError> {
         let open = |name: &str| {
             let origin = format!("{origin}/{name}");
             let signer = Signer::new(&origin, signing_seed).ok_or(LogError::BadOrigin)?;
-            TreeLog::open(dir.join(name), signer, origin)
+            TreeLog::open(disk, dir.join(name), signer, origin)
         };
         if origin.is_empty() {
             return Err(LogError::BadOrigin);

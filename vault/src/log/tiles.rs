@@ -2,9 +2,9 @@
 
 use super::LogError;
 use super::merkle::Hash;
+use crate::disk::Disk;
 use std::collections::BTreeSet;
 use std::fs::File;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -108,8 +108,9 @@ fn read(dir: &Path, kind: Kind, n: u64, width: u64) -> Result<(PathBuf, Vec<u8>)
 ///
 /// All are written before the first is synced, and a large batch is synced by several threads, so that the disk sees many
 /// writes at once: a million leaves are 8,000 files.
-#[derive(Debug, Default)]
-pub(super) struct Batch {
+#[derive(Debug)]
+pub(super) struct Batch<'a> {
+    disk: &'a Disk,
     /// Files open under a passing name, and where they go.
     files: Vec<(File, PathBuf)>,
     dirs: BTreeSet<PathBuf>,
@@ -120,28 +121,32 @@ const OPEN_FILES: usize = 256;
 /// Threads that wait for the disk when many files are synced.
 const SYNCERS: usize = 8;
 
-impl Batch {
+impl<'a> Batch<'a> {
+    /// Begins.
+    pub(super) fn new(disk: &'a Disk) -> Self {
+        Self { disk, files: Vec::new(), dirs: BTreeSet::new() }
+    }
+
     /// Writes one file under a passing name.
     pub(super) fn write(&mut self, path: &Path, bytes: &[u8]) -> Result<(), LogError> {
         let dir = path.parent().unwrap_or(path);
         if !self.dirs.contains(dir) {
-            ensure_dir(dir)?;
+            ensure_dir(self.disk, dir)?;
             self.dirs.insert(dir.to_owned());
         }
-        let write = || {
-            let mut file = File::create(passing(path))?;
-            file.write_all(bytes).map(|()| file)
-        };
-        let file = write().map_err(|error| LogError::io("write", path, &error))?;
+        let file = self.disk.write_whole(&passing(path), bytes);
+        let file = file.map_err(|error| LogError::io("write", path, &error))?;
         self.files.push((file, path.to_owned()));
         if self.files.len() >= OPEN_FILES { self.place() } else { Ok(()) }
     }
 
     /// Syncs the files written so far and renames them into place.
     fn place(&mut self) -> Result<(), LogError> {
+        let disk = self.disk;
         let sync = |files: &[(File, PathBuf)]| {
             files.iter().try_for_each(|(file, path)| {
-                let placed = file.sync_all().and_then(|()| std::fs::rename(passing(path), path));
+                let passing = passing(path);
+                let placed = disk.sync(&passing, file).and_then(|()| disk.rename(&passing, path));
                 placed.map_err(|error| LogError::io("write", path, &error))
             })
         };
@@ -160,7 +165,7 @@ impl Batch {
     /// Puts all files into place and syncs the folders written to.
     pub(super) fn finish(mut self) -> Result<(), LogError> {
         self.place()?;
-        self.dirs.iter().try_for_each(|dir| sync_dir(dir))
+        self.dirs.iter().try_for_each(|dir| sync_dir(self.disk, dir))
     }
 }
 
@@ -169,23 +174,18 @@ fn passing(path: &Path) -> PathBuf {
 }
 
 /// Creates a folder durably, with those above it.
-pub(super) fn ensure_dir(dir: &Path) -> Result<(), LogError> {
+fn ensure_dir(disk: &Disk, dir: &Path) -> Result<(), LogError> {
     if dir.is_dir() {
         return Ok(());
     }
     let parent = dir.parent().filter(|parent| !parent.as_os_str().is_empty());
     if let Some(parent) = parent {
-        ensure_dir(parent)?;
+        ensure_dir(disk, parent)?;
     }
-    match std::fs::create_dir(dir) {
-        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
-            return Err(LogError::io("create", dir, &error));
-        }
-        _ => {}
-    }
-    parent.map_or(Ok(()), sync_dir)
+    disk.create_folder(dir).map_err(|error| LogError::io("create", dir, &error))?;
+    parent.map_or(Ok(()), |parent| sync_dir(disk, parent))
 }
 
-fn sync_dir(dir: &Path) -> Result<(), LogError> {
-    File::open(dir).and_then(|file| file.sync_all()).map_err(|error| LogError::io("sync", dir, &error))
+fn sync_dir(disk: &Disk, dir: &Path) -> Result<(), LogError> {
+    disk.sync_folder(dir).map_err(|error| LogError::io("sync", dir, &error))
 }

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::blocks::*;
+use crate::disk::Disk;
 use policy::schema::{ColumnId, EventTypeId, FieldRef, Layout};
 use policy::segment::eval::{EventRow, Row, eval_expr};
 use policy::segment::{EventFilter, EventTest, Expr, Measure, Span, Test, Window};
@@ -116,7 +117,7 @@ fn write_block(dir: &Path, block: u32, people: &[Row], next: &mut u64) -> BlockI
     }
     let list: Vec<Column<'_>> = columns.iter().map(|(key, layout, bytes)| (*key, *layout, bytes.as_slice())).collect();
     *next += 1;
-    let attributes = open(dir, *next, &meta, write_piece(dir, *next, &meta, &list).unwrap());
+    let attributes = open(dir, *next, &meta, write_piece(&Disk::default(), dir, *next, &meta, &list).unwrap());
     let events = (0..FIELDS.len()).map(|event| write_events(dir, &meta, event, people, next)).collect();
     BlockInput { attributes, events }
 }
@@ -145,7 +146,7 @@ fn write_events(dir: &Path, base: &PieceMeta, event: usize, people: &[Row], next
         *next
     };
     // Small pieces, so that busy people span them.
-    let written = write_event_pieces_of(2_000, dir, &mut file_no, base, id, &columns).unwrap();
+    let written = write_event_pieces_of(2_000, &Disk::default(), dir, &mut file_no, base, id, &columns).unwrap();
     written.into_iter().map(|(file, meta, written)| open(dir, file, &meta, written)).collect()
 }
 

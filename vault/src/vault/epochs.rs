@@ -1,6 +1,7 @@
 //! Closed epochs, pinned by readers.
 
 use crate::consent::ConsentBitmaps;
+use crate::disk::Disk;
 use crate::fold::pieces::BlockPieces;
 use crate::scan::BlockInput;
 use crate::vault::EpochInfo;
@@ -21,7 +22,7 @@ pub(super) struct ClosedEpoch {
     /// Consent at the close.
     pub consent: ConsentBitmaps,
     /// Files that the next epoch does not use.
-    superseded: OnceLock<Vec<PathBuf>>,
+    superseded: OnceLock<(Disk, Vec<PathBuf>)>,
     /// Dropped with the epoch: whoever holds the other end knows then that nobody reads it any more.
     reading: OnceLock<Sender<()>>,
 }
@@ -62,8 +63,8 @@ impl ClosedEpoch {
     }
 
     /// Says that these files can go once nobody reads this epoch any more. Their keys are gone already.
-    pub fn supersede(&self, files: Vec<PathBuf>) {
-        self.superseded.set(files).ok();
+    pub fn supersede(&self, disk: &Disk, files: Vec<PathBuf>) {
+        self.superseded.set((disk.clone(), files)).ok();
     }
 }
 
@@ -73,9 +74,10 @@ fn input_of(pieces: &BlockPieces) -> Option<BlockInput> {
 
 impl Drop for ClosedEpoch {
     fn drop(&mut self) {
-        for file in self.superseded.get().into_iter().flatten() {
+        let Some((disk, files)) = self.superseded.get() else { return };
+        for file in files {
             // A file that stays is sealed under a key that no longer exists; the next opening removes it.
-            std::fs::remove_file(file).ok();
+            disk.unlink(file).ok();
         }
     }
 }

@@ -20,7 +20,7 @@ use super::recover::{CONSENT_STATE, SHARED_STATE, VaultRecord, read_record, rest
 use super::state::{Dataset, State};
 use super::write::{dataset_of, leaf_of, place, refuse, require};
 use super::{Tree, Vault, VaultError};
-use crate::blocks::{BLOCK_SUBJECTS, block_of, sync_dir};
+use crate::blocks::{BLOCK_SUBJECTS, block_of};
 use crate::consent::ConsentBitmaps;
 use crate::erasure::{ErasureReceipt, MAX_PEOPLE};
 use crate::fold::pieces::{NewPiece, Writer, read_block};
@@ -190,9 +190,10 @@ impl Vault {
             (Arc::clone(&dataset.schema), Arc::clone(&dataset.closed))
         };
         let dir = self.dataset_dir(erasing.number);
-        make_folder(&dir)?;
+        make_folder(&self.config.disk, &dir)?;
         let next_file = || self.file_number();
-        let writer = Writer { dir: &dir, dataset: erasing.number, schema_version: 1, next_file: &next_file };
+        let disk = &self.config.disk;
+        let writer = Writer { disk, dir: &dir, dataset: erasing.number, schema_version: 1, next_file: &next_file };
         let places: Vec<_> = places.into_iter().collect();
         let rewrite = |(block, gone): &(u32, BTreeSet<u16>)| rewrite_block(&writer, &schema, &old, *block, gone);
         let rewritten: Vec<Vec<NewPiece>> = places.par_iter().map(rewrite).collect::<Result<_, VaultError>>()?;
@@ -202,7 +203,7 @@ impl Vault {
         if old.info.epoch.0 > 0 {
             new.push(write_consent(&writer, &consent)?);
         }
-        sync_dir(&dir).map_err(|error| VaultError::Io(error.to_string()))?;
+        disk.sync_folder(&dir).map_err(|error| VaultError::Io(error.to_string()))?;
         let blocks: Vec<u32> = places.iter().map(|(block, _)| *block).collect();
         let mut state = self.lock()?;
         let done = self.replace_keys(&mut state, erasing, &schema, &blocks, new, consent);
@@ -254,7 +255,7 @@ impl Vault {
         drop(closed);
         let readers = old.readers();
         adopting.gone.extend(shared_gone.into_iter().flatten());
-        old.supersede(adopting.gone);
+        old.supersede(&self.config.disk, adopting.gone);
         Ok((done, readers))
     }
 
@@ -355,12 +356,13 @@ impl Vault {
             return Ok(None);
         }
         let home = self.dataset_dir(0);
-        make_folder(&home)?;
+        make_folder(&self.config.disk, &home)?;
         let next_file = || self.file_number();
-        let writer = Writer { dir: &home, dataset: 0, schema_version: 1, next_file: &next_file };
+        let disk = &self.config.disk;
+        let writer = Writer { disk, dir: &home, dataset: 0, schema_version: 1, next_file: &next_file };
         let bytes = serde_json::to_vec(&state.shared).map_err(|_| damaged("it can't be written"))?;
         let piece = writer.write_state(0, SHARED_STATE, &bytes)?;
-        sync_dir(&home).map_err(|error| VaultError::Io(error.to_string()))?;
+        disk.sync_folder(&home).map_err(|error| VaultError::Io(error.to_string()))?;
         let epoch = policy::id::EpochId(0);
         let mut adopting = Adopting { number: 0, schema, epoch, changes: Changes::default(), gone: Vec::new() };
         self.replace(&mut adopting, &piece, state);

@@ -8,8 +8,9 @@ use super::recover::{CONSENT_STATE, DatasetRecord, SHARED_STATE, VaultRecord, re
 use super::state::{SHARED, State};
 use super::write::{dataset_of, leaf_of, refuse, require};
 use super::{EpochInfo, Vault, VaultError};
-use crate::blocks::{Piece, id_of, sync_dir};
+use crate::blocks::{Piece, id_of};
 use crate::consent::ConsentBitmaps;
+use crate::disk::Disk;
 use crate::fold::pieces::{BlockPieces, CONSENT_HISTORY, NewPiece, Writer, read_block};
 use crate::keys::{Changes, PieceEntry, PieceKind, PieceState, Sealer};
 use crate::log::{Kind, Leaf};
@@ -151,9 +152,15 @@ impl Vault {
 
     fn fold_blocks(&self, work: &Work) -> Result<Vec<Folded>, VaultError> {
         let dir = self.dataset_dir(work.number);
-        make_folder(&dir)?;
+        make_folder(&self.config.disk, &dir)?;
         let next_file = || self.file_number();
-        let writer = Writer { dir: &dir, dataset: work.number, schema_version: 1, next_file: &next_file };
+        let writer = Writer {
+            disk: &self.config.disk,
+            dir: &dir,
+            dataset: work.number,
+            schema_version: 1,
+            next_file: &next_file,
+        };
         let fold = |(block, entries): &(u32, Vec<Sealed>)| fold_one(work, &writer, *block, entries);
         let folded: Result<Vec<Folded>, VaultError> = work.entries.par_iter().with_max_len(1).map(fold).collect();
         folded
@@ -163,15 +170,22 @@ impl Vault {
     fn publish(&self, work: Work, folded: Vec<Folded>) -> Result<(), VaultError> {
         let dir = self.dataset_dir(work.number);
         let next_file = || self.file_number();
-        let writer = Writer { dir: &dir, dataset: work.number, schema_version: 1, next_file: &next_file };
+        let writer = Writer {
+            disk: &self.config.disk,
+            dir: &dir,
+            dataset: work.number,
+            schema_version: 1,
+            next_file: &next_file,
+        };
         let consent = serde_json::to_vec(&work.consent.to_stored()).map_err(|_| unwritable("consent"))?;
         let consent = writer.write_state(0, CONSENT_STATE, &consent)?;
         let home = self.dataset_dir(0);
-        make_folder(&home)?;
-        let shared_writer = Writer { dir: &home, dataset: 0, schema_version: 1, next_file: &next_file };
+        make_folder(&self.config.disk, &home)?;
+        let shared_writer =
+            Writer { disk: &self.config.disk, dir: &home, dataset: 0, schema_version: 1, next_file: &next_file };
         let shared = shared_writer.write_state(0, SHARED_STATE, &work.shared)?;
         for folder in [&dir, &home] {
-            sync_dir(folder).map_err(|error| VaultError::Io(error.to_string()))?;
+            self.config.disk.sync_folder(folder).map_err(|error| VaultError::Io(error.to_string()))?;
         }
         let mut state = self.lock()?;
         let mut blocks = work.old.blocks.clone();
@@ -199,7 +213,7 @@ impl Vault {
             dataset.fresh.retain(|ordinal, _| *ordinal >= work.bound);
             dataset.dirty = dataset.journal.drop_folded(work.seq);
             let old = std::mem::replace(&mut dataset.closed, Arc::new(next));
-            old.supersede(gone);
+            old.supersede(&self.config.disk, gone);
         }
         self.trim(&state)
     }
@@ -316,13 +330,13 @@ fn up_to(seq: u64, mut blocks: Vec<(u32, Vec<Sealed>)>) -> Vec<(u32, Vec<Sealed>
 }
 
 /// Makes a folder of piece files; its name is on disk before a file in it is named by the key tree.
-pub(super) fn make_folder(dir: &Path) -> Result<(), VaultError> {
+pub(super) fn make_folder(disk: &Disk, dir: &Path) -> Result<(), VaultError> {
     let made = || {
         if dir.is_dir() {
             return Ok(());
         }
-        std::fs::create_dir_all(dir)?;
-        dir.ancestors().skip(1).take(2).try_for_each(sync_dir)
+        disk.create_folder(dir)?;
+        dir.ancestors().skip(1).take(2).try_for_each(|above| disk.sync_folder(above))
     };
     made().map_err(|error: std::io::Error| VaultError::Io(error.to_string()))
 }

@@ -14,6 +14,7 @@ use super::write::place;
 use super::{Config, EpochInfo, Vault, VaultError};
 use crate::blocks::{BLOCK_SUBJECTS, Piece};
 use crate::consent::ConsentBitmaps;
+use crate::disk::Disk;
 use crate::fold::pieces::{BlockPieces, CONSENT_HISTORY, read_keys};
 use crate::index::Index;
 use crate::journal::{Entry, Reader};
@@ -91,9 +92,9 @@ impl Vault {
             put_records: vec![VaultRecord { next_file: 1, shared_seq: 0, first_seq: 1 }.named()?],
             ..Changes::default()
         };
-        let tree =
-            KeyTree::create(&config.root, &config.data, first).map_err(|error| VaultError::Setup(error.to_string()))?;
-        Wal::create(&config.data.join("wal"), 1)?;
+        let tree = KeyTree::create_on(&config.disk, &config.root, &config.data, first)
+            .map_err(|error| VaultError::Setup(error.to_string()))?;
+        Wal::create(&config.disk, &config.data.join("wal"), 1)?;
         drop(tree);
         let vault = Self::open(config, now)?;
         vault.close(now)
@@ -101,13 +102,13 @@ impl Vault {
 
     /// Opens a vault: root, key tree, log, replay; then it serves.
     pub fn open(config: &Config, now: Timestamp) -> Result<Self, VaultError> {
-        let mut tree =
-            KeyTree::open(&config.root, &config.data).map_err(|error| VaultError::Setup(error.to_string()))?;
+        let mut tree = KeyTree::open_on(&config.disk, &config.root, &config.data)
+            .map_err(|error| VaultError::Setup(error.to_string()))?;
         let record: VaultRecord = read_record(&tree, "vault")?;
         let journal = JournalKeys::begin(&mut tree)?;
         let seed =
             tree.secret(SIGNING_SEED).ok_or_else(|| VaultError::damaged("key tree", "the signing seed is gone"))?;
-        let log = Log::open(&config.data.join("log"), ORIGIN, &seed)?;
+        let log = Log::open(&config.disk, &config.data.join("log"), ORIGIN, &seed)?;
         let scanner = Scanner::new(config.threads).map_err(|error| VaultError::Io(error.to_string()))?;
         let shared = read_shared(config, &tree)?;
         let mut state = State {
@@ -129,7 +130,7 @@ impl Vault {
             state.numbers.insert(dataset.schema.dataset.clone(), number);
             state.datasets.insert(number, dataset);
         }
-        let (wal, replay) = Wal::open(&config.data.join("wal"), record.first_seq.max(1), SEGMENT_BYTES)?;
+        let (wal, replay) = Wal::open(&config.disk, &config.data.join("wal"), record.first_seq.max(1), SEGMENT_BYTES)?;
         let mut journals = HashMap::new();
         let keys = sealers(&state.tree)?;
         for frame in replay {
@@ -358,7 +359,7 @@ impl Dataset {
     /// Opens the database and compares it with what the log says; makes it again when they differ.
     fn settle_journal(&mut self, config: &Config, entries: &[(u32, Sealed)]) -> Result<(), VaultError> {
         let folder = config.data.join("store");
-        std::fs::create_dir_all(&folder).map_err(io)?;
+        config.disk.create_folder(&folder).map_err(io)?;
         let path = folder.join(format!("{:08x}", self.number));
         self.journal = Journals::settle(&path, STORE_CACHE_BYTES, entries)
             .map_err(|error| VaultError::damaged(format!("database of dataset {}", self.number), error.to_string()))?;
@@ -479,16 +480,20 @@ fn remove_strays(config: &Config, state: &State) -> Result<(), VaultError> {
     let entries = state.tree.entries();
     let named: std::collections::HashSet<_> = entries.iter().map(|entry| config.data.join(entry.path())).collect();
     for dataset in std::fs::read_dir(&folder).map_err(io)? {
-        remove_strays_of(&dataset.map_err(io)?.path(), &named)?;
+        remove_strays_of(&config.disk, &dataset.map_err(io)?.path(), &named)?;
     }
     Ok(())
 }
 
-fn remove_strays_of(folder: &Path, named: &std::collections::HashSet<std::path::PathBuf>) -> Result<(), VaultError> {
+fn remove_strays_of(
+    disk: &Disk,
+    folder: &Path,
+    named: &std::collections::HashSet<std::path::PathBuf>,
+) -> Result<(), VaultError> {
     for file in std::fs::read_dir(folder).map_err(io)? {
         let path = file.map_err(io)?.path();
         if !named.contains(&path) {
-            std::fs::remove_file(&path).map_err(io)?;
+            disk.unlink(&path).map_err(io)?;
         }
     }
     Ok(())

@@ -5,6 +5,7 @@ mod erasures;
 
 use super::{Config, Vault, VaultError};
 use crate::audience::AudienceQuestion;
+use crate::disk::Disk;
 use crate::ingest::{Record, SubjectKey, Value};
 use crate::release::{Answer, Kind, Question};
 use policy::consent::{ConsentAct, ConsentEvent, LawfulBasis};
@@ -107,7 +108,12 @@ fn later(seconds: i64) -> Timestamp {
 impl Shop {
     fn new() -> Self {
         let folders = tempfile::tempdir().unwrap();
-        let config = Config { data: folders.path().join("data"), root: folders.path().join("root"), threads: 2 };
+        let config = Config {
+            data: folders.path().join("data"),
+            root: folders.path().join("root"),
+            threads: 2,
+            disk: Disk::default(),
+        };
         Vault::init(&config, NOW).unwrap();
         let vault = Vault::open(&config, NOW).unwrap();
         let rules = Rules::parse(Rules::default_texts(), 1).unwrap();

@@ -23,6 +23,7 @@ pub use frame::{Frame, SealedPart};
 pub use replay::Replay;
 pub(crate) use survey::{Run, segments, survey};
 
+use crate::disk::{self, Disk};
 use crate::keys::SecretKey;
 pub(crate) use segment::MAX_PAYLOAD;
 use segment::{FRAME_HEADER, FrameHeader, HEADER, Header};
@@ -113,6 +114,7 @@ impl WalError {
 /// An open write-ahead log. Dropping it writes what is enqueued and stops the writer.
 #[derive(Debug)]
 pub struct Wal {
+    disk: Disk,
     dir: PathBuf,
     shared: Arc<Shared>,
     writer: Option<std::thread::JoinHandle<()>>,
@@ -124,39 +126,48 @@ impl Wal {
     ///
     /// An empty or absent folder is begun at `from_seq` if that is 0 or 1; otherwise frames are missing (see
     /// [`Wal::create`]). A new segment is begun once one holds `segment_bytes`.
-    pub fn open(dir: &Path, from_seq: u64, segment_bytes: u64) -> Result<(Self, Replay), WalError> {
-        std::fs::create_dir_all(dir).map_err(|error| WalError::io("create", dir, &error))?;
+    pub fn open(disk: &Disk, dir: &Path, from_seq: u64, segment_bytes: u64) -> Result<(Self, Replay), WalError> {
+        disk.create_folder(dir).map_err(|error| WalError::io("create", dir, &error))?;
         let lock = lock(dir)?;
         let segments = segment::list(dir).map_err(|error| WalError::io("list", dir, &error))?;
-        let recovered = replay::recover(dir, segments, from_seq)?;
+        let recovered = replay::recover(disk, dir, segments, from_seq)?;
         let (segments, tail) = match recovered {
             Some(recovered) => recovered,
-            None if from_seq <= 1 => begin(dir, from_seq)?,
+            None if from_seq <= 1 => begin(disk, dir, from_seq)?,
             None => return Err(WalError::Missing { first: 0, last: 0, wanted: from_seq }),
         };
         let replay = Replay::new(dir, &segments, &tail, from_seq)?;
-        let wal = Self::start(dir, segments, tail, segment_bytes, lock)?;
+        let wal = Self::start(disk, dir, segments, tail, segment_bytes, lock)?;
         Ok((wal, replay))
     }
 
     /// Begins an empty log at `first_seq` in a folder without segments: at a restore, whose frames before that are applied.
-    pub fn create(dir: &Path, first_seq: u64) -> Result<(), WalError> {
-        std::fs::create_dir_all(dir).map_err(|error| WalError::io("create", dir, &error))?;
+    pub fn create(disk: &Disk, dir: &Path, first_seq: u64) -> Result<(), WalError> {
+        disk.create_folder(dir).map_err(|error| WalError::io("create", dir, &error))?;
         let _lock = lock(dir)?;
         let segments = segment::list(dir).map_err(|error| WalError::io("list", dir, &error))?;
         if let (Some(first), Some(last)) = (segments.first(), segments.last()) {
             return Err(WalError::Missing { first: *first, last: *last, wanted: first_seq });
         }
-        begin(dir, first_seq).map(|_| ())
+        begin(disk, dir, first_seq).map(|_| ())
     }
 
-    fn start(dir: &Path, segments: Vec<u64>, tail: Tail, segment_bytes: u64, lock: File) -> Result<Self, WalError> {
+    fn start(
+        disk: &Disk,
+        dir: &Path,
+        segments: Vec<u64>,
+        tail: Tail,
+        segment_bytes: u64,
+        lock: File,
+    ) -> Result<Self, WalError> {
         let path = segment::path(dir, tail.header.first_seq);
-        let file = File::options().append(true).open(&path).map_err(|error| WalError::io("open", &path, &error))?;
+        let file = disk::open_to_append(&path).map_err(|error| WalError::io("open", &path, &error))?;
         let shared = Arc::new(Shared::new(tail.next_seq, segments));
         let writer = Writer {
             shared: Arc::clone(&shared),
+            disk: disk.clone(),
             dir: dir.to_owned(),
+            path,
             file,
             id: tail.header.id,
             written: tail.len,
@@ -164,7 +175,7 @@ impl Wal {
         };
         let thread = std::thread::Builder::new().name("wal".into()).spawn(move || writer.run());
         let thread = thread.map_err(|error| WalError::io("start the writer of", dir, &error))?;
-        Ok(Self { dir: dir.to_owned(), shared, writer: Some(thread), _lock: lock })
+        Ok(Self { disk: disk.clone(), dir: dir.to_owned(), shared, writer: Some(thread), _lock: lock })
     }
 
     /// Reads the frames from `from_seq` on again while the log is open. The caller holds the lock that orders
@@ -172,7 +183,7 @@ impl Wal {
     pub fn read_from(&self, from_seq: u64) -> Result<Replay, WalError> {
         self.sync()?;
         let segments = self.shared.segments.lock().clone();
-        match replay::recover(&self.dir, segments, from_seq)? {
+        match replay::recover(&self.disk, &self.dir, segments, from_seq)? {
             Some((segments, tail)) => Replay::new(&self.dir, &segments, &tail, from_seq),
             None => Err(WalError::Missing { first: 0, last: 0, wanted: from_seq }),
         }
@@ -234,12 +245,12 @@ impl Wal {
             && *second <= seq
         {
             let path = segment::path(&self.dir, *first);
-            std::fs::remove_file(&path).map_err(|error| WalError::io("remove", &path, &error))?;
+            self.disk.unlink(&path).map_err(|error| WalError::io("remove", &path, &error))?;
             segments.remove(0);
             removed = true;
         }
         if removed {
-            segment::sync_dir(&self.dir).map_err(|error| WalError::io("sync", &self.dir, &error))?;
+            self.disk.sync_folder(&self.dir).map_err(|error| WalError::io("sync", &self.dir, &error))?;
         }
         Ok(())
     }
@@ -286,8 +297,7 @@ struct Tail {
 
 fn lock(dir: &Path) -> Result<File, WalError> {
     let path = dir.join("lock");
-    let file = File::options().create(true).truncate(false).write(true).open(&path);
-    let file = file.map_err(|error| WalError::io("open", &path, &error))?;
+    let file = disk::open_lock(&path).map_err(|error| WalError::io("open", &path, &error))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(std::fs::TryLockError::WouldBlock) => Err(WalError::InUse(dir.to_owned())),
@@ -301,10 +311,10 @@ fn new_header(first_seq: u64) -> io::Result<Header> {
     Ok(Header { first_seq, id: *id })
 }
 
-fn begin(dir: &Path, first_seq: u64) -> Result<(Vec<u64>, Tail), WalError> {
+fn begin(disk: &Disk, dir: &Path, first_seq: u64) -> Result<(Vec<u64>, Tail), WalError> {
     let path = segment::path(dir, first_seq);
     let header = new_header(first_seq).map_err(|error| WalError::io("create", &path, &error))?;
-    segment::create(dir, &header).map_err(|error| WalError::io("create", &path, &error))?;
+    segment::create(disk, dir, &header).map_err(|error| WalError::io("create", &path, &error))?;
     Ok((vec![first_seq], Tail { header, len: HEADER, next_seq: first_seq }))
 }
 

@@ -2,21 +2,26 @@
 
 use super::segment::{self, Found, HEADER, Scanner};
 use super::{Frame, Tail, WalError, frame};
-use std::fs::File;
+use crate::disk::Disk;
 use std::path::{Path, PathBuf};
 
 /// Finds the end of the log, cutting a torn tail; `None` if the folder holds no log.
-pub(super) fn recover(dir: &Path, mut segments: Vec<u64>, from_seq: u64) -> Result<Option<(Vec<u64>, Tail)>, WalError> {
+pub(super) fn recover(
+    disk: &Disk,
+    dir: &Path,
+    mut segments: Vec<u64>,
+    from_seq: u64,
+) -> Result<Option<(Vec<u64>, Tail)>, WalError> {
     if let Some(last) = segments.last().copied()
         && was_never_begun(dir, last)?
     {
         segments.pop();
-        remove(dir, last)?;
+        remove(disk, dir, last)?;
     }
     let (Some(first), Some(last)) = (segments.first().copied(), segments.last().copied()) else {
         return Ok(None);
     };
-    let tail = cut_tail(dir, last)?;
+    let tail = cut_tail(disk, dir, last)?;
     if first > from_seq || tail.next_seq < from_seq {
         return Err(WalError::Missing { first, last: tail.next_seq.saturating_sub(1), wanted: from_seq });
     }
@@ -30,14 +35,12 @@ fn was_never_begun(dir: &Path, first_seq: u64) -> Result<bool, WalError> {
     Ok(len < HEADER || len == HEADER && matches!(Scanner::open(dir, first_seq, None), Err(WalError::Corrupt { .. })))
 }
 
-fn remove(dir: &Path, first_seq: u64) -> Result<(), WalError> {
+fn remove(disk: &Disk, dir: &Path, first_seq: u64) -> Result<(), WalError> {
     let path = segment::path(dir, first_seq);
-    std::fs::remove_file(&path)
-        .and_then(|()| segment::sync_dir(dir))
-        .map_err(|error| WalError::io("remove", &path, &error))
+    disk.unlink(&path).and_then(|()| disk.sync_folder(dir)).map_err(|error| WalError::io("remove", &path, &error))
 }
 
-fn cut_tail(dir: &Path, first_seq: u64) -> Result<Tail, WalError> {
+fn cut_tail(disk: &Disk, dir: &Path, first_seq: u64) -> Result<Tail, WalError> {
     let mut scanner = Scanner::open(dir, first_seq, None)?;
     loop {
         match scanner.next()? {
@@ -48,7 +51,7 @@ fn cut_tail(dir: &Path, first_seq: u64) -> Result<Tail, WalError> {
                     let problem = format!("{problem}, and frame {seq} follows");
                     return Err(WalError::corrupt(&scanner.path, scanner.offset, &problem));
                 }
-                truncate(&scanner.path, scanner.offset)?;
+                truncate(disk, &scanner.path, scanner.offset)?;
                 break;
             }
         }
@@ -56,13 +59,9 @@ fn cut_tail(dir: &Path, first_seq: u64) -> Result<Tail, WalError> {
     Ok(Tail { header: scanner.header, len: scanner.offset, next_seq: scanner.next_seq })
 }
 
-fn truncate(path: &Path, len: u64) -> Result<(), WalError> {
-    let cut = || {
-        let file = File::options().write(true).open(path)?;
-        file.set_len(len)?;
-        file.sync_all()
-    };
-    cut().map_err(|error| WalError::io("cut", path, &error))
+fn truncate(disk: &Disk, path: &Path, len: u64) -> Result<(), WalError> {
+    let cut = disk.cut(path, len).and_then(|file| disk.sync(path, &file));
+    cut.map_err(|error| WalError::io("cut", path, &error))
 }
 
 /// The frames from some sequence number on, in order, each with its number. Ends after the first error.

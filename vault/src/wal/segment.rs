@@ -10,9 +10,10 @@
 
 use super::WalError;
 use super::frame::Reader;
+use crate::disk::Disk;
 use sha2::{Digest, Sha256};
 use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 const MAGIC: [u8; 8] = *b"SILHWAL\n";
@@ -113,18 +114,13 @@ pub(super) fn path(dir: &Path, first_seq: u64) -> PathBuf {
     dir.join(format!("{first_seq:016x}.wal"))
 }
 
-/// Makes a rename, creation or removal in `dir` durable.
-pub(super) fn sync_dir(dir: &Path) -> io::Result<()> {
-    File::open(dir)?.sync_all()
-}
-
 /// Creates a segment durably: header, file and directory entry are on disk when it returns.
-pub(super) fn create(dir: &Path, header: &Header) -> io::Result<File> {
+pub(super) fn create(disk: &Disk, dir: &Path, header: &Header) -> io::Result<File> {
     let path = path(dir, header.first_seq);
-    let mut file = File::options().append(true).create_new(true).open(path)?;
-    file.write_all(&header.encode())?;
-    file.sync_all()?;
-    sync_dir(dir)?;
+    let file = disk.create_new(&path)?;
+    disk.append(&path, &file, &header.encode())?;
+    disk.sync(&path, &file)?;
+    disk.sync_folder(dir)?;
     Ok(file)
 }
 

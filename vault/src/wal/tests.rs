@@ -16,7 +16,7 @@ fn frame(n: u8) -> Frame {
 /// Writes frames `1..=last`, each as a batch of its own.
 fn written(last: u8, segment_bytes: u64) -> TempDir {
     let dir = tempfile::tempdir().unwrap();
-    let (wal, replay) = Wal::open(dir.path(), 1, segment_bytes).unwrap();
+    let (wal, replay) = Wal::open(&Disk::default(), dir.path(), 1, segment_bytes).unwrap();
     assert_eq!(replay.count(), 0);
     for n in 1..=last {
         wal.enqueue(n.into(), &frame(n)).unwrap().wait().unwrap();
@@ -26,7 +26,7 @@ fn written(last: u8, segment_bytes: u64) -> TempDir {
 }
 
 fn replayed(dir: &Path, from: u64) -> Result<Vec<u64>, WalError> {
-    let (_wal, replay) = Wal::open(dir, from, SEGMENT_BYTES)?;
+    let (_wal, replay) = Wal::open(&Disk::default(), dir, from, SEGMENT_BYTES)?;
     replay
         .map(|item| {
             let (seq, read) = item?;
@@ -60,7 +60,7 @@ fn acknowledged_frames_come_back_in_order_across_segments() {
 #[test]
 fn writing_goes_on_where_the_log_ended() {
     let dir = written(2, SEGMENT_BYTES);
-    let (wal, _) = Wal::open(dir.path(), 1, SEGMENT_BYTES).unwrap();
+    let (wal, _) = Wal::open(&Disk::default(), dir.path(), 1, SEGMENT_BYTES).unwrap();
     assert_eq!((wal.next_seq(), wal.durable_seq()), (3, 2));
     let ticket = wal.enqueue(3, &frame(3)).unwrap();
     assert_eq!(ticket.seq(), 3);
@@ -73,7 +73,7 @@ fn writing_goes_on_where_the_log_ended() {
 #[test]
 fn a_frame_out_of_order_is_refused_and_changes_nothing() {
     let dir = written(1, SEGMENT_BYTES);
-    let (wal, _) = Wal::open(dir.path(), 1, SEGMENT_BYTES).unwrap();
+    let (wal, _) = Wal::open(&Disk::default(), dir.path(), 1, SEGMENT_BYTES).unwrap();
     for got in [0, 1, 3] {
         let error = wal.enqueue(got, &frame(9)).unwrap_err();
         assert_eq!(error, WalError::OutOfOrder { got, want: 2 });
@@ -93,7 +93,7 @@ fn a_tail_torn_at_any_byte_is_cut_and_the_rest_kept() {
         fs::write(&path, &whole[..len]).unwrap();
         assert_eq!(replayed(dir.path(), 1).unwrap(), [1, 2], "cut at {len}");
         assert_eq!(fs::metadata(&path).unwrap().len() as usize, whole.len() - one);
-        let (wal, _) = Wal::open(dir.path(), 1, SEGMENT_BYTES).unwrap();
+        let (wal, _) = Wal::open(&Disk::default(), dir.path(), 1, SEGMENT_BYTES).unwrap();
         wal.enqueue(3, &frame(3)).unwrap().wait().unwrap();
         drop(wal);
         assert_eq!(replayed(dir.path(), 1).unwrap(), [1, 2, 3]);
@@ -184,7 +184,7 @@ fn a_segment_whose_creation_was_cut_short_is_begun_again() {
     for len in 0..=HEADER as usize {
         let dir = written(2, SEGMENT_BYTES);
         fs::write(segment::path(dir.path(), 3), vec![0; len]).unwrap();
-        let (wal, replay) = Wal::open(dir.path(), 1, 1).unwrap();
+        let (wal, replay) = Wal::open(&Disk::default(), dir.path(), 1, 1).unwrap();
         assert_eq!(replay.map(|item| item.unwrap().0).collect::<Vec<_>>(), [1, 2]);
         wal.enqueue(3, &frame(3)).unwrap().wait().unwrap();
         drop(wal);
@@ -207,7 +207,7 @@ fn a_frame_of_another_segment_is_not_taken() {
 #[test]
 fn only_whole_segments_below_are_removed() {
     let dir = written(6, 1);
-    let (wal, _) = Wal::open(dir.path(), 1, 1).unwrap();
+    let (wal, _) = Wal::open(&Disk::default(), dir.path(), 1, 1).unwrap();
     wal.remove_before(4).unwrap();
     assert_eq!(segment::list(dir.path()).unwrap(), [4, 5, 6]);
     wal.remove_before(100).unwrap();
@@ -225,15 +225,15 @@ fn frames_the_caller_applied_but_the_log_lost_are_missed() {
     assert_eq!(replayed(dir.path(), 5).unwrap_err(), WalError::Missing { first: 1, last: 3, wanted: 5 });
     let empty = tempfile::tempdir().unwrap();
     assert!(matches!(replayed(empty.path(), 5), Err(WalError::Missing { .. })));
-    Wal::create(empty.path(), 5).unwrap();
+    Wal::create(&Disk::default(), empty.path(), 5).unwrap();
     assert_eq!(replayed(empty.path(), 5).unwrap(), Vec::<u64>::new());
-    assert!(matches!(Wal::create(empty.path(), 5), Err(WalError::Missing { .. })));
+    assert!(matches!(Wal::create(&Disk::default(), empty.path(), 5), Err(WalError::Missing { .. })));
 }
 
 #[test]
 fn a_failed_write_poisons_for_good() {
     let dir = tempfile::tempdir().unwrap();
-    let (wal, _) = Wal::open(dir.path(), 1, 1).unwrap();
+    let (wal, _) = Wal::open(&Disk::default(), dir.path(), 1, 1).unwrap();
     wal.enqueue(1, &frame(1)).unwrap().wait().unwrap();
     // The second frame needs a new segment, whose name is taken.
     fs::create_dir(segment::path(dir.path(), 2)).unwrap();
@@ -251,7 +251,7 @@ fn a_failed_write_poisons_for_good() {
 #[test]
 fn a_segment_removed_while_written_poisons() {
     let dir = tempfile::tempdir().unwrap();
-    let (wal, _) = Wal::open(dir.path(), 1, SEGMENT_BYTES).unwrap();
+    let (wal, _) = Wal::open(&Disk::default(), dir.path(), 1, SEGMENT_BYTES).unwrap();
     wal.enqueue(1, &frame(1)).unwrap().wait().unwrap();
     fs::remove_file(segment::path(dir.path(), 1)).unwrap();
     assert!(matches!(wal.enqueue(2, &frame(2)).unwrap().wait(), Err(WalError::Poisoned(_))));
@@ -260,14 +260,14 @@ fn a_segment_removed_while_written_poisons() {
 #[test]
 fn a_second_open_is_refused() {
     let dir = tempfile::tempdir().unwrap();
-    let (_wal, _) = Wal::open(dir.path(), 1, 1).unwrap();
-    assert_eq!(Wal::open(dir.path(), 1, 1).unwrap_err(), WalError::InUse(dir.path().to_owned()));
+    let (_wal, _) = Wal::open(&Disk::default(), dir.path(), 1, 1).unwrap();
+    assert_eq!(Wal::open(&Disk::default(), dir.path(), 1, 1).unwrap_err(), WalError::InUse(dir.path().to_owned()));
 }
 
 #[test]
 fn a_frame_too_large_is_refused() {
     let dir = tempfile::tempdir().unwrap();
-    let (wal, _) = Wal::open(dir.path(), 1, 1).unwrap();
+    let (wal, _) = Wal::open(&Disk::default(), dir.path(), 1, 1).unwrap();
     let frame = Frame { leaves: vec![(Tree::Access, vec![0; MAX_PAYLOAD])], ..Frame::default() };
     assert!(matches!(wal.enqueue(1, &frame), Err(WalError::TooLarge { .. })));
     assert_eq!(wal.next_seq(), 1);
@@ -276,7 +276,7 @@ fn a_frame_too_large_is_refused() {
 #[test]
 fn many_writers_share_batches_and_all_are_kept() {
     let dir = tempfile::tempdir().unwrap();
-    let (wal, _) = Wal::open(dir.path(), 1, 20_000).unwrap();
+    let (wal, _) = Wal::open(&Disk::default(), dir.path(), 1, 20_000).unwrap();
     let commit = parking_lot::Mutex::new(());
     std::thread::scope(|scope| {
         for _ in 0..8 {
@@ -299,7 +299,7 @@ fn many_writers_share_batches_and_all_are_kept() {
 #[test]
 fn a_full_queue_blocks_until_there_is_room() {
     let dir = tempfile::tempdir().unwrap();
-    let (wal, _) = Wal::open(dir.path(), 1, SEGMENT_BYTES).unwrap();
+    let (wal, _) = Wal::open(&Disk::default(), dir.path(), 1, SEGMENT_BYTES).unwrap();
     let big = Frame { leaves: vec![(Tree::Access, vec![1; 3 << 20])], ..Frame::default() };
     for seq in 1..=8 {
         let ticket = wal.enqueue(seq, &big).unwrap();
@@ -307,7 +307,7 @@ fn a_full_queue_blocks_until_there_is_room() {
     }
     wal.sync().unwrap();
     drop(wal);
-    let (_wal, replay) = Wal::open(dir.path(), 1, SEGMENT_BYTES).unwrap();
+    let (_wal, replay) = Wal::open(&Disk::default(), dir.path(), 1, SEGMENT_BYTES).unwrap();
     assert!(replay.map(|item| item.unwrap().1).all(|read| read == big));
 }
 

@@ -2,9 +2,10 @@
 
 use super::segment::{self, FRAME_HEADER, FrameHeader};
 use super::{BATCH_BYTES, GATHER, WalError};
+use crate::disk::Disk;
 use parking_lot::{Condvar, Mutex, MutexGuard};
 use std::fs::File;
-use std::io::{self, Write};
+use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -110,7 +111,10 @@ struct Batch {
 /// The thread's own state.
 pub(super) struct Writer {
     pub shared: Arc<Shared>,
+    pub disk: Disk,
     pub dir: PathBuf,
+    /// Where the current segment lives.
+    pub path: PathBuf,
     pub file: File,
     pub id: [u8; 16],
     /// Bytes in the current segment.
@@ -140,8 +144,8 @@ impl Writer {
             self.rotate(batch.next.saturating_sub(batch.frames as u64))?;
         }
         seal_headers(&self.id, &mut batch.bytes)?;
-        self.file.write_all(&batch.bytes)?;
-        self.file.sync_data()?;
+        self.disk.append(&self.path, &self.file, &batch.bytes)?;
+        self.disk.sync_data(&self.path, &self.file)?;
         // A segment that was unlinked or replaced under us keeps taking writes that no open will ever find.
         if self.file.metadata()?.nlink() == 0 {
             return Err(io::Error::other("the segment being written was removed"));
@@ -152,7 +156,8 @@ impl Writer {
 
     fn rotate(&mut self, first_seq: u64) -> io::Result<()> {
         let header = super::new_header(first_seq)?;
-        self.file = segment::create(&self.dir, &header)?;
+        self.file = segment::create(&self.disk, &self.dir, &header)?;
+        self.path = segment::path(&self.dir, first_seq);
         self.id = header.id;
         self.written = segment::HEADER;
         self.shared.segments.lock().push(first_seq);
