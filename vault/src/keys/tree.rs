@@ -130,7 +130,7 @@ impl KeyTree {
     /// Returns the SHA-256 of the top page as it lies on the disk: two generations never have the same.
     pub fn top_sha256(&self) -> Result<[u8; 32], KeysError> {
         let path = self.pages.join(PageId::Top.file_name(self.root.generation));
-        Ok(Sha256::digest(disk::read(&path).map_err(at(&path))?).into())
+        Ok(Sha256::digest(disk::read(&path, load::MAX_FILE_BYTES).map_err(at(&path))?).into())
     }
 
     /// Returns a snapshot of all pieces.
