@@ -58,7 +58,8 @@ pub(crate) fn run(options: &Options, subjects: u32) -> Result<(), Box<dyn Error>
 
 /// Opens a folder that an ingest left, and prints how long that takes and how much memory is resident then.
 pub(crate) fn open(folder: &Path, threads: usize) -> Result<(), Box<dyn Error>> {
-    let config = vault::Config { data: folder.join("data"), root: folder.join("root"), threads };
+    let (data, root) = (folder.join("data"), folder.join("root"));
+    let config = vault::Config { data, root, threads, disk: vault::disk::Disk::default() };
     let start = Since::now();
     let vault = vault::Vault::open(&config, START)?;
     let (took, (resident, peak)) = (start.millis(), memory());
