@@ -130,7 +130,8 @@ fn batches(
     starts.map(move |from| make(from, from.saturating_add(BATCH_ROWS).min(rows)))
 }
 
-fn name(n: u32) -> String {
+/// Returns a subject's key.
+pub(crate) fn name(n: u32) -> String {
     format!("customer-{n:08}")
 }
 

@@ -5,12 +5,14 @@
 //! cargo run --release -p tests --bin bench -- breakdown --subjects 1000000 --events 10
 //! cargo run --release -p tests --bin bench -- ingest --subjects 1000000 --events 4 --folder PATH
 //! cargo run --release -p tests --bin bench -- open --folder PATH
+//! cargo run --release -p tests --bin bench -- erase --folder PATH --subjects 1000000 --runs 100
 //! ```
 //! Options: `--fields N` (20), `--values N` (16), `--events N` of each subject (10), `--threads N` (2), `--runs N` (15),
 //! `--folder PATH` (a temporary one), `--peer PROGRAM` (`python3`, with the package `duckdb`; `none` leaves it out).
 //! Prints medians and minima. Other work on the machine makes medians worse than minima; read both.
 #![expect(clippy::print_stdout, reason = "its output is its purpose")]
 
+mod erase;
 mod ingest;
 mod measure;
 mod peer;
@@ -37,6 +39,8 @@ enum What {
     Ingest,
     /// Opening what an ingest left.
     Open,
+    /// Erasing people of what an ingest left.
+    Erase,
 }
 
 /// What to measure.
@@ -53,7 +57,7 @@ struct Options {
     peer: String,
 }
 
-const USAGE: &str = "usage: bench portrait|breakdown|ingest|open [--subjects N,N] [--fields N] [--values N] [--events N] \
+const USAGE: &str = "usage: bench portrait|breakdown|ingest|open|erase [--subjects N,N] [--fields N] [--values N] [--events N] \
                      [--threads N] [--runs N] [--folder PATH] [--peer PROGRAM|none]";
 
 fn options(mut arguments: impl Iterator<Item = String>) -> Option<Options> {
@@ -62,6 +66,7 @@ fn options(mut arguments: impl Iterator<Item = String>) -> Option<Options> {
         "breakdown" => (What::Ask(Asked::Breakdown), vec![1_000_000]),
         "ingest" => (What::Ingest, vec![1_000_000]),
         "open" => (What::Open, vec![0]),
+        "erase" => (What::Erase, vec![1_000_000]),
         _ => return None,
     };
     let mut options = Options {
@@ -97,11 +102,13 @@ fn main() -> ExitCode {
         println!("{USAGE}");
         return ExitCode::from(2);
     };
+    let folder = options.folder.as_deref().unwrap_or(".".as_ref());
     for subjects in &options.subjects {
         let measured = match options.what {
             What::Ask(asked) => measure::run(&options, asked, *subjects),
             What::Ingest => ingest::run(&options, *subjects),
-            What::Open => ingest::open(options.folder.as_deref().unwrap_or(".".as_ref()), options.threads),
+            What::Open => ingest::open(folder, options.threads),
+            What::Erase => erase::run(folder, *subjects, options.threads, options.runs),
         };
         if let Err(error) = measured {
             println!("failed: {error}");

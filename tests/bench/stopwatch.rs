@@ -18,6 +18,11 @@ impl Times {
         self.0.get(self.0.len() / 2).copied().unwrap_or(f64::NAN)
     }
 
+    /// Returns the time that one run in a hundred exceeds.
+    pub(crate) fn p99(&self) -> f64 {
+        self.0.get(self.0.len() * 99 / 100).copied().unwrap_or(f64::NAN)
+    }
+
     /// Returns the least.
     pub(crate) fn min(&self) -> f64 {
         self.0.first().copied().unwrap_or(f64::NAN)
