@@ -2,8 +2,9 @@
 
 use crate::stopwatch::{Since, Times, memory};
 use harness::gate::START;
+use policy::consent::LawfulBasis;
 use policy::decide::{Decision, Principal, Request, decide};
-use policy::id::{ClientId, DatasetId};
+use policy::id::{ClientId, DatasetId, PurposeId};
 use policy::permit::{Permit, Role, Verb};
 use policy::rules::Rules;
 use std::error::Error;
@@ -22,7 +23,7 @@ pub(crate) fn run(folder: &Path, subjects: u32, threads: usize, runs: usize) -> 
     let vault = Vault::open(&config, START)?;
     let (resident, _) = memory();
     println!("erase: opened in {:.0} ms, {resident} MiB resident", start.millis());
-    let permit = permit(&vault)?;
+    let permit = decide_for(&vault, Role::Steward, Verb::EraseSubject, None)?;
     // Spread over all blocks; nobody comes twice, since the stride is a prime.
     let mut number = 0_u32;
     let mut next = || {
@@ -49,21 +50,30 @@ pub(crate) fn run(folder: &Path, subjects: u32, threads: usize, runs: usize) -> 
     Ok(vault.close(START)?)
 }
 
-fn name(n: u32) -> Result<SubjectKey, Box<dyn Error>> {
+/// Returns a subject's key.
+pub(crate) fn name(n: u32) -> Result<SubjectKey, Box<dyn Error>> {
     Ok(SubjectKey::new(&crate::ingest::name(n)).ok_or("a name has no bytes")?)
 }
 
-fn permit(vault: &Vault) -> Result<Permit, Box<dyn Error>> {
+/// Returns a permit under the policies that ship, on the dataset of `bench ingest`.
+pub(crate) fn decide_for(
+    vault: &Vault,
+    role: Role,
+    verb: Verb,
+    purpose: Option<&str>,
+) -> Result<Permit, Box<dyn Error>> {
     let schemas = vault.schemas();
     let schema = schemas.get(&DatasetId::new("shop")?).ok_or("the folder has no dataset of `bench ingest`")?;
     let rules = Rules::parse(Rules::default_texts(), 1)?;
-    let principal = Principal { client: ClientId::new("bench")?, role: Role::Steward, purposes: Vec::new() };
+    let purpose = purpose.map(PurposeId::new).transpose()?;
+    let purposes = purpose.clone().into_iter().collect();
+    let principal = Principal { client: ClientId::new("bench")?, role, purposes };
     let request = Request {
         principal: &principal,
-        verb: Verb::Maintain,
+        verb,
         dataset: Some(schema),
-        purpose: None,
-        basis: None,
+        purpose: purpose.as_ref(),
+        basis: purpose.as_ref().map(|_| LawfulBasis::Consent),
         fields: &[],
         request_id: "",
     };

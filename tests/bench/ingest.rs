@@ -12,10 +12,13 @@ use proto::v1::stream_records_request::Message;
 use std::error::Error;
 use std::path::Path;
 
+/// What everyone consents to.
+pub(crate) const PURPOSE: &str = "marketing.segmentation";
+
 /// Rows of a message: about 300 KiB.
 const BATCH_ROWS: u32 = 4_000;
 
-/// Streams profiles of new subjects, then events of theirs, and prints rows a second of each.
+/// Streams profiles of new subjects, then events and a consent of each, and prints rows a second.
 pub(crate) fn run(options: &Options, subjects: u32) -> Result<(), Box<dyn Error>> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(options.threads).enable_all().build()?;
     let (threads, folder) = (options.threads, options.folder.clone());
@@ -44,6 +47,12 @@ pub(crate) fn run(options: &Options, subjects: u32) -> Result<(), Box<dyn Error>
             ..Default::default()
         });
         measure("events", all, &producer, header(&dataset, fields), rows).await?;
+        let rows = batches(subjects, |from, to| v1::RecordBatch {
+            sequence: u64::from(from),
+            consents: (from..to).map(|n| shop::consent(&name(n), PURPOSE)).collect(),
+            ..Default::default()
+        });
+        measure("consents", subjects, &producer, header(&dataset, fields), rows).await?;
         let start = Since::now();
         shop::close_epoch(&gate).await;
         println!("  close of the epoch    {:8.0} ms", start.millis());
@@ -111,7 +120,7 @@ async fn measure(
     let mut answers = client.stream_records(tokio_stream::iter(messages)).await?.into_inner();
     let mut written = 0;
     while let Some(answer) = answers.message().await? {
-        written += answer.profiles + answer.events;
+        written += answer.profiles + answer.events + answer.consents;
     }
     let (took, used) = (start.millis(), processor() - before);
     if written != u64::from(rows) {

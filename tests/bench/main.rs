@@ -5,6 +5,7 @@
 //! cargo run --release -p tests --bin bench -- breakdown --subjects 1000000 --events 10
 //! cargo run --release -p tests --bin bench -- ingest --subjects 1000000 --events 4 --folder PATH
 //! cargo run --release -p tests --bin bench -- open --folder PATH
+//! cargo run --release -p tests --bin bench -- withdraw --folder PATH --subjects 50000
 //! cargo run --release -p tests --bin bench -- erase --folder PATH --subjects 1000000 --runs 100
 //! ```
 //! Options: `--fields N` (20), `--values N` (16), `--events N` of each subject (10), `--threads N` (2), `--runs N` (15),
@@ -17,6 +18,7 @@ mod ingest;
 mod measure;
 mod peer;
 mod stopwatch;
+mod withdraw;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -41,6 +43,8 @@ enum What {
     Open,
     /// Erasing people of what an ingest left.
     Erase,
+    /// Withdrawals of what an ingest left, beside questions.
+    Withdraw,
 }
 
 /// What to measure.
@@ -57,7 +61,7 @@ struct Options {
     peer: String,
 }
 
-const USAGE: &str = "usage: bench portrait|breakdown|ingest|open|erase [--subjects N,N] [--fields N] [--values N] [--events N] \
+const USAGE: &str = "usage: bench portrait|breakdown|ingest|open|withdraw|erase [--subjects N,N] [--fields N] [--values N] [--events N] \
                      [--threads N] [--runs N] [--folder PATH] [--peer PROGRAM|none]";
 
 fn options(mut arguments: impl Iterator<Item = String>) -> Option<Options> {
@@ -67,6 +71,7 @@ fn options(mut arguments: impl Iterator<Item = String>) -> Option<Options> {
         "ingest" => (What::Ingest, vec![1_000_000]),
         "open" => (What::Open, vec![0]),
         "erase" => (What::Erase, vec![1_000_000]),
+        "withdraw" => (What::Withdraw, vec![50_000]),
         _ => return None,
     };
     let mut options = Options {
@@ -108,6 +113,7 @@ fn main() -> ExitCode {
             What::Ask(asked) => measure::run(&options, asked, *subjects),
             What::Ingest => ingest::run(&options, *subjects),
             What::Open => ingest::open(folder, options.threads),
+            What::Withdraw => withdraw::run(folder, *subjects, options.threads),
             What::Erase => erase::run(folder, *subjects, options.threads, options.runs),
         };
         if let Err(error) = measured {

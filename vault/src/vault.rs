@@ -148,7 +148,13 @@ pub struct Vault {
     delivering: Mutex<()>,
     /// Set when the state in memory is ahead of the log for good.
     poisoned: AtomicBool,
+    /// What a test does between a scan and its last consent check.
+    #[cfg(test)]
+    after_scan: Mutex<Option<AfterScan>>,
 }
+
+#[cfg(test)]
+type AfterScan = Box<dyn FnOnce(&Vault) + Send>;
 
 impl std::fmt::Debug for Vault {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

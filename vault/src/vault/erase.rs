@@ -83,7 +83,7 @@ impl Vault {
         subjects: &[SubjectKey],
         now: Timestamp,
     ) -> Result<ErasureReceipt, VaultError> {
-        require(permit, &[Verb::Maintain])?;
+        require(permit, &[Verb::EraseSubject])?;
         if !(1..=MAX_PEOPLE).contains(&subjects.len()) {
             let message = format!("an erasure is of 1 to {MAX_PEOPLE} people");
             return refuse(Reason::MessageTooLarge, message, "send several");

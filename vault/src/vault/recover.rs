@@ -158,6 +158,8 @@ impl Vault {
             closing: Mutex::new(()),
             delivering: Mutex::new(()),
             poisoned: AtomicBool::new(false),
+            #[cfg(test)]
+            after_scan: Mutex::new(None),
         };
         vault.begin(now)?;
         vault.resume_erasures(now)?;

@@ -2,6 +2,7 @@
 
 mod audiences;
 mod erasures;
+mod fence;
 
 use super::{Config, Vault, VaultError};
 use crate::audience::AudienceQuestion;

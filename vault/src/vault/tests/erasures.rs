@@ -5,7 +5,7 @@ use crate::erasure::ErasureReceipt;
 
 impl Shop {
     fn erase(&self, numbers: impl IntoIterator<Item = usize>) -> Result<ErasureReceipt, VaultError> {
-        let permit = self.permit(Role::Steward, Verb::Maintain, None);
+        let permit = self.permit(Role::Portal, Verb::EraseSubject, None);
         let subjects: Vec<_> = numbers.into_iter().map(key).collect();
         self.vault().erase(&permit, &subjects, later(40))
     }
@@ -123,7 +123,7 @@ fn an_intent_without_its_outcome_is_carried_out_at_the_next_opening() {
     shop.fill(0, 30, PURPOSE);
     shop.close(20);
     shop.fill(20, 20, PURPOSE);
-    let permit = shop.permit(Role::Steward, Verb::Maintain, None);
+    let permit = shop.permit(Role::Portal, Verb::EraseSubject, None);
     shop.vault().intend_erasure(&permit, &[key(3), key(35)], later(40)).unwrap();
     shop.reopen();
     assert!(!shop.knows(3) && !shop.knows(35) && shop.knows(4));
