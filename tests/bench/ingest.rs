@@ -3,6 +3,7 @@
 
 use crate::Options;
 use crate::stopwatch::{Since, memory, processor};
+use gateway::config::Config;
 use harness::gate::{Caller, Gate, START};
 use harness::shop;
 use proto::v1;
@@ -26,7 +27,7 @@ pub(crate) fn run(options: &Options, subjects: u32) -> Result<(), Box<dyn Error>
         let gate = Gate::start_with(|config| {
             config.scan_threads = threads;
             if let Some(folder) = folder {
-                (config.data, config.root) = (folder.join("data"), folder.join("root"));
+                *config = self::config(&folder, threads);
             }
         });
         let gate = gate.await;
@@ -65,10 +66,14 @@ pub(crate) fn run(options: &Options, subjects: u32) -> Result<(), Box<dyn Error>
     })
 }
 
+/// Returns the settings of a gateway whose folders lie in `folder`.
+pub(crate) fn config(folder: &Path, threads: usize) -> Config {
+    Config { scan_threads: threads, ..Config::ephemeral(folder) }
+}
+
 /// Opens a folder that an ingest left, and prints how long that takes and how much memory is resident then.
 pub(crate) fn open(folder: &Path, threads: usize) -> Result<(), Box<dyn Error>> {
-    let (data, root) = (folder.join("data"), folder.join("root"));
-    let config = vault::Config { data, root, threads, disk: vault::disk::Disk::default() };
+    let config = crate::ingest::config(folder, threads).vault();
     let start = Since::now();
     let vault = vault::Vault::open(&config, START)?;
     let (took, (resident, peak)) = (start.millis(), memory());
