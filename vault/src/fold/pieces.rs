@@ -6,14 +6,18 @@ use crate::blocks::{
     BLOCK_SUBJECTS, BlockError, Buffer, ByteRows, ColumnKey, EventColumns, HIDDEN_BYTES, Piece, PieceMeta, Written,
     code16_rows, encode_bytes, int_rows, split_state, u32_rows, u64_rows, write_event_pieces, write_piece,
 };
+use crate::consent::{ConsentBitmaps, StoredBlock};
 use crate::disk::Disk;
 use policy::schema::{ColumnId, Layout, Schema};
+use rayon::prelude::*;
 use std::path::Path;
 use std::sync::Arc;
 use zeroize::Zeroizing;
 
 /// State piece of a block: its consent history.
 pub const CONSENT_HISTORY: u16 = 2;
+/// State piece of a block: its consent at the close.
+pub const CONSENT_STATE: u16 = 3;
 
 /// The pieces of one version of one block.
 #[derive(Debug, Clone, Default)]
@@ -24,6 +28,8 @@ pub struct BlockPieces {
     pub events: Vec<Vec<Arc<Piece>>>,
     /// Consent history.
     pub consents: Option<Arc<Piece>>,
+    /// Consent at the close; none where nobody decided anything.
+    pub consent_state: Option<Arc<Piece>>,
 }
 
 /// A piece that was written and is not in the key tree yet.
@@ -72,6 +78,19 @@ pub fn read_keys(schema: &Schema, piece: &Piece, mut each: impl FnMut(u32, &[u8]
         for position in 0..subjects {
             each(position, rows.row(position as usize).unwrap_or_default());
         }
+    }
+    Ok(())
+}
+
+/// Reads the consent of all blocks, in parallel.
+pub fn read_consent(blocks: &[BlockPieces], consent: &mut ConsentBitmaps) -> Result<(), BlockError> {
+    let read = |pieces: &BlockPieces| -> Result<Option<StoredBlock>, BlockError> {
+        let Some(piece) = &pieces.consent_state else { return Ok(None) };
+        StoredBlock::parse(&piece.read_state()?).map(Some).map_err(|_| piece.unreadable())
+    };
+    let stored: Vec<Option<StoredBlock>> = blocks.par_iter().map(read).collect::<Result<_, _>>()?;
+    for (block, stored) in (0_u32..).zip(stored) {
+        stored.into_iter().for_each(|stored| consent.put_block(block, stored));
     }
     Ok(())
 }

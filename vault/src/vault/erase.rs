@@ -16,14 +16,14 @@ use super::deliver::{decode, encode};
 use super::epochs::ClosedEpoch;
 use super::fold_epoch::{Adopting, make_folder, open_entry};
 use super::journal_keys::{SHARED_PLACE, journal_name, sealers};
-use super::recover::{CONSENT_STATE, SHARED_STATE, VaultRecord, read_record, restart_name};
+use super::recover::{SHARED_STATE, VaultRecord, read_record, restart_name};
 use super::state::{Dataset, State};
 use super::write::{dataset_of, leaf_of, place, refuse, require};
 use super::{Tree, Vault, VaultError};
 use crate::blocks::{BLOCK_SUBJECTS, block_of};
 use crate::consent::ConsentBitmaps;
 use crate::erasure::{ErasureReceipt, MAX_PEOPLE};
-use crate::fold::pieces::{NewPiece, Writer, read_block};
+use crate::fold::pieces::{CONSENT_STATE, NewPiece, Writer, read_block};
 use crate::ingest::SubjectKey;
 use crate::journal::Delta;
 use crate::keys::Changes;
@@ -195,14 +195,12 @@ impl Vault {
         let disk = &self.config.disk;
         let writer = Writer { disk, dir: &dir, dataset: erasing.number, schema_version: 1, next_file: &next_file };
         let places: Vec<_> = places.into_iter().collect();
-        let rewrite = |(block, gone): &(u32, BTreeSet<u16>)| rewrite_block(&writer, &schema, &old, *block, gone);
-        let rewritten: Vec<Vec<NewPiece>> = places.par_iter().map(rewrite).collect::<Result<_, VaultError>>()?;
         let mut consent = old.consent.clone();
-        erasing.people.iter().for_each(|ordinal| consent.erase(ordinal));
-        let mut new: Vec<NewPiece> = rewritten.into_iter().flatten().collect();
-        if old.info.epoch.0 > 0 {
-            new.push(write_consent(&writer, &consent)?);
-        }
+        consent.erase_all(erasing.people.iter().filter(|ordinal| *ordinal < old.bound));
+        let rewrite =
+            |(block, gone): &(u32, BTreeSet<u16>)| rewrite_block(&writer, &schema, &old, &consent, *block, gone);
+        let rewritten: Vec<Vec<NewPiece>> = places.par_iter().map(rewrite).collect::<Result<_, VaultError>>()?;
+        let new: Vec<NewPiece> = rewritten.into_iter().flatten().collect();
         disk.sync_folder(&dir).map_err(|error| VaultError::Io(error.to_string()))?;
         let blocks: Vec<u32> = places.iter().map(|(block, _)| *block).collect();
         let mut state = self.lock()?;
@@ -410,8 +408,8 @@ impl Dataset {
     /// Takes people out of every consent and of memory.
     fn forget(&mut self, people: &RoaringBitmap) {
         use zeroize::Zeroize as _;
+        self.consent.erase_all(people);
         for ordinal in people {
-            self.consent.erase(ordinal);
             if let Some(mut hidden) = self.fresh.remove(&ordinal) {
                 hidden.zeroize();
             }
@@ -424,6 +422,7 @@ fn rewrite_block(
     writer: &Writer<'_>,
     schema: &Schema,
     old: &ClosedEpoch,
+    consent: &ConsentBitmaps,
     block: u32,
     gone: &BTreeSet<u16>,
 ) -> Result<Vec<NewPiece>, VaultError> {
@@ -432,11 +431,7 @@ fn rewrite_block(
     let broken = |_| VaultError::damaged(format!("consent history of block {block}"), "it does not parse");
     data.erase(gone).map_err(broken)?;
     debug_assert_eq!(block_of(block * BLOCK_SUBJECTS).0, block);
-    Ok(writer.write_block(schema, block, &mut data)?)
-}
-
-fn write_consent(writer: &Writer<'_>, consent: &ConsentBitmaps) -> Result<NewPiece, VaultError> {
-    let unwritable = |_| VaultError::damaged("consent", "it can't be written");
-    let bytes = serde_json::to_vec(&consent.to_stored()).map_err(unwritable)?;
-    Ok(writer.write_state(0, CONSENT_STATE, &bytes)?)
+    let mut new = writer.write_block(schema, block, &mut data)?;
+    new.push(writer.write_state(block, CONSENT_STATE, &consent.block_bytes(block))?);
+    Ok(new)
 }

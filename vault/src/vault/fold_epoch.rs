@@ -4,14 +4,14 @@ use super::commit::{JOURNAL, Outgoing, aad, nonce};
 use super::epochs::ClosedEpoch;
 use super::journal_keys::{journal_name, sealers};
 use super::journals::Sealed;
-use super::recover::{CONSENT_STATE, DatasetRecord, SHARED_STATE, VaultRecord, restart_name};
+use super::recover::{DatasetRecord, SHARED_STATE, VaultRecord, restart_name};
 use super::state::{SHARED, State};
 use super::write::{dataset_of, leaf_of, refuse, require};
 use super::{EpochInfo, Vault, VaultError};
 use crate::blocks::{Piece, id_of};
 use crate::consent::ConsentBitmaps;
 use crate::disk::Disk;
-use crate::fold::pieces::{BlockPieces, CONSENT_HISTORY, NewPiece, Writer, read_block};
+use crate::fold::pieces::{BlockPieces, CONSENT_HISTORY, CONSENT_STATE, NewPiece, Writer, read_block};
 use crate::keys::{Changes, PieceEntry, PieceKind, PieceState, Sealer};
 use crate::log::{Kind, Leaf};
 use crate::vault::Tree;
@@ -35,6 +35,8 @@ struct Work {
     sealers: HashMap<u32, Sealer>,
     bound: u32,
     consent: ConsentBitmaps,
+    /// Blocks whose consent differs from their state pieces.
+    decided: BTreeSet<u32>,
     /// The last frame that is folded already.
     folded_seq: u64,
     /// From which frame on the entries of some blocks count.
@@ -83,8 +85,9 @@ impl Vault {
         let leaf = Leaf { epoch: Some(info.epoch), ..leaf_of(permit, Kind::Epoch, "close epoch", now) };
         let leaves = vec![(Tree::Access, leaf.to_json().into_bytes())];
         let ticket = self.commit(&mut state, Outgoing { leaves, ..Outgoing::default() })?;
-        let work = self.gather_work(&mut state, number, info)?;
+        let mut work = self.gather_work(&mut state, number, info)?;
         drop(state);
+        work.consent.prune(as_of);
         ticket.wait()?;
         let (work, folded) = self.fold_or_reread(work)?;
         // Frames that are folded are not replayed: their leaves must be in the permanent log first.
@@ -107,7 +110,6 @@ impl Vault {
             serde_json::to_vec(&state.shared).map_err(|_| VaultError::damaged("state", "it can't be written"))?;
         let sealers = sealers(&state.tree)?;
         let dataset = state.datasets.get_mut(&number).ok_or_else(|| VaultError::damaged("dataset", "it is gone"))?;
-        dataset.consent.prune(info.as_of);
         let blocks: Vec<u32> = dataset.dirty.iter().copied().collect();
         let mut entries = Vec::with_capacity(blocks.len());
         for block in blocks {
@@ -127,6 +129,7 @@ impl Vault {
             sealers,
             bound: dataset.next_ordinal,
             consent: dataset.consent.clone(),
+            decided: dataset.consent.changed_since(&dataset.closed.consent).into_iter().collect(),
             folded_seq: dataset.folded_seq,
             restarts: dataset.restarts.clone(),
             seq,
@@ -170,15 +173,6 @@ impl Vault {
     fn publish(&self, work: Work, folded: Vec<Folded>) -> Result<(), VaultError> {
         let dir = self.dataset_dir(work.number);
         let next_file = || self.file_number();
-        let writer = Writer {
-            disk: &self.config.disk,
-            dir: &dir,
-            dataset: work.number,
-            schema_version: 1,
-            next_file: &next_file,
-        };
-        let consent = serde_json::to_vec(&work.consent.to_stored()).map_err(|_| unwritable("consent"))?;
-        let consent = writer.write_state(0, CONSENT_STATE, &consent)?;
         let home = self.dataset_dir(0);
         make_folder(&self.config.disk, &home)?;
         let shared_writer =
@@ -194,9 +188,7 @@ impl Vault {
         for folded in folded {
             self.adopt(&mut adopting, folded, &mut blocks, &state)?;
         }
-        for piece in [consent, shared] {
-            self.replace(&mut adopting, &piece, &state);
-        }
+        self.replace(&mut adopting, &shared, &state);
         let Adopting { mut changes, gone, .. } = adopting;
         self.put_dataset_record(&work, &mut changes)?;
         let first_seq = settle_journals(&mut state, &work, &mut changes);
@@ -210,6 +202,7 @@ impl Vault {
         if let Some(dataset) = state.datasets.get_mut(&work.number) {
             dataset.folded_seq = work.seq;
             dataset.restarts.clear();
+            dataset.consent.share_unchanged(&next.consent);
             dataset.fresh.retain(|ordinal, _| *ordinal >= work.bound);
             dataset.dirty = dataset.journal.drop_folded(work.seq);
             let old = std::mem::replace(&mut dataset.closed, Arc::new(next));
@@ -272,6 +265,7 @@ impl Vault {
                     }
                 }
                 PieceKind::State(CONSENT_HISTORY) => pieces.consents = Some(piece),
+                PieceKind::State(CONSENT_STATE) => pieces.consent_state = Some(piece),
                 PieceKind::State(_) => {}
             }
             adopting.changes.put.push(entry);
@@ -341,10 +335,6 @@ pub(super) fn make_folder(disk: &Disk, dir: &Path) -> Result<(), VaultError> {
     made().map_err(|error: std::io::Error| VaultError::Io(error.to_string()))
 }
 
-fn unwritable(part: &str) -> VaultError {
-    VaultError::damaged(part, "it can't be written")
-}
-
 fn entry_of(new: &NewPiece, epoch: EpochId) -> PieceEntry {
     let meta = &new.meta;
     PieceEntry {
@@ -368,7 +358,12 @@ fn fold_one(work: &Work, writer: &Writer<'_>, block: u32, entries: &[Sealed]) ->
         let broken = |_| VaultError::damaged(format!("journal of block {block}"), "an entry does not parse");
         data.apply(&work.schema, &delta).map_err(broken)?;
     }
-    Ok(Folded { block, new: writer.write_block(&work.schema, block, &mut data)? })
+    let mut new = writer.write_block(&work.schema, block, &mut data)?;
+    // Whatever changes consent is an entry of its block, so every block that is in `decided` comes by here.
+    if work.decided.contains(&block) {
+        new.push(writer.write_state(block, CONSENT_STATE, &work.consent.block_bytes(block))?);
+    }
+    Ok(Folded { block, new })
 }
 
 /// Opens one sealed entry of a journal.

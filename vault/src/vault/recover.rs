@@ -15,7 +15,7 @@ use super::{Config, EpochInfo, Vault, VaultError};
 use crate::blocks::{BLOCK_SUBJECTS, Piece};
 use crate::consent::ConsentBitmaps;
 use crate::disk::Disk;
-use crate::fold::pieces::{BlockPieces, CONSENT_HISTORY, read_keys};
+use crate::fold::pieces::{BlockPieces, CONSENT_HISTORY, CONSENT_STATE, read_consent, read_keys};
 use crate::index::Index;
 use crate::journal::{Entry, Reader};
 use crate::keys::{Changes, KeyTree, PieceEntry, PieceKind, PieceState, Sealer, SecretKey};
@@ -36,8 +36,6 @@ use std::sync::atomic::{AtomicBool, AtomicU64};
 
 /// State piece of dataset 0: the gateway's own state.
 pub(super) const SHARED_STATE: u16 = 0;
-/// State piece of a dataset: consent at the close.
-pub(super) const CONSENT_STATE: u16 = 1;
 
 const ORIGIN: &str = "silhouette";
 const SIGNING_SEED: &str = "log signing seed";
@@ -311,12 +309,6 @@ fn open_folded(
     let entries = tree.entries();
     let mut blocks = vec![BlockPieces::default(); record.bound.div_ceil(BLOCK_SUBJECTS) as usize];
     for entry in entries.dataset(number).filter(|entry| entry.state == PieceState::Closed) {
-        if entry.id.kind == PieceKind::State(CONSENT_STATE) {
-            let stored = serde_json::from_slice(&read_state_piece(config, entry)?).ok();
-            let consent = stored.and_then(|stored| ConsentBitmaps::from_stored(&stored));
-            dataset.consent = consent.ok_or_else(|| VaultError::damaged("consent state", "it does not parse"))?;
-            continue;
-        }
         let piece = Arc::new(open_piece(config, entry)?);
         let Some(pieces) = blocks.get_mut(entry.id.block as usize) else { continue };
         match entry.id.kind {
@@ -328,10 +320,11 @@ fn open_folded(
                 }
             }
             PieceKind::State(CONSENT_HISTORY) => pieces.consents = Some(piece),
+            PieceKind::State(CONSENT_STATE) => pieces.consent_state = Some(piece),
             PieceKind::State(_) => {}
         }
     }
-    dataset.consent.extend(&dataset.schema);
+    read_consent(&blocks, &mut dataset.consent)?;
     dataset.next_ordinal = record.bound;
     dataset.folded_seq = record.folded_seq;
     dataset.fill_index(&blocks)?;
@@ -381,6 +374,9 @@ impl Dataset {
                     let tag = self.index.tag(&key);
                     if !key.is_empty() && self.index.find(tag).is_none() {
                         self.index.insert(tag, ordinal);
+                    }
+                    if key.is_empty() {
+                        self.consent.erase(ordinal);
                     }
                     self.fresh.insert(ordinal, hidden);
                     self.next_ordinal = self.next_ordinal.max(ordinal.saturating_add(1));

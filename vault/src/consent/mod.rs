@@ -1,0 +1,244 @@
+//! Consent of a whole dataset as sets of its people, block by block: a projection of the log, never its source.
+//!
+//! One node for each purpose and each of its ancestors. The rules are those of [`policy::consent`], and a test holds
+//! both against each other on random histories: on the way from the purpose up to the root, the first node with a mark
+//! of this person decides. Missing, unknown, expired, not yet valid and withdrawn all mean no. An objection to a purpose
+//! is a withdrawal: it ends every basis, and only a later give lifts it, for its own basis. Restriction and erasure are
+//! of the person, for all purposes.
+//!
+//! A block of 8,192 people is the unit of sealing, so that erasing one person rewrites one small piece; and one purpose of
+//! a block is the unit of copying, so that an event beside a question that is still being answered copies some KiB.
+//! Memory where everyone gave one consent: 2 bytes a person while people share instants (255 of them in a block), 16 where
+//! all differ, half of that after the next close, and a bit for each set that someone is in.
+//!
+//! Does not hide from its caller when a person decided; only its answers leave the vault, never itself.
+
+mod bits;
+mod block;
+mod stored;
+mod times;
+mod tree;
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod tests;
+
+pub use stored::{StoredBlock, UnreadableConsent};
+
+use crate::blocks::{BLOCK_SUBJECTS, block_of};
+use bits::{Bits, WORDS, below, positions};
+use block::BlockConsent;
+use policy::consent::{ConsentEvent, LawfulBasis};
+use policy::id::PurposeId;
+use policy::schema::Schema;
+use policy::time::Timestamp;
+use rayon::prelude::*;
+use roaring::RoaringBitmap;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use tree::PurposeTree;
+use zeroize::Zeroizing;
+
+/// A purpose that no schema of this dataset knows, nor an ancestor of one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the purpose is not one of this dataset's purposes, nor a parent of one")]
+pub struct UnknownPurpose;
+
+/// The consent state of one dataset. Clones share their blocks.
+#[derive(Clone, Default)]
+pub struct ConsentBitmaps {
+    tree: Arc<PurposeTree>,
+    blocks: Vec<Arc<BlockConsent>>,
+}
+
+impl std::fmt::Debug for ConsentBitmaps {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("ConsentBitmaps(..)")
+    }
+}
+
+fn place(ordinal: u32) -> (usize, u16) {
+    let (block, position) = block_of(ordinal);
+    // A position in a block fits.
+    (block as usize, u16::try_from(position).unwrap_or(u16::MAX))
+}
+
+/// Groups people by their blocks.
+fn by_block(people: impl IntoIterator<Item = u32>) -> BTreeMap<u32, Bits> {
+    let mut blocks: BTreeMap<u32, Bits> = BTreeMap::new();
+    for ordinal in people {
+        let (block, position) = block_of(ordinal);
+        blocks.entry(block).or_default().insert(u16::try_from(position).unwrap_or(u16::MAX));
+    }
+    blocks
+}
+
+impl ConsentBitmaps {
+    /// Makes the empty state for a schema's purposes and all their ancestors.
+    pub fn new(schema: &Schema) -> Self {
+        let mut state = Self::default();
+        state.extend(schema);
+        state
+    }
+
+    /// Adds purposes that a newer schema brought.
+    pub fn extend(&mut self, schema: &Schema) {
+        let tree = Arc::make_mut(&mut self.tree);
+        schema.purposes.iter().for_each(|purpose| _ = tree.add(purpose));
+    }
+
+    /// Says whether events for this purpose can be recorded.
+    pub fn knows(&self, purpose: &PurposeId) -> bool {
+        self.tree.find(purpose).is_some()
+    }
+
+    fn block_mut(&mut self, block: usize) -> Option<&mut BlockConsent> {
+        if self.blocks.len() <= block {
+            self.blocks.resize(block + 1, Arc::default());
+        }
+        self.blocks.get_mut(block).map(Arc::make_mut)
+    }
+
+    /// Applies one event. Events that are older than what they would change are kept in the log and change nothing, and
+    /// so do those of people who were erased. Returns whether it counted.
+    pub fn apply(&mut self, ordinal: u32, event: &ConsentEvent) -> Result<bool, UnknownPurpose> {
+        let node = self.tree.find(&event.purpose).ok_or(UnknownPurpose)?;
+        let (block, position) = place(ordinal);
+        // Asked before anything is copied.
+        let counts = |block: &Arc<BlockConsent>| block.counts(&self.tree, node, position, event);
+        if !self.blocks.get(block).is_none_or(counts) {
+            return Ok(false);
+        }
+        let tree = Arc::clone(&self.tree);
+        self.block_mut(block).into_iter().for_each(|block| block.apply(&tree, node, position, event));
+        Ok(true)
+    }
+
+    /// Removes every trace of a person, and marks the ordinal: it is never allowed again, and later events change nothing.
+    pub fn erase(&mut self, ordinal: u32) {
+        self.erase_all([ordinal]);
+    }
+
+    /// Erases several people, which costs little more for those of one block than erasing one.
+    pub fn erase_all(&mut self, people: impl IntoIterator<Item = u32>) {
+        for (block, people) in by_block(people) {
+            if !self.blocks.get(block as usize).is_some_and(|block| people.is_within(&block.erased)) {
+                self.block_mut(block as usize).into_iter().for_each(|block| block.erase(&people));
+            }
+        }
+    }
+
+    /// Says whether a person was erased.
+    pub fn is_erased(&self, ordinal: u32) -> bool {
+        let (block, position) = place(ordinal);
+        self.blocks.get(block).is_some_and(|block| block.erased.contains(position))
+    }
+
+    /// Stops every use of a person for now; consent events still count, and take effect when this is lifted.
+    pub fn restrict(&mut self, ordinal: u32) {
+        self.set_restricted(ordinal, true);
+    }
+
+    /// Lifts a restriction.
+    pub fn unrestrict(&mut self, ordinal: u32) {
+        self.set_restricted(ordinal, false);
+    }
+
+    /// Says whether every use of a person is stopped for now.
+    pub fn is_restricted(&self, ordinal: u32) -> bool {
+        let (block, position) = place(ordinal);
+        self.blocks.get(block).is_some_and(|block| block.restricted.contains(position))
+    }
+
+    fn set_restricted(&mut self, ordinal: u32, restricted: bool) {
+        let (block, position) = place(ordinal);
+        if self.is_restricted(ordinal) != restricted && !self.is_erased(ordinal) {
+            self.block_mut(block).into_iter().for_each(|block| block.set_restricted(position, restricted));
+        }
+    }
+
+    /// Returns everyone whose use for this purpose on this basis is allowed at `now`, among ordinals below `bound`.
+    pub fn allowed(&self, purpose: &PurposeId, basis: LawfulBasis, now: Timestamp, bound: u32) -> RoaringBitmap {
+        let deciding = self.tree.deciding(purpose);
+        let mut bytes = vec![0; self.blocks.len() * WORDS * 8];
+        let firsts = (0..bound).step_by(BLOCK_SUBJECTS as usize);
+        for ((block, first), bytes) in self.blocks.iter().zip(firsts).zip(bytes.chunks_exact_mut(WORDS * 8)) {
+            if block.decides(&deciding) {
+                let words = block.allowed(below(bound - first), &deciding, basis, now.0);
+                let (bytes, _) = bytes.as_chunks_mut();
+                bytes.iter_mut().zip(words).for_each(|(bytes, word)| *bytes = word.to_le_bytes());
+            }
+        }
+        RoaringBitmap::from_lsb0_bytes(0, &bytes)
+    }
+
+    /// Returns those of some people whose use for this purpose on this basis is allowed at `now`.
+    pub fn allowed_of(
+        &self,
+        people: impl IntoIterator<Item = u32>,
+        purpose: &PurposeId,
+        basis: LawfulBasis,
+        now: Timestamp,
+    ) -> RoaringBitmap {
+        let deciding = self.tree.deciding(purpose);
+        let mut yes = RoaringBitmap::new();
+        for (number, people) in by_block(people) {
+            if let (Some(block), Some(undecided)) = (self.blocks.get(number as usize), people.words()) {
+                let words = block.allowed(*undecided, &deciding, basis, now.0);
+                yes.extend(positions(&words).map(|position| number * BLOCK_SUBJECTS + u32::from(position)));
+            }
+        }
+        yes
+    }
+
+    /// Forgets when consents began that began by `now`, and when those ended that ended by then; nobody asks about an
+    /// earlier instant any more.
+    pub fn prune(&mut self, now: Timestamp) {
+        self.blocks.par_iter_mut().with_min_len(16).for_each(|block| {
+            if block.is_prunable(now.0) {
+                Arc::make_mut(block).prune(now.0);
+            }
+        });
+    }
+
+    /// Lists the blocks whose consent changed since `earlier`, of which this state is a later one.
+    pub fn changed_since(&self, earlier: &Self) -> Vec<u32> {
+        let changed = |(number, block): (u32, &Arc<BlockConsent>)| {
+            let before = earlier.blocks.get(number as usize).map_or(0, |before| before.changes);
+            (block.changes != before).then_some(number)
+        };
+        (0..).zip(&self.blocks).filter_map(changed).collect()
+    }
+
+    /// Shares the blocks of `pruned` that did not change since: a state that this one is a later one of, and that was
+    /// pruned meanwhile.
+    pub fn share_unchanged(&mut self, pruned: &Self) {
+        for (mine, theirs) in self.blocks.iter_mut().zip(&pruned.blocks) {
+            if mine.changes == theirs.changes {
+                *mine = Arc::clone(theirs);
+            }
+        }
+    }
+
+    /// Turns the state of one block into bytes, to be sealed.
+    pub fn block_bytes(&self, block: u32) -> Zeroizing<Vec<u8>> {
+        match self.blocks.get(block as usize) {
+            Some(block) => stored::encode(block, &self.tree),
+            None => stored::encode(&BlockConsent::default(), &self.tree),
+        }
+    }
+
+    /// Reads the state of one block back. Bytes that do not parse change nothing.
+    pub fn load_block(&mut self, block: u32, bytes: &[u8]) -> Result<(), UnreadableConsent> {
+        self.put_block(block, StoredBlock::parse(bytes)?);
+        Ok(())
+    }
+
+    /// Puts a block that was read in the place of what is known of it.
+    pub fn put_block(&mut self, block: u32, stored: StoredBlock) {
+        let stored = stored.into_block(&mut self.tree);
+        if let Some(slot) = self.block_mut(block as usize) {
+            *slot = BlockConsent { changes: slot.changes + 1, ..stored };
+        }
+    }
+}
