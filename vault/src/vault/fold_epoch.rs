@@ -106,6 +106,11 @@ impl Vault {
 
     fn gather_work(&self, state: &mut State, number: u32, info: EpochInfo) -> Result<Work, VaultError> {
         let seq = state.next_seq.saturating_sub(1);
+        if let Some(dataset) = state.datasets.get(&number) {
+            // Of the epoch before the one that is served until this close is done.
+            let (name, served) = (dataset.schema.dataset.clone(), dataset.closed.info.epoch);
+            state.shared.held.retain(|holder, _| !ended(holder, &name, served));
+        }
         let shared =
             serde_json::to_vec(&state.shared).map_err(|_| VaultError::damaged("state", "it can't be written"))?;
         let sealers = sealers(&state.tree)?;
@@ -197,6 +202,9 @@ impl Vault {
         changes
             .put_records
             .push(VaultRecord { next_file: self.file_number(), shared_seq: work.seq, first_seq }.named()?);
+        let served = work.old.info.epoch;
+        let domains = state.tree.secrets("pseudonym/").map(|(name, _)| name.to_owned());
+        changes.remove_secrets.extend(domains.filter(|name| ended(name, &work.schema.dataset, served)));
         state.tree.commit(changes)?;
         let next = ClosedEpoch::new(work.info, work.bound, blocks, work.consent);
         if let Some(dataset) = state.datasets.get_mut(&work.number) {
@@ -312,6 +320,13 @@ fn settle_journals(state: &mut State, work: &Work, changes: &mut Changes) -> u64
     let first = others.filter_map(|dataset| dataset.journal.first_frame()).min();
     let next = work.seq.saturating_add(1);
     first.map_or(next, |first| first.min(next))
+}
+
+/// Says whether a partner's holding or pseudonym domain, `.../dataset/epoch`, is of a dataset's epoch before `served`.
+fn ended(name: &str, dataset: &DatasetId, served: EpochId) -> bool {
+    let mut parts = name.rsplit('/');
+    let epoch = parts.next().and_then(|epoch| epoch.parse().ok()).map(EpochId);
+    epoch.is_some_and(|epoch| epoch < served) && parts.next() == Some(dataset.as_str())
 }
 
 /// Leaves out entries of later frames, which the next epoch folds.

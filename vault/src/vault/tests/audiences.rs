@@ -237,6 +237,10 @@ fn who_withdrew_is_gone_from_the_next_delivery() {
     let third = shop.audience_of("greenbox", "true", &["age_band"]).unwrap();
     assert_eq!(third.members.len(), 299);
     assert!(names(&third).is_disjoint(&names(&first)), "pseudonyms end with their epoch");
+    let domains = |shop: &Shop| shop.vault().lock().unwrap().tree.secrets("pseudonym/").count();
+    assert_eq!((domains(&shop), shop.vault().lock().unwrap().shared.held.len()), (2, 2));
+    shop.close(27);
+    assert_eq!((domains(&shop), shop.vault().lock().unwrap().shared.held.len()), (1, 1), "and so do their keys");
 }
 
 #[test]
