@@ -1,6 +1,8 @@
 //! Behavior of the whole, one module a subject.
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "tests")]
 
+#[path = "../attack/mod.rs"]
+mod attack;
 mod audiences;
 mod cli;
 mod consent;

@@ -1,0 +1,5 @@
+//! Attacks on what is stored, by someone who has it. [`thief`] is the tool, [`town`] is what it is tried on.
+
+mod finds;
+mod thief;
+mod town;
