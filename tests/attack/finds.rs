@@ -1,52 +1,72 @@
 //! The thief's tool works: with a root of the time it reads everything; without, nothing.
 
-use super::thief::{Haul, Loot, Thief};
+use super::thief::{Haul, Loot, Place, Thief};
 use super::town::{LATE_NOTE, TOWN, Taken, Town, VALUES};
 use harness::needles::files;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
-/// What a thief reads who has the data of some copies, and the roots of some.
-pub fn read(data: &[&Taken], roots: &[&Taken]) -> Loot {
+/// What a thief made of the copies it has.
+pub struct Reading<'a> {
+    pub town: &'a Town,
+    pub loot: Loot,
+    /// Places of each planted value that can be read.
+    values: BTreeMap<usize, BTreeSet<Place>>,
+    /// Places of each identifier of a person.
+    pub members: BTreeMap<Vec<u8>, BTreeSet<Place>>,
+}
+
+/// Lets a thief read who has the data of some copies, and the roots of some.
+pub fn read<'a>(town: &'a Town, data: &[&Taken], roots: &[&Taken]) -> Reading<'a> {
     let mut thief = Thief::default();
     data.iter().for_each(|copy| thief.steal(&copy.name, &copy.data));
     roots.iter().for_each(|copy| thief.learn(&copy.root));
-    thief.read()
-}
-
-/// Numbers of the planted values that can be read from a copy.
-pub fn values_in(town: &Town, loot: &Loot, copy: &Taken) -> BTreeSet<usize> {
+    let loot = thief.read();
     let search = |bytes: &[u8]| town.needles.find(bytes).into_iter().map(|(value, _)| value).collect();
-    let found = loot.finds(search).into_iter();
-    found.filter(|(_, places)| places.iter().any(|(name, _)| *name == copy.name)).map(|(value, _)| value).collect()
+    let (values, members) = (loot.finds(search), loot.members());
+    Reading { town, loot, values, members }
 }
 
-/// Asserts that all that is known of everyone can be read from a copy: late facts are there if `late`.
-#[track_caller]
-pub fn reads_everything(town: &Town, loot: &Loot, copy: &Taken, late: bool) {
-    let members = loot.members();
-    for number in 0..town.people() {
-        let facts = loot.facts(TOWN, town.ordinals[number], |(name, _)| *name == copy.name);
-        assert_eq!(town.missing(number, late, &facts), [], "person {number} in {}", copy.name);
-        let places = &members[town.person(number).key().as_bytes()];
-        assert!(places.iter().any(|(name, _)| *name == copy.name));
-    }
-    let planted = (0..town.values.len()).filter(|value| late || value % VALUES != LATE_NOTE);
-    assert_eq!(values_in(town, loot, copy), planted.collect());
+fn is_in(copy: &Taken) -> impl Fn(&Place) -> bool {
+    |(name, _)| *name == copy.name
 }
 
-/// Asserts that nothing of anyone can be read from a copy, not even that they are in it.
-#[track_caller]
-pub fn reads_nothing(town: &Town, loot: &Loot, copy: &Taken) {
-    assert_eq!(values_in(town, loot, copy), BTreeSet::new(), "in {}", copy.name);
-    for number in 0..town.people() {
-        let facts = loot.facts(TOWN, town.ordinals[number], |(name, _)| *name == copy.name);
-        assert_eq!(facts, [], "person {number} in {}", copy.name);
+impl Reading<'_> {
+    /// Numbers of the planted values that can be read from a copy.
+    pub fn values_in(&self, copy: &Taken) -> BTreeSet<usize> {
+        let found = self.values.iter().filter(|(_, places)| places.iter().any(is_in(copy)));
+        found.map(|(value, _)| *value).collect()
     }
-    let members = loot.members();
-    let named: Vec<_> = members.values().flatten().filter(|(name, _)| *name == copy.name).collect();
-    assert!(named.is_empty(), "{named:?}");
+
+    /// Asserts that all that is known of these people can be read from a copy, the late facts too if `late`, and nothing
+    /// of others.
+    #[track_caller]
+    pub fn has_everything(&self, copy: &Taken, people: &[usize], late: bool) {
+        for number in people {
+            let facts = self.loot.facts(TOWN, self.town.ordinals[*number], is_in(copy));
+            assert_eq!(self.town.missing(*number, late, &facts), [], "person {number} in {}", copy.name);
+            assert!(self.members[self.town.person(*number).key().as_bytes()].iter().any(is_in(copy)));
+        }
+        let planted = people.iter().flat_map(|number| VALUES * number..VALUES * (number + 1));
+        let planted = planted.filter(|value| late || value % VALUES != LATE_NOTE);
+        assert_eq!(self.values_in(copy), planted.collect(), "in {}", copy.name);
+    }
+
+    /// Asserts that nothing of anyone can be read from a copy, not even that they are in it.
+    #[track_caller]
+    pub fn has_nothing(&self, copy: &Taken) {
+        assert_eq!(self.values_in(copy), BTreeSet::new(), "in {}", copy.name);
+        for number in 0..self.town.people() {
+            let facts = self.loot.facts(TOWN, self.town.ordinals[number], is_in(copy));
+            assert_eq!(facts, [], "person {number} in {}", copy.name);
+        }
+        let named: Vec<_> = self.members.values().flatten().filter(|place| is_in(copy)(place)).collect();
+        assert!(named.is_empty(), "{named:?}");
+    }
 }
+
+/// Numbers of the planted people.
+static EVERYONE: std::sync::LazyLock<Vec<usize>> = std::sync::LazyLock::new(|| (0..200).collect());
 
 /// Puts all files of a copy into one, with other bytes between, as a raw disk would have them.
 fn as_a_disk(copy: &Taken) {
@@ -73,9 +93,9 @@ fn with_the_root_of_the_time_everything_is_read() {
     town.close_epoch(21);
     let again = town.copy("folded again");
     for (copy, late) in [(&unfolded, false), (&folded, false), (&later, true), (&again, true)] {
-        let loot = read(&[copy], &[copy]);
-        reads_everything(&town, &loot, copy, late);
-        let Haul { pages, pieces, .. } = loot.haul();
+        let reading = read(&town, &[copy], &[copy]);
+        reading.has_everything(copy, &EVERYONE, late);
+        let Haul { pages, pieces, .. } = reading.loot.haul();
         assert_eq!((pages.0, pieces.0), (pages.1, pieces.1), "{}: all that is named opens", copy.name);
     }
 }
@@ -90,7 +110,7 @@ fn the_log_the_database_or_a_raw_disk_is_enough() {
     fs::remove_dir_all(without_database.data.join("store")).unwrap();
     as_a_disk(&disk);
     for copy in [&without_log, &without_database, &disk] {
-        reads_everything(&town, &read(&[copy], &[copy]), copy, false);
+        read(&town, &[copy], &[copy]).has_everything(copy, &EVERYONE, false);
     }
 }
 
@@ -108,16 +128,16 @@ fn a_root_of_another_time_reads_nothing_of_what_was_folded_anew() {
     town.open();
     town.close_epoch(21);
     let newest = town.copy("newest");
-    let loot = read(&[&unfolded, &folded, &newest], &[&newest]);
-    reads_everything(&town, &loot, &newest, true);
-    reads_nothing(&town, &loot, &unfolded);
-    reads_nothing(&town, &loot, &folded);
+    let reading = read(&town, &[&unfolded, &folded, &newest], &[&newest]);
+    reading.has_everything(&newest, &EVERYONE, true);
+    reading.has_nothing(&unfolded);
+    reading.has_nothing(&folded);
     // The same tool reads them with the roots of their times.
-    let loot = read(&[&unfolded, &folded, &newest], &[&unfolded, &folded]);
-    reads_everything(&town, &loot, &unfolded, false);
-    reads_everything(&town, &loot, &folded, false);
-    let loot = read(&[&unfolded, &folded, &newest], &[]);
+    let reading = read(&town, &[&unfolded, &folded, &newest], &[&unfolded, &folded]);
+    reading.has_everything(&unfolded, &EVERYONE, false);
+    reading.has_everything(&folded, &EVERYONE, false);
+    let reading = read(&town, &[&unfolded, &folded, &newest], &[]);
     for copy in [&unfolded, &folded, &newest] {
-        reads_nothing(&town, &loot, copy);
+        reading.has_nothing(copy);
     }
 }

@@ -12,13 +12,15 @@ use policy::rules::Rules;
 use policy::schema::{ColumnId, EventTypeId, Schema};
 use policy::segment::Segment;
 use policy::time::Timestamp;
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 use vault::audience::AudienceQuestion;
+use vault::erasure::ErasureReceipt;
 use vault::ingest::{Record, SubjectKey, Value};
 use vault::release::{Kind, Question};
-use vault::{Config, Vault};
+use vault::{Config, Vault, VaultError};
 
 pub const SEGMENTATION: &str = "marketing.segmentation";
 pub const SHARING: &str = "sharing.partner.acme";
@@ -249,6 +251,13 @@ impl Town {
         self.ingest(people.flat_map(|number| self.person(number).records(false)).collect());
     }
 
+    /// Erases people by their numbers.
+    pub fn erase(&self, people: &[usize]) -> Result<ErasureReceipt, VaultError> {
+        let permit = self.permit(Role::Steward, Verb::Maintain, None);
+        let subjects: Vec<_> = people.iter().map(|number| self.person(*number).subject()).collect();
+        self.vault().erase(&permit, &subjects, later(70))
+    }
+
     pub fn close_epoch(&self, seconds: i64) {
         let permit = self.permit(Role::Steward, Verb::Maintain, None);
         self.vault().close_epoch(&permit, later(seconds), later(seconds)).unwrap();
@@ -293,7 +302,7 @@ impl Town {
     }
 
     /// Delivers to a partner everyone who agreed, and returns their pseudonyms.
-    pub fn audience(&self) -> Vec<String> {
+    pub fn audience(&self) -> BTreeSet<String> {
         self.price.set(self.price.get() + 1);
         let partner = PartnerId::new("acme").unwrap();
         let question = AudienceQuestion {
@@ -305,7 +314,8 @@ impl Town {
         };
         let permit = self.permit(Role::Partner(partner), Verb::Audience, Some(SHARING));
         let audience = self.vault().audience(&permit, &question, later(60)).unwrap();
-        audience.members.into_iter().map(|member| member.pseudonym).collect()
+        let emission = self.vault().emit(&permit, &audience, 0, usize::MAX, later(60)).unwrap();
+        emission.members.into_iter().map(|member| member.pseudonym).collect()
     }
 
     /// Which planted facts of a person are not among those given; the late ones too, if `late`.

@@ -29,6 +29,7 @@ impl Fact {
     pub fn tells(&self) -> bool {
         match self {
             Self::Attribute(_, Cell::Missing) => false,
+            Self::Key(key) => !key.is_empty(),
             Self::Hidden(hidden) => *hidden != [0; 32],
             _ => true,
         }

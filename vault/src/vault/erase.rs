@@ -15,7 +15,7 @@ use super::commit::Outgoing;
 use super::deliver::{decode, encode};
 use super::epochs::ClosedEpoch;
 use super::fold_epoch::{Adopting, make_folder, open_entry};
-use super::journal_keys::{SHARED_PLACE, journal_name, sealers};
+use super::journal_keys::{SHARED_PLACE, sealers, unneeded};
 use super::recover::{SHARED_STATE, VaultRecord, read_record, restart_name};
 use super::state::{Dataset, State};
 use super::write::{dataset_of, leaf_of, place, refuse, require};
@@ -235,6 +235,11 @@ impl Vault {
         let mut changes = std::mem::take(&mut adopting.changes);
         self.rewrite_journals(state, erasing, blocks, &mut changes)?;
         let shared_gone = self.strip_audiences(state, erasing, schema, &mut changes)?;
+        // Not only the keys that the blocks' entries are under: frames that were folded, or lost in a crash, are in older
+        // copies under keys of earlier openings.
+        let mut needed = state.key_uses.all();
+        needed.extend(state.journal.numbers());
+        changes.remove_secrets.extend(unneeded(&state.tree, needed));
         let mut record: VaultRecord = read_record(&state.tree, "vault")?;
         record.next_file = self.file_number();
         if shared_gone.is_some() {
@@ -284,9 +289,8 @@ impl Vault {
         }
         let first = state.next_seq;
         for block in blocks {
-            let mut old = state.key_uses.retire((number, *block));
-            old.extend(state.journal.retire((number, *block)));
-            changes.remove_secrets.extend(old.into_iter().map(journal_name));
+            state.key_uses.retire((number, *block));
+            state.journal.retire((number, *block));
             changes.put_records.push((restart_name(number, *block), first.to_le_bytes().to_vec()));
             if let Some(dataset) = state.datasets.get_mut(&number) {
                 dataset.journal.drop_block(*block);
@@ -365,9 +369,8 @@ impl Vault {
         let mut adopting = Adopting { number: 0, schema, epoch, changes: Changes::default(), gone: Vec::new() };
         self.replace(&mut adopting, &piece, state);
         changes.put.extend(adopting.changes.put);
-        let mut old = state.key_uses.retire(SHARED_PLACE);
-        old.extend(state.journal.retire(SHARED_PLACE));
-        changes.remove_secrets.extend(old.into_iter().map(journal_name));
+        state.key_uses.retire(SHARED_PLACE);
+        state.journal.retire(SHARED_PLACE);
         Ok(Some(adopting.gone))
     }
 

@@ -2,7 +2,7 @@
 
 use super::commit::{JOURNAL, Outgoing, aad, nonce};
 use super::epochs::ClosedEpoch;
-use super::journal_keys::{journal_name, sealers};
+use super::journal_keys::{sealers, unneeded};
 use super::journals::Sealed;
 use super::recover::{DatasetRecord, SHARED_STATE, VaultRecord, restart_name};
 use super::state::{SHARED, State};
@@ -313,9 +313,7 @@ fn settle_journals(state: &mut State, work: &Work, changes: &mut Changes) -> u64
     };
     let mut needed = key_uses.needed(folded);
     needed.extend(journal.numbers());
-    let needed: BTreeSet<String> = needed.into_iter().map(journal_name).collect();
-    let all = tree.secrets("journal/").map(|(name, _)| name.to_owned());
-    changes.remove_secrets = all.filter(|name| !needed.contains(name)).collect();
+    changes.remove_secrets = unneeded(tree, needed);
     let others = datasets.values().filter(|dataset| dataset.number != work.number);
     let first = others.filter_map(|dataset| dataset.journal.first_frame()).min();
     let next = work.seq.saturating_add(1);

@@ -77,15 +77,22 @@ impl JournalKeys {
         Ok((*number, sealer))
     }
 
-    /// Lets a place take another key at its next write, and returns the number of the one it had.
-    pub fn retire(&mut self, place: Place) -> Option<u32> {
-        self.assigned.remove(&place).map(|(number, _)| number)
+    /// Lets a place take another key at its next write.
+    pub fn retire(&mut self, place: Place) {
+        self.assigned.remove(&place);
     }
 
     /// Returns the numbers that are in use or in stock.
     pub fn numbers(&self) -> BTreeSet<u32> {
         self.assigned.values().map(|(number, _)| *number).chain(self.spare.iter().map(|(number, _)| *number)).collect()
     }
+}
+
+/// Names the keys in the tree that are none of those needed.
+pub(super) fn unneeded(tree: &KeyTree, needed: BTreeSet<u32>) -> Vec<String> {
+    let needed: BTreeSet<String> = needed.into_iter().map(journal_name).collect();
+    let all = tree.secrets("journal/").map(|(name, _)| name.to_owned());
+    all.filter(|name| !needed.contains(name)).collect()
 }
 
 /// Returns a sealer for every journal key that still exists.

@@ -57,17 +57,20 @@ impl KeyUses {
         self.0.keys().map(|(_, key_id)| *key_id).collect()
     }
 
+    /// Returns the keys that all noted frames are under.
+    pub fn all(&self) -> BTreeSet<u32> {
+        self.0.keys().map(|(_, key_id)| *key_id).collect()
+    }
+
     /// Returns the keys that a place's frames are under.
     #[cfg(test)]
     pub fn clone_of(&self, place: Place) -> BTreeSet<u32> {
         self.0.range((place, 0)..=(place, u32::MAX)).map(|((_, key_id), _)| *key_id).collect()
     }
 
-    /// Forgets the uses of a place and returns the keys they were under.
-    pub fn retire(&mut self, place: Place) -> BTreeSet<u32> {
-        let keys = self.0.range((place, 0)..=(place, u32::MAX)).map(|((_, key_id), _)| *key_id).collect();
+    /// Forgets the uses of a place.
+    pub fn retire(&mut self, place: Place) {
         self.0.retain(|(of, _), _| *of != place);
-        keys
     }
 }
 
