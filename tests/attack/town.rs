@@ -17,6 +17,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 use vault::audience::AudienceQuestion;
+use vault::disk::Disk;
 use vault::erasure::ErasureReceipt;
 use vault::ingest::{Record, SubjectKey, Value};
 use vault::release::{Kind, Question};
@@ -175,7 +176,12 @@ impl Town {
     /// Makes a vault and its dataset, for this many planted people; none is in it yet.
     pub fn new(planted: usize) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let config = Config { data: folder.path().join("data"), root: folder.path().join("root"), threads: 1 };
+        let config = Config {
+            data: folder.path().join("data"),
+            root: folder.path().join("root"),
+            threads: 1,
+            disk: Disk::default(),
+        };
         Vault::init(&config, NOW).unwrap();
         let vault = Vault::open(&config, NOW).unwrap();
         let rules = Rules::parse(Rules::default_texts(), 1).unwrap();
@@ -253,7 +259,7 @@ impl Town {
 
     /// Erases people by their numbers.
     pub fn erase(&self, people: &[usize]) -> Result<ErasureReceipt, VaultError> {
-        let permit = self.permit(Role::Steward, Verb::Maintain, None);
+        let permit = self.permit(Role::Portal, Verb::EraseSubject, None);
         let subjects: Vec<_> = people.iter().map(|number| self.person(*number).subject()).collect();
         self.vault().erase(&permit, &subjects, later(70))
     }

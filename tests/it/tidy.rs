@@ -313,6 +313,7 @@ fn test_modules(path: &str, source: &str) -> Vec<String> {
     let mut found = Vec::new();
     let mut is_test = false;
     for line in code_only(source).lines().map(str::trim) {
+        let line = line.strip_prefix("pub(crate) ").unwrap_or(line);
         if line == "#[cfg(test)]" {
             is_test = true;
         } else if let Some(name) = line.strip_prefix("mod ").and_then(|rest| rest.strip_suffix(';')) {
