@@ -85,11 +85,23 @@ impl Bits {
     }
 
     pub fn remove(&mut self, position: u16) {
+        if self.contains(position) {
+            self.0.as_deref_mut().into_iter().for_each(|words| take_out(words, position));
+            self.settle();
+        }
+    }
+
+    pub fn remove_all(&mut self, gone: &Self) {
         if let Some(words) = self.0.as_deref_mut() {
-            take_out(words, position);
-            if words.iter().all(|word| *word == 0) {
-                self.0 = None;
-            }
+            gone.clear_in(words);
+            self.settle();
+        }
+    }
+
+    /// Gives the memory of an empty set back.
+    fn settle(&mut self) {
+        if self.words().is_some_and(|words| words.iter().all(|word| *word == 0)) {
+            self.0 = None;
         }
     }
 

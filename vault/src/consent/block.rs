@@ -58,12 +58,11 @@ impl Mark {
     }
 
     fn erase(&mut self, people: &Bits) {
-        for position in people.positions() {
-            self.clear(position);
-            self.withdrawn.remove(position);
+        for set in [&mut self.held, &mut self.expired, &mut self.withdrawn] {
+            set.remove_all(people);
         }
-        self.starts.compact();
-        self.ends.compact();
+        self.starts.remove_all(people);
+        self.ends.remove_all(people);
     }
 
     fn is_prunable(&self, now: i64) -> bool {
@@ -123,10 +122,8 @@ impl NodeConsent {
 
     fn erase(&mut self, people: &Bits) {
         self.marks.iter_mut().for_each(|mark| mark.erase(people));
-        for times in [&mut self.newest, &mut self.newest_withdrawal] {
-            people.positions().for_each(|position| times.remove(position));
-            times.compact();
-        }
+        self.newest.remove_all(people);
+        self.newest_withdrawal.remove_all(people);
     }
 
     /// Checks what every sequence of events leaves true.
@@ -197,7 +194,7 @@ impl BlockConsent {
     /// Removes every trace of people but the mark that there was someone.
     pub fn erase(&mut self, people: &Bits) {
         self.changes += 1;
-        people.positions().for_each(|position| self.restricted.remove(position));
+        self.restricted.remove_all(people);
         self.erased.insert_all(people);
         for node in self.nodes.iter_mut().flatten() {
             if people.positions().any(|position| node.newest.get(position).is_some()) {

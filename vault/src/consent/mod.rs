@@ -15,6 +15,7 @@
 
 mod bits;
 mod block;
+mod form;
 mod stored;
 mod times;
 mod tree;

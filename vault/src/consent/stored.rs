@@ -12,7 +12,8 @@
 
 use super::bits::{Bits, POSITIONS, WORDS, Words, put_in};
 use super::block::{BlockConsent, Mark, NodeConsent};
-use super::times::{CODES, FEW, Form, NEVER, Times};
+use super::form::{CODES, FEW, Form, NEVER};
+use super::times::Times;
 use super::tree::PurposeTree;
 use policy::id::PurposeId;
 use std::sync::Arc;

@@ -1,118 +1,66 @@
-//! An instant for each of some positions of a block.
+//! Instants of a block's people, in layers: a shared [`Form`], and a few changes to it.
 //!
-//! Three forms: a list while there are few, one byte a position while there are few different instants (people who came
-//! with one import share theirs), and eight bytes a position. A change never makes the form smaller, [`Times::compact`]
-//! does; afterwards the form depends on the content alone, and no instant is left that nobody has.
+//! A change beside a question that is still being answered copies the changes, not the form, which may have 64 KiB; only
+//! every [`MOST_CHANGES`] of them make a new one. After [`Times::compact`] there are no changes left, the form depends on
+//! the content alone, and no instant is kept that nobody has.
 
-use super::bits::{Bits, POSITIONS, WORDS, Words, put_in, take_out};
+use super::bits::{Bits, WORDS, Words, put_in, take_out};
+use super::form::{Form, NEVER};
+use std::sync::Arc;
 use zeroize::Zeroize;
 
-/// Stands for no instant.
-pub(super) const NEVER: i64 = i64::MIN;
-
-/// Most entries of a list: as many bytes as one byte a position.
-pub(super) const FEW: usize = 512;
-
-/// Most different instants of the coded form.
-pub(super) const CODES: usize = 255;
-
-/// How instants are kept. Wiped on drop.
-#[derive(Clone)]
-pub(super) enum Form {
-    /// Sorted by position.
-    Few(Vec<(u16, i64)>),
-    /// Code 0 is none, code n is the n-th value.
-    Coded { values: Vec<i64>, codes: Box<[u8]> },
-    /// [`NEVER`] is none.
-    Each(Box<[i64]>),
-}
-
-impl Drop for Form {
-    fn drop(&mut self) {
-        match self {
-            Self::Few(list) => list.zeroize(),
-            Self::Coded { values, codes } => {
-                values.zeroize();
-                codes.zeroize();
-            }
-            Self::Each(all) => all.zeroize(),
-        }
-    }
-}
-
-fn value_of(values: &[i64], code: u8) -> Option<i64> {
-    values.get(usize::from(code).checked_sub(1)?).copied()
-}
-
-/// Returns the code of a value, a new one if there is room.
-fn code_of(values: &mut Vec<i64>, at: i64) -> Option<u8> {
-    let found = values.iter().position(|value| *value == at);
-    let index = found.or_else(|| {
-        let room = values.len() < CODES;
-        room.then(|| {
-            values.push(at);
-            values.len() - 1
-        })
-    })?;
-    u8::try_from(index + 1).ok()
-}
-
-/// Leaves out the values that no code stands for, and orders the others by who has them first.
-fn coded_again(values: &[i64], codes: &[u8]) -> (Vec<i64>, Box<[u8]>) {
-    let mut kept = Vec::with_capacity(values.len());
-    let mut new = [0_u8; CODES + 1];
-    let mut new_of = |code: u8| {
-        let slot = new.get_mut(usize::from(code))?;
-        if *slot == 0 {
-            kept.push(value_of(values, code)?);
-            *slot = u8::try_from(kept.len()).ok()?;
-        }
-        Some(*slot)
-    };
-    let codes = codes.iter().map(|code| new_of(*code).unwrap_or(0)).collect();
-    (kept, codes)
-}
+/// Most changes beside a shared form: 1 KiB.
+const MOST_CHANGES: usize = 64;
 
 /// Instants of some positions of a block, at most one each.
 #[derive(Clone)]
 pub(super) struct Times {
-    form: Form,
+    form: Arc<Form>,
+    /// Outweigh the form; [`NEVER`] takes an instant away. Sorted by position.
+    changes: Vec<(u16, i64)>,
     /// No instant is before this one, nor after `latest`; wider than needed until [`Times::compact`].
     earliest: i64,
     latest: i64,
 }
 
+impl Drop for Times {
+    fn drop(&mut self) {
+        self.changes.zeroize();
+    }
+}
+
 impl Default for Times {
     fn default() -> Self {
-        Self { form: Form::Few(Vec::new()), earliest: i64::MAX, latest: NEVER }
+        Self::from_form(Form::Few(Vec::new()))
     }
 }
 
 impl Times {
     /// Takes over what was stored, whose form is sound.
     pub fn from_form(form: Form) -> Self {
-        let mut times = Self { form, ..Self::default() };
+        let mut times = Self { form: Arc::new(form), changes: Vec::new(), earliest: i64::MAX, latest: NEVER };
         times.compact();
         times
     }
 
+    /// Returns the form; it is everything only after [`Times::compact`].
     pub fn form(&self) -> &Form {
         &self.form
     }
 
     /// True only if no position has an instant; certain after [`Times::compact`].
     pub fn is_empty(&self) -> bool {
-        matches!(&self.form, Form::Few(list) if list.is_empty())
+        self.earliest > self.latest
+    }
+
+    fn change(&self, position: u16) -> Result<usize, usize> {
+        self.changes.binary_search_by_key(&position, |(position, _)| *position)
     }
 
     pub fn get(&self, position: u16) -> Option<i64> {
-        match &self.form {
-            Form::Few(list) => {
-                let at = list.binary_search_by_key(&position, |(position, _)| *position).ok()?;
-                list.get(at).map(|(_, at)| *at)
-            }
-            Form::Coded { values, codes } => value_of(values, *codes.get(usize::from(position))?),
-            Form::Each(all) => all.get(usize::from(position)).copied().filter(|at| *at != NEVER),
+        match self.change(position) {
+            Ok(found) => self.changes.get(found).map(|(_, at)| *at).filter(|at| *at != NEVER),
+            Err(_) => self.form.get(position),
         }
     }
 
@@ -122,95 +70,54 @@ impl Times {
         let at = at.max(NEVER + 1);
         self.earliest = self.earliest.min(at);
         self.latest = self.latest.max(at);
-        if !self.put(position, at) {
-            self.grow();
-            self.put(position, at);
-        }
-    }
-
-    /// Returns whether there was room.
-    fn put(&mut self, position: u16, at: i64) -> bool {
-        let index = usize::from(position);
-        match &mut self.form {
-            Form::Few(list) => match list.binary_search_by_key(&position, |(position, _)| *position) {
-                Ok(found) => list.get_mut(found).into_iter().for_each(|entry| entry.1 = at),
-                Err(_) if list.len() == FEW => return false,
-                Err(place) => list.insert(place, (position, at)),
-            },
-            Form::Coded { values, codes } => {
-                let Some(code) = code_of(values, at) else { return false };
-                codes.get_mut(index).into_iter().for_each(|slot| *slot = code);
-            }
-            Form::Each(all) => all.get_mut(index).into_iter().for_each(|slot| *slot = at),
-        }
-        true
-    }
-
-    /// Goes on to the next larger form that holds what is here and room for one more.
-    fn grow(&mut self) {
-        self.form = match (&self.form, self.coded()) {
-            (Form::Few(_), Some((values, codes))) if values.len() < CODES => Form::Coded { values, codes },
-            _ => self.each(),
-        };
-    }
-
-    fn coded(&self) -> Option<(Vec<i64>, Box<[u8]>)> {
-        if let Form::Coded { values, codes } = &self.form {
-            return Some(coded_again(values, codes));
-        }
-        let mut values = Vec::new();
-        let mut codes = vec![0; POSITIONS].into_boxed_slice();
-        // Codes of neighbors are often the same.
-        let mut last = (NEVER, 0);
-        let mut fits = true;
-        self.for_each(|position, at| {
-            if fits && last.0 != at {
-                match code_of(&mut values, at) {
-                    Some(code) => last = (at, code),
-                    None => fits = false,
-                }
-            }
-            codes.get_mut(usize::from(position)).into_iter().for_each(|slot| *slot = last.1);
-        });
-        fits.then_some((values, codes))
-    }
-
-    fn each(&self) -> Form {
-        let mut all = vec![NEVER; POSITIONS].into_boxed_slice();
-        self.for_each(|position, at| all.get_mut(usize::from(position)).into_iter().for_each(|slot| *slot = at));
-        Form::Each(all)
+        self.write(position, at);
     }
 
     pub fn remove(&mut self, position: u16) {
-        let index = usize::from(position);
-        match &mut self.form {
-            Form::Few(list) => {
-                if let Ok(found) = list.binary_search_by_key(&position, |(position, _)| *position) {
-                    list.remove(found);
-                }
-            }
-            Form::Coded { codes, .. } => codes.get_mut(index).into_iter().for_each(|slot| *slot = 0),
-            Form::Each(all) => all.get_mut(index).into_iter().for_each(|slot| *slot = NEVER),
+        if self.get(position).is_some() {
+            self.write(position, NEVER);
+        }
+    }
+
+    fn write(&mut self, position: u16, at: i64) {
+        let place = match self.change(position) {
+            Ok(found) => return self.changes.get_mut(found).into_iter().for_each(|change| change.1 = at),
+            Err(place) => place,
+        };
+        if let Some(form) = Arc::get_mut(&mut self.form) {
+            return form.write(position, at);
+        }
+        self.changes.insert(place, (position, at));
+        if self.changes.len() > MOST_CHANGES {
+            self.settle();
+        }
+    }
+
+    /// Puts the changes into a form of its own.
+    fn settle(&mut self) {
+        if !self.changes.is_empty() {
+            let form = Arc::make_mut(&mut self.form);
+            self.changes.iter().for_each(|(position, at)| form.write(*position, *at));
+            self.changes.zeroize();
         }
     }
 
     /// Calls `each` with every position that has an instant, in order.
     pub fn for_each(&self, mut each: impl FnMut(u16, i64)) {
-        match &self.form {
-            Form::Few(list) => list.iter().for_each(|(position, at)| each(*position, *at)),
-            Form::Coded { values, codes } => {
-                for (position, code) in (0_u16..).zip(codes) {
-                    if let Some(at) = value_of(values, *code) {
-                        each(position, at);
-                    }
-                }
+        let mut each = |position, at| {
+            if at != NEVER {
+                each(position, at);
             }
-            Form::Each(all) => {
-                for (position, at) in (0_u16..).zip(all).filter(|(_, at)| **at != NEVER) {
-                    each(position, *at);
-                }
+        };
+        let mut changes = self.changes.iter().copied().peekable();
+        self.form.for_each(|position, at| {
+            while let Some((before, at)) = changes.next_if(|(changed, _)| *changed < position) {
+                each(before, at);
             }
-        }
+            let changed = changes.next_if(|(changed, _)| *changed == position);
+            each(position, changed.map_or(at, |(_, at)| at));
+        });
+        changes.for_each(|(position, at)| each(position, at));
     }
 
     /// Returns the positions that have an instant.
@@ -240,19 +147,25 @@ impl Times {
     }
 
     fn clear_where(&self, words: &mut Words, test: impl Fn(i64) -> bool) {
-        match &self.form {
-            Form::Few(list) => list.iter().filter(|(_, at)| test(*at)).for_each(|(at, _)| take_out(words, *at)),
-            Form::Coded { values, codes } => {
-                let mut gone = [false; CODES + 1];
-                gone.iter_mut().skip(1).zip(values).for_each(|(gone, at)| *gone = test(*at));
-                clear_all(words, codes, |code| gone.get(usize::from(code)).copied().unwrap_or(false));
+        let before = *words;
+        self.form.clear_where(words, &test);
+        let was_in = Bits::from_words(&before);
+        for (position, at) in &self.changes {
+            if *at != NEVER && test(*at) {
+                take_out(words, *position);
+            } else if was_in.contains(*position) {
+                put_in(words, *position);
             }
-            Form::Each(all) => clear_all(words, all, |at| at != NEVER && test(at)),
         }
     }
 
     /// Forgets the instants up to `now` and returns whose they were.
     pub fn forget_until(&mut self, now: i64) -> Bits {
+        if self.latest <= now {
+            let gone = self.present();
+            *self = Self::default();
+            return gone;
+        }
         let mut gone = [0; WORDS];
         self.for_each(|position, at| {
             if at <= now {
@@ -260,41 +173,34 @@ impl Times {
             }
         });
         let gone = Bits::from_words(&gone);
-        gone.positions().for_each(|position| self.remove(position));
-        self.compact();
+        self.remove_all(&gone);
         gone
+    }
+
+    /// Removes several instants and compacts.
+    pub fn remove_all(&mut self, gone: &Bits) {
+        self.settle();
+        let gone: Vec<u16> = gone.positions().filter(|position| self.form.get(*position).is_some()).collect();
+        if !gone.is_empty() {
+            let form = Arc::make_mut(&mut self.form);
+            gone.iter().for_each(|position| form.write(*position, NEVER));
+        }
+        self.compact();
     }
 
     /// Goes to the smallest form, and forgets every instant that nobody has any more.
     pub fn compact(&mut self) {
-        let mut count = 0;
+        self.settle();
+        if let Some(form) = self.form.compacted() {
+            self.form = Arc::new(form);
+        }
         (self.earliest, self.latest) = (i64::MAX, NEVER);
         let (mut earliest, mut latest) = (self.earliest, self.latest);
         self.for_each(|_, at| {
-            count += 1;
             earliest = earliest.min(at);
             latest = latest.max(at);
         });
         (self.earliest, self.latest) = (earliest, latest);
-        if count > FEW {
-            match self.coded() {
-                Some((values, codes)) => self.form = Form::Coded { values, codes },
-                None if matches!(self.form, Form::Each(_)) => {}
-                None => self.form = self.each(),
-            }
-        } else if !matches!(self.form, Form::Few(_)) {
-            let mut list = Vec::with_capacity(count);
-            self.for_each(|position, at| list.push((position, at)));
-            self.form = Form::Few(list);
-        }
-    }
-}
-
-/// Takes the positions whose value passes a test out of a set, a word at a time.
-fn clear_all<T: Copy>(words: &mut Words, all: &[T], test: impl Fn(T) -> bool) {
-    for (word, values) in words.iter_mut().zip(all.chunks(64)) {
-        let gone = values.iter().rev().fold(0, |gone, value| gone << 1 | u64::from(test(*value)));
-        *word &= !gone;
     }
 }
 
@@ -302,6 +208,7 @@ fn clear_all<T: Copy>(words: &mut Words, all: &[T], test: impl Fn(T) -> bool) {
 #[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
+    use crate::consent::bits::{below, positions};
     use proptest::prelude::*;
     use std::collections::BTreeMap;
 
@@ -352,9 +259,15 @@ mod tests {
         ) {
             let mut times = Times::default();
             let mut map = BTreeMap::new();
+            let mut pinned = times.clone();
             for (position, at, what) in steps {
                 let (position, at) = (position % spread, i64::from(at) % kinds);
-                if what == 0 {
+                if what == 7 {
+                    // As a question does that is being answered; now and then it goes.
+                    pinned = times.clone();
+                } else if what == 6 {
+                    pinned = Times::default();
+                } else if what == 0 {
                     times.remove(position);
                     map.remove(&position);
                 } else {
@@ -362,6 +275,7 @@ mod tests {
                     map.insert(position, at);
                 }
             }
+            drop(pinned);
             for compact in [false, true] {
                 if compact {
                     times.compact();
@@ -397,7 +311,7 @@ mod tests {
         assert!(bits.words().is_none());
         for end in [0, 1, 64, 100, 8_192, 9_000] {
             let end_here = u16::try_from(end.min(8_192)).unwrap();
-            let found: Vec<u16> = super::super::bits::positions(&super::super::bits::below(end)).collect();
+            let found: Vec<u16> = positions(&below(end)).collect();
             assert_eq!(found, (0..end_here).collect::<Vec<_>>());
         }
     }
