@@ -1,6 +1,7 @@
 //! The front door from end to end, without a network: what is written comes back as releases, and survives.
 
 mod audiences;
+mod consents;
 mod erasures;
 mod fence;
 
