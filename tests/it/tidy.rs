@@ -316,7 +316,9 @@ fn test_modules(path: &str, source: &str) -> Vec<String> {
         let line = line.strip_prefix("pub(crate) ").unwrap_or(line);
         if line == "#[cfg(test)]" {
             is_test = true;
-        } else if let Some(name) = line.strip_prefix("mod ").and_then(|rest| rest.strip_suffix(';')) {
+        } else if let Some(name) =
+            line.trim_start_matches("pub(crate) ").strip_prefix("mod ").and_then(|rest| rest.strip_suffix(';'))
+        {
             found.extend(is_test.then(|| format!("{folder}/{name}")));
             is_test = false;
         } else if line.ends_with([';', '}', '{']) {
@@ -470,11 +472,11 @@ fn what_only_looks_like_a_forbidden_import_passes() {
 
 #[test]
 fn unit_tests_are_known_by_their_declaration() {
-    let declared = "#[cfg(test)]\n#[expect(clippy::panic, reason = \"tests\")]\nmod samples;\nmod wire;\n#[cfg(test)]\nmod tests {\n}\nmod late;";
+    let declared = "#[cfg(test)]\n#[expect(clippy::panic, reason = \"tests\")]\nmod samples;\nmod wire;\n#[cfg(test)]\nmod tests {\n}\nmod late;\n#[cfg(test)]\npub(crate) mod shared;";
     let tests = test_modules("policy/src/rules/mod.rs", declared);
-    assert_eq!(tests, ["policy/src/rules/samples"]);
-    assert_eq!(test_modules("policy/src/lib.rs", declared), ["policy/src/samples"]);
-    assert_eq!(test_modules("policy/src/id.rs", declared), ["policy/src/id/samples"]);
+    assert_eq!(tests, ["policy/src/rules/samples", "policy/src/rules/shared"]);
+    assert_eq!(test_modules("policy/src/lib.rs", declared), ["policy/src/samples", "policy/src/shared"]);
+    assert_eq!(test_modules("policy/src/id.rs", declared), ["policy/src/id/samples", "policy/src/id/shared"]);
     let reads = "use std::fs::read;";
     assert!(against_rules("policy/src/rules/samples.rs", reads, &tests).is_empty());
     assert_eq!(against_rules("policy/src/rules/wire.rs", reads, &tests).len(), 1);

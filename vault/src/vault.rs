@@ -39,8 +39,8 @@ use policy::time::Timestamp;
 use state::State;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 /// Where the vault lives.
 #[derive(Debug, Clone)]
@@ -146,8 +146,8 @@ pub struct Vault {
     closing: Mutex<()>,
     /// Serializes deliveries of audiences: each is checked against all before it.
     delivering: Mutex<()>,
-    /// Set when the state in memory is ahead of the log for good.
-    poisoned: AtomicBool,
+    /// Set when the state in memory is ahead of the log for good: why.
+    poisoned: OnceLock<String>,
     /// What a test does between a scan and its last consent check.
     #[cfg(test)]
     after_scan: Mutex<Option<AfterScan>>,
@@ -188,13 +188,19 @@ impl From<LeafError> for VaultError {
 
 impl From<BlockError> for VaultError {
     fn from(error: BlockError) -> Self {
-        Self::damaged("block", error.to_string())
+        match error {
+            BlockError::Write { .. } => Self::Io(error.to_string()),
+            error => Self::damaged("block", error.to_string()),
+        }
     }
 }
 
 impl From<KeysError> for VaultError {
     fn from(error: KeysError) -> Self {
-        Self::damaged("key tree", error.to_string())
+        match error {
+            KeysError::Io { .. } => Self::Io(error.to_string()),
+            error => Self::damaged("key tree", error.to_string()),
+        }
     }
 }
 
@@ -203,19 +209,27 @@ impl Vault {
     fn lock(&self) -> Result<MutexGuard<'_, State>, VaultError> {
         let state = self.state.lock();
         // Asked under the lock: whoever held it before may have left the state ahead of the log.
-        if self.poisoned.load(Ordering::Acquire) || self.wal.is_poisoned() {
-            return Err(VaultError::LogUnavailable("an earlier write failed; restart the gateway".into()));
+        match self.stopped(&state) {
+            Some(why) => Err(VaultError::LogUnavailable(format!("{why}; when that is mended, restart the gateway"))),
+            None => Ok(state),
         }
-        Ok(state)
+    }
+
+    /// Says why nothing may be served, if nothing may.
+    fn stopped(&self, state: &State) -> Option<String> {
+        if let Err(error) = self.wal.check() {
+            return Some(error.to_string());
+        }
+        if !state.tree.is_settled() {
+            return Some("an earlier change of the root did not finish".to_owned());
+        }
+        self.poisoned.get().map(|why| format!("an earlier write failed: {why}"))
     }
 
     /// An inner error means that the state in memory is ahead of the log: nothing is served until a restart.
     fn poison_on_error<T>(&self, result: Result<Result<T, VaultError>, VaultError>) -> Result<T, VaultError> {
         let inner = result?;
-        if inner.is_err() {
-            self.poisoned.store(true, Ordering::Release);
-        }
-        inner
+        inner.inspect_err(|error| drop(self.poisoned.set(error.to_string())))
     }
 
     /// Waits for every draw that began before now.

@@ -97,7 +97,7 @@ fn check_columns(meta: &PieceMeta, columns: &[Column<'_>]) -> Result<(), BlockEr
     if columns.iter().all(fits) { Ok(()) } else { invalid("a column's length is not its rows'") }
 }
 
-fn seal(meta: &PieceMeta, columns: &[&Column<'_>], key: &SecretKey) -> Result<Vec<u8>, BlockError> {
+fn seal(meta: &PieceMeta, columns: &[&Column<'_>], secret: &SecretKey) -> Result<Vec<u8>, BlockError> {
     let invalid = |problem| BlockError::invalid(meta, problem);
     let chunks = u32::try_from(columns.len()).map_err(|_| invalid("too many columns"))?;
     let fixed = header::encode_fixed(meta, chunks);
@@ -113,11 +113,14 @@ fn seal(meta: &PieceMeta, columns: &[&Column<'_>], key: &SecretKey) -> Result<Ve
         offset += sealed;
     }
     let digest = header::digest(&fixed, file.get(header::FIXED_BYTES..).unwrap_or_default());
-    let cipher = cipher(key).ok_or_else(|| invalid("the cipher refused its key"))?;
+    let cipher = cipher(secret).ok_or_else(|| invalid("the cipher refused its key"))?;
     for (key, layout, bytes) in columns {
         let start = file.len();
         file.extend_from_slice(bytes);
-        let aad = Aad::from(header::aad(&digest, *key, *layout));
+        let aad = header::aad(&digest, *key, *layout);
+        #[cfg(test)]
+        crate::keys::witness::sealed("a piece", secret.expose(), &header::nonce(*key), &aad, bytes);
+        let aad = Aad::from(aad);
         let nonce = Nonce::assume_unique_for_key(header::nonce(*key));
         let tag = file.get_mut(start..).and_then(|chunk| cipher.seal_in_place_separate_tag(nonce, aad, chunk).ok());
         let Some(tag) = tag else {
@@ -136,7 +139,7 @@ pub(super) fn cipher(key: &SecretKey) -> Option<LessSafeKey> {
 fn store(disk: &Disk, dir: &Path, file_no: u64, meta: &PieceMeta, bytes: &[u8]) -> Result<(), BlockError> {
     let aside = dir.join(format!("{file_no:016x}.tmp"));
     let name = dir.join(format!("{file_no:016x}.piece"));
-    let io = |operation| move |cause: std::io::Error| BlockError::io(meta, operation, &cause);
+    let io = |operation| move |cause: std::io::Error| BlockError::write(meta, operation, &cause);
     let file = disk.write_whole(&aside, bytes).map_err(io("write"))?;
     disk.sync(&aside, &file).map_err(io("fsync"))?;
     disk.rename(&aside, &name).map_err(io("rename"))

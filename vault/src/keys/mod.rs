@@ -27,6 +27,9 @@ mod survey;
 mod tree;
 
 #[cfg(test)]
+pub(crate) mod witness;
+
+#[cfg(test)]
 #[expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 mod tests;
 

@@ -134,6 +134,14 @@ pub(super) fn seal_with_salt(
     page.extend_from_slice(salt);
     page.extend_from_slice(&commitment(parent, salt)?);
     page.extend_from_slice(&length.to_le_bytes());
+    #[cfg(test)]
+    super::witness::sealed(
+        "a key page",
+        derive_key(parent.expose(), salt, SEAL_LABEL)?.expose(),
+        &[0; 12],
+        &page,
+        &body,
+    );
     cipher(parent, salt)?
         .encrypt_in_place(&Nonce::default(), &page, &mut *body)
         .map_err(|_| KeysError::Damaged { part: Part::page(id, generation), problem: "it could not be sealed" })?;

@@ -15,18 +15,28 @@ pub const TAG_BYTES: usize = 16;
 pub struct SealError;
 
 /// A key ready for sealing and opening.
-pub struct Sealer(LessSafeKey);
+pub struct Sealer {
+    key: LessSafeKey,
+    #[cfg(test)]
+    witness: SecretKey,
+}
 
 impl Sealer {
     /// Prepares a key. Cost: one key schedule, about 160 ns.
     pub fn new(key: &SecretKey) -> Result<Self, SealError> {
-        let key = UnboundKey::new(&AES_256_GCM, key.expose()).map_err(|_| SealError)?;
-        Ok(Self(LessSafeKey::new(key)))
+        let scheduled = UnboundKey::new(&AES_256_GCM, key.expose()).map_err(|_| SealError)?;
+        Ok(Self {
+            key: LessSafeKey::new(scheduled),
+            #[cfg(test)]
+            witness: key.clone(),
+        })
     }
 
     /// Seals in place and appends the tag. `nonce` must never repeat under this key.
     pub fn seal(&self, nonce: [u8; 12], aad: &[u8], bytes: &mut Vec<u8>) -> Result<(), SealError> {
-        self.0
+        #[cfg(test)]
+        super::witness::sealed("a journal", self.witness.expose(), &nonce, aad, bytes);
+        self.key
             .seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), Aad::from(aad), bytes)
             .map_err(|_| SealError)
     }
@@ -34,7 +44,7 @@ impl Sealer {
     /// Opens in place and cuts the tag off.
     pub fn open(&self, nonce: [u8; 12], aad: &[u8], bytes: &mut Vec<u8>) -> Result<(), SealError> {
         let length = self
-            .0
+            .key
             .open_in_place(Nonce::assume_unique_for_key(nonce), Aad::from(aad), bytes)
             .map_err(|_| SealError)?
             .len();

@@ -133,6 +133,11 @@ impl KeyTree {
         Ok(Sha256::digest(disk::read(&path, load::MAX_FILE_BYTES).map_err(at(&path))?).into())
     }
 
+    /// Says whether it is known which generation is on the disk. If not, nothing can be changed until it is opened again.
+    pub fn is_settled(&self) -> bool {
+        !self.unsettled
+    }
+
     /// Returns a snapshot of all pieces.
     pub fn entries(&self) -> Entries {
         self.tree.entries.clone()

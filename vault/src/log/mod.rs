@@ -278,6 +278,10 @@ impl Iterator for Scan<'_> {
 }
 
 #[cfg(test)]
+#[expect(clippy::indexing_slicing, reason = "tests")]
+pub(crate) mod judge;
+
+#[cfg(test)]
 #[expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 mod tests;
 

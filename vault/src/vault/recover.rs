@@ -31,8 +31,8 @@ use policy::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, OnceLock};
 
 /// State piece of dataset 0: the gateway's own state.
 pub(super) const SHARED_STATE: u16 = 0;
@@ -155,7 +155,7 @@ impl Vault {
             next_file: AtomicU64::new(next_file),
             closing: Mutex::new(()),
             delivering: Mutex::new(()),
-            poisoned: AtomicBool::new(false),
+            poisoned: OnceLock::new(),
             #[cfg(test)]
             after_scan: Mutex::new(None),
         };

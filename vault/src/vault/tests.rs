@@ -2,6 +2,8 @@
 
 mod audiences;
 mod consents;
+#[expect(clippy::print_stdout, reason = "how much a matrix checked is for people")]
+mod crashes;
 mod erasures;
 mod fence;
 
@@ -139,22 +141,7 @@ impl Shop {
     }
 
     fn permit_for(&self, client: &str, request_id: &str, role: Role, verb: Verb, purpose: Option<&str>) -> Permit {
-        let purpose = purpose.map(|text| PurposeId::new(text).unwrap());
-        let principal =
-            Principal { client: ClientId::new(client).unwrap(), role, purposes: purpose.clone().into_iter().collect() };
-        let request = Request {
-            principal: &principal,
-            verb,
-            dataset: Some(&self.schema),
-            purpose: purpose.as_ref(),
-            basis: purpose.as_ref().map(|_| LawfulBasis::Consent),
-            fields: &[],
-            request_id,
-        };
-        match decide(&self.rules, &request) {
-            Decision::Permit(permit) => permit,
-            Decision::Refusal(refusal) => panic!("{refusal:?}"),
-        }
+        permit_under(&self.rules, &self.schema, (client, request_id), role, verb, purpose)
     }
 
     fn ingest(&self, records: Vec<Record>) {
@@ -206,6 +193,32 @@ impl Shop {
 
     fn size(&self, text: &str) -> i64 {
         rounded(&self.ask(text, Kind::Size).unwrap().0, 0)[0]
+    }
+}
+
+fn permit_under(
+    rules: &Rules,
+    schema: &Schema,
+    (client, request_id): (&str, &str),
+    role: Role,
+    verb: Verb,
+    purpose: Option<&str>,
+) -> Permit {
+    let purpose = purpose.map(|text| PurposeId::new(text).unwrap());
+    let principal =
+        Principal { client: ClientId::new(client).unwrap(), role, purposes: purpose.clone().into_iter().collect() };
+    let request = Request {
+        principal: &principal,
+        verb,
+        dataset: Some(schema),
+        purpose: purpose.as_ref(),
+        basis: purpose.as_ref().map(|_| LawfulBasis::Consent),
+        fields: &[],
+        request_id,
+    };
+    match decide(rules, &request) {
+        Decision::Permit(permit) => permit,
+        Decision::Refusal(refusal) => panic!("{refusal:?}"),
     }
 }
 

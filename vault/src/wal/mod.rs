@@ -231,9 +231,9 @@ impl Wal {
         self.shared.state.lock().durable_next.saturating_sub(1)
     }
 
-    /// Says whether a write or sync failed: if so nothing may be served.
-    pub fn is_poisoned(&self) -> bool {
-        self.shared.state.lock().poison.is_some()
+    /// Fails with the reason if a write or sync failed: then nothing may be served.
+    pub fn check(&self) -> Result<(), WalError> {
+        self.shared.state.lock().check()
     }
 
     /// Unlinks the segments whose frames are all below `seq`; never the newest. The caller has made what those frames did

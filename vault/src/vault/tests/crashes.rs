@@ -1,0 +1,140 @@
+//! The crash matrix: a script is played once under a filmed disk; every moment of it, ended in four ways, is opened again.
+//!
+//! After each: the log verifies from its files and contains every checkpoint that was signed; the vault opens; everything
+//! acknowledged is there, counted exactly; the act under way happened as a whole or not at all; what was charged was
+//! charged once and its answer is the same; the erased stay erased; and the vault goes on. Over all of it no key seals two
+//! different things under one nonce.
+//!
+//! By default every n-th point is checked, as many as a test may take time; `SILHOUETTE_MATRIX=all` checks all of them,
+//! `SILHOUETTE_MATRIX=5` every fifth:
+//! `SILHOUETTE_MATRIX=all cargo test --release -p vault --lib crashes -- --nocapture`
+
+mod check;
+mod faults;
+mod film;
+mod script;
+
+use super::*;
+use crate::keys::witness;
+use check::{End, Run, check, vkeys};
+use faults::{Tally, play_failing};
+use film::Film;
+use script::{Cast, Stage, World, script};
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// Every how many points one is checked by default, and the first of them.
+const STRIDE: usize = 8;
+const FIRST: usize = 5;
+
+fn stride() -> usize {
+    match std::env::var("SILHOUETTE_MATRIX") {
+        Ok(text) if text == "all" => 1,
+        Ok(text) => text.parse().unwrap(),
+        Err(_) => STRIDE,
+    }
+}
+
+/// Plays the script and films it.
+fn play(cast: &Cast) -> Run {
+    let acts = script();
+    let mut stage = Stage::empty();
+    let film = Film::new(stage.folder());
+    stage.config.disk = Disk::observed(Arc::clone(&film) as Arc<dyn crate::disk::Observer>);
+    let mut worlds = vec![World::default()];
+    let (mut answers, mut keys) = (BTreeMap::new(), [String::new(), String::new()]);
+    for (done, act) in acts.iter().enumerate() {
+        film.done(done);
+        let answer = stage.play(cast, act, later(10 + 10 * i64::try_from(done).unwrap())).unwrap();
+        if let (script::Act::Ask(request, _), Some(answer)) = (act, answer) {
+            answers.insert(*request, answer);
+        }
+        if let Some(vault) = &stage.vault {
+            keys = vkeys(vault);
+        }
+        worlds.push(worlds[done].after(act));
+    }
+    film.done(acts.len());
+    Run { acts, worlds, scenes: film.cut(), answers, vkeys: keys }
+}
+
+/// Lists the points that differ from the one before of their kind.
+fn points(run: &Run) -> Vec<(usize, End)> {
+    let mut points = Vec::new();
+    for end in [End::Kill, End::Torn, End::Power, End::Scrambled] {
+        let mut last = None;
+        for scene in &run.scenes {
+            let Some(left) = scene.left(end) else { continue };
+            if last != Some((left, scene.act)) {
+                points.push((scene.number, end));
+                last = Some((left, scene.act));
+            }
+        }
+    }
+    points
+}
+
+/// Runs something for each of many, on two threads, and returns what failed.
+fn for_each<T: Sync, R>(all: &[T], what: impl Fn(&T) -> R + Sync, name: impl Fn(&T) -> String + Sync) -> Vec<String> {
+    let next = AtomicUsize::new(0);
+    let worker = || {
+        let mut failed = Vec::new();
+        while let Some(one) = all.get(next.fetch_add(1, Ordering::Relaxed)) {
+            if let Err(panic) = catch_unwind(AssertUnwindSafe(|| what(one))) {
+                let text = panic.downcast_ref::<String>().cloned();
+                let text = text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()));
+                failed.push(format!("{}: {}", name(one), text.unwrap_or_default()));
+            }
+        }
+        failed
+    };
+    std::thread::scope(|scope| {
+        let threads = [scope.spawn(worker), scope.spawn(worker)];
+        threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
+    })
+}
+
+#[test]
+fn a_vault_that_ended_anyhow_anywhere_is_whole() {
+    let cast = Cast::new();
+    let run = play(&cast);
+    let all = points(&run);
+    let stride = stride();
+    let checked: Vec<_> = all.iter().skip(FIRST % stride).step_by(stride).collect();
+    let name = |point: &&(usize, End)| {
+        let (number, end) = **point;
+        let scene = &run.scenes[number];
+        format!("{end:?} at {number}, {:?}, before {}", run.acts.get(scene.act), scene.step)
+    };
+    let failed = for_each(&checked, |(number, end)| check(&run, &cast, &run.scenes[*number], *end), name);
+    let sealed = witness::report();
+    println!(
+        "crash matrix: {} steps, {} points, {} checked; {} pairs of key and nonce, none for two things",
+        run.scenes.len() - 1,
+        all.len(),
+        checked.len(),
+        sealed.pairs
+    );
+    assert!(failed.is_empty(), "{} of {} failed:\n{}", failed.len(), checked.len(), failed.join("\n"));
+    assert_eq!(sealed.repeats, Vec::<String>::new());
+}
+
+#[test]
+fn a_disk_that_is_full_or_fails_is_named_and_survived() {
+    let cast = Cast::new();
+    let run = play(&cast);
+    let (stride, tally) = (stride(), Tally::default());
+    let acts: Vec<usize> = (0..run.acts.len()).filter(|act| run.scenes.iter().any(|scene| scene.act == *act)).collect();
+    // As many steps as were filmed, and some more, since opening again changes what an act has to do.
+    let steps = |act: usize| run.scenes.iter().filter(|scene| scene.act == act).count() + 40;
+    let all: Vec<_> = acts.into_iter().flat_map(|act| (0..steps(act)).map(move |step| (act, step))).collect();
+    let checked: Vec<_> = all.into_iter().skip(FIRST % stride).step_by(stride).collect();
+    let name = |point: &(usize, usize)| format!("step {} of {:?}", point.1, run.acts[point.0]);
+    let play = |(act, step): &(usize, usize)| play_failing(&run, &cast, *act, *step, &tally);
+    let failed = for_each(&checked, play, name);
+    println!("faults of the disk: {tally:?}");
+    assert!(failed.is_empty(), "{} of {} failed:\n{}", failed.len(), checked.len(), failed.join("\n"));
+    assert_eq!(witness::report().repeats, Vec::<String>::new());
+}

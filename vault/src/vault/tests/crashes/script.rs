@@ -1,0 +1,325 @@
+//! What is played, and what must be true after each act of it.
+
+use super::super::*;
+use crate::release::Table;
+use parking_lot::Mutex;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+use std::path::Path;
+use std::sync::Arc;
+
+/// One act. To play another kind of call, add it here, to [`Stage::play`] and to [`World::after`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Act {
+    /// Makes the vault.
+    Init,
+    /// Opens it.
+    Open,
+    /// Creates the dataset.
+    Create,
+    /// Profiles, one order each and consents of these members.
+    Join(Range<usize>),
+    /// Another order of each.
+    Order(Range<usize>),
+    /// They withdraw from all marketing.
+    Withdraw(Range<usize>),
+    /// Closes the epoch.
+    Close,
+    /// Asks, under this request id, who of a segment is in which cell.
+    Ask(&'static str, &'static str),
+    /// Signs checkpoints.
+    Tick,
+    /// Delivers an audience of everyone.
+    Audience(&'static str),
+    /// Erases them.
+    Erase(Range<usize>),
+    /// Drops the vault as it is.
+    Drop,
+    /// Stops it in order.
+    Stop,
+}
+
+/// The script: everyone who must be in an audience, and a bit of everything.
+pub(super) fn script() -> Vec<Act> {
+    use Act::*;
+    vec![
+        Init,
+        Open,
+        Create,
+        Join(0..50),
+        Join(50..125),
+        Close,
+        Ask("q1", "true"),
+        Order(0..40),
+        Withdraw(0..5),
+        Ask("q2", "children >= 2"),
+        Tick,
+        Drop,
+        Open,
+        Join(125..140),
+        Close,
+        Ask("q3", "true"),
+        Audience("a1"),
+        Order(40..60),
+        Erase(10..13),
+        Ask("q4", "age_band == \"young\""),
+        Withdraw(20..25),
+        Erase(130..133),
+        Stop,
+        Open,
+        Join(140..145),
+        Close,
+        Ask("q5", "true"),
+        Stop,
+    ]
+}
+
+/// What a member has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Member {
+    /// Codes of the categories ordered.
+    categories: BTreeSet<usize>,
+    /// Whether marketing may use it.
+    marketing: bool,
+}
+
+/// What must be true.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct World {
+    /// The vault exists.
+    pub exists: bool,
+    /// It is open.
+    pub serving: bool,
+    /// The dataset exists.
+    pub created: bool,
+    members: BTreeMap<usize, Member>,
+    /// Epochs closed.
+    pub epochs: u64,
+    /// Questions charged.
+    pub charges: u64,
+    /// Questions answered in the last closed epoch: request id and segment.
+    pub answered: Vec<(&'static str, &'static str)>,
+    /// Members erased.
+    pub erased: BTreeSet<usize>,
+}
+
+impl World {
+    /// Returns what is true after an act.
+    pub(super) fn after(&self, act: &Act) -> Self {
+        let mut world = self.clone();
+        match act {
+            Act::Init => world.exists = true,
+            Act::Create => world.created = true,
+            Act::Join(who) => world.members.extend(who.clone().map(|number| {
+                let categories = BTreeSet::from([1 + number % 2]);
+                (number, Member { categories, marketing: true })
+            })),
+            Act::Order(who) => world.each(who, |member| member.categories.extend([3])),
+            Act::Withdraw(who) => world.each(who, |member| member.marketing = false),
+            Act::Close => {
+                world.epochs += 1;
+                world.answered.clear();
+            }
+            Act::Ask(request, text) => {
+                world.charges += 1;
+                world.answered.push((request, text));
+            }
+            Act::Audience(_) => world.charges += 1,
+            Act::Erase(who) => {
+                world.members.retain(|number, _| !who.contains(number));
+                world.erased.extend(who.clone());
+            }
+            Act::Open => world.serving = true,
+            Act::Drop | Act::Stop => world.serving = false,
+            Act::Tick => {}
+        }
+        world
+    }
+
+    fn each(&mut self, who: &Range<usize>, change: impl Fn(&mut Member)) {
+        self.members.range_mut(who.clone()).for_each(|(_, member)| change(member));
+    }
+
+    /// Counts, for an epoch that closes now, the members whom marketing may use, by age band and category of an order.
+    pub(super) fn figures(&self) -> Vec<i64> {
+        let mut cells = vec![0; 3 * 4];
+        for (number, member) in self.members.iter().filter(|(_, member)| member.marketing) {
+            for category in &member.categories {
+                cells[(1 + number % 2) * 4 + category] += 1;
+            }
+        }
+        cells
+    }
+}
+
+/// Buys noise of less than a hundredth of a person: no rounded count of a long matrix is wrong.
+pub(super) const COST: NanoRho = NanoRho(200_000_000_000_000);
+const BUDGET: &str = "\"100000000\"";
+const SHARING: &str = "sharing.partner.greenbox";
+
+/// Who acts: permits are decided once, since deciding is what takes long.
+pub(super) struct Cast {
+    rules: Rules,
+    description: String,
+    pub schema: Schema,
+    permits: Mutex<BTreeMap<String, Arc<Permit>>>,
+}
+
+impl Cast {
+    pub(super) fn new() -> Self {
+        let description = SCHEMA.replace("\"100000\"", BUDGET);
+        let schema = policy::schema::parse(&description).unwrap();
+        let rules = Rules::parse(Rules::default_texts(), 1).unwrap();
+        Self { rules, description, schema, permits: Mutex::default() }
+    }
+
+    fn permit(&self, client: &str, request: &str, role: Role, verb: Verb, purpose: Option<&str>) -> Arc<Permit> {
+        let name = format!("{client} {request} {verb:?}");
+        let mint = || {
+            let who = (client, request);
+            Arc::new(permit_under(&self.rules, &self.schema, who, role, verb, purpose))
+        };
+        Arc::clone(self.permits.lock().entry(name).or_insert_with(mint))
+    }
+
+    pub(super) fn steward(&self, verb: Verb) -> Arc<Permit> {
+        self.permit("steward", "", Role::Steward, verb, None)
+    }
+
+    pub(super) fn producer(&self, verb: Verb) -> Arc<Permit> {
+        self.permit("farm", "", Role::Producer, verb, None)
+    }
+
+    fn portal(&self, verb: Verb) -> Arc<Permit> {
+        self.permit("portal", "", Role::Portal, verb, None)
+    }
+
+    fn service(&self, request: &str) -> Arc<Permit> {
+        self.permit("insights", request, Role::Service, Verb::Release, Some("marketing.segmentation"))
+    }
+
+    fn partner(&self, request: &str) -> Arc<Permit> {
+        let role = Role::Partner(PartnerId::new("greenbox").unwrap());
+        self.permit("greenbox-crm", request, role, Verb::Audience, Some(SHARING))
+    }
+
+    fn segment(&self, text: &str) -> Segment {
+        policy::segment::parse(text, &self.schema, &|_| true).unwrap()
+    }
+}
+
+/// Where it is played: two folders on a fast disk, and the vault in them.
+pub(super) struct Stage {
+    folder: TempDir,
+    pub config: Config,
+    pub vault: Option<Vault>,
+}
+
+/// A folder in memory if there is one: a matrix syncs a hundred thousand times.
+fn fast_folder() -> TempDir {
+    let memory = Path::new("/dev/shm");
+    if memory.is_dir() { tempfile::tempdir_in(memory) } else { tempfile::tempdir() }.unwrap()
+}
+
+impl Stage {
+    pub(super) fn empty() -> Self {
+        let folder = fast_folder();
+        let (data, root) = (folder.path().join("data"), folder.path().join("root"));
+        Self { folder, config: Config { data, root, threads: 1, disk: Disk::default() }, vault: None }
+    }
+
+    pub(super) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    pub(super) fn vault(&self) -> &Vault {
+        self.vault.as_ref().unwrap()
+    }
+
+    pub(super) fn open(&mut self, now: Timestamp) -> Result<(), VaultError> {
+        self.vault = None;
+        self.vault = Some(Vault::open(&self.config, now)?);
+        Ok(())
+    }
+
+    /// Plays an act. Playing one again that was done, or may have been, is what a client does after a crash.
+    pub(super) fn play(&mut self, cast: &Cast, act: &Act, now: Timestamp) -> Result<Option<Answer>, VaultError> {
+        match act {
+            Act::Init => Vault::init(&self.config, now)?,
+            Act::Open => self.open(now)?,
+            Act::Create => self.vault().create_dataset(&cast.steward(Verb::ManageDataset), &cast.description, now)?,
+            Act::Join(who) => self.ingest(cast, who.clone().flat_map(joining).collect(), now)?,
+            Act::Order(who) => self.ingest(cast, who.clone().map(|n| order(n, 2, 3, -DAY)).collect(), now)?,
+            Act::Withdraw(who) => {
+                let withdrawal = |number| (key(number), consent("marketing", ConsentAct::Withdraw, -1));
+                let events = who.clone().map(withdrawal).collect();
+                self.vault().record_consents(&cast.producer(Verb::RecordConsent), events, now).map(drop)?;
+            }
+            Act::Close => drop(self.vault().close_epoch(&cast.steward(Verb::Maintain), now, now)?),
+            Act::Ask(request, text) => return self.ask(cast, request, text, now).map(|(answer, _)| Some(answer)),
+            Act::Tick => self.vault().tick(now)?,
+            Act::Audience(request) => self.audience(cast, request, now)?,
+            Act::Erase(who) => {
+                let subjects: Vec<_> = who.clone().map(key).collect();
+                self.vault().erase(&cast.portal(Verb::EraseSubject), &subjects, now).map(drop)?;
+            }
+            Act::Drop => self.vault = None,
+            Act::Stop => {
+                self.vault().close(now)?;
+                self.vault = None;
+            }
+        }
+        Ok(None)
+    }
+
+    fn ingest(&self, cast: &Cast, records: Vec<Record>, now: Timestamp) -> Result<(), VaultError> {
+        self.vault().ingest(&cast.producer(Verb::Ingest), records, now).map(drop)
+    }
+
+    /// Asks who of a segment is in which cell.
+    pub(super) fn ask(
+        &self,
+        cast: &Cast,
+        request: &str,
+        text: &str,
+        now: Timestamp,
+    ) -> Result<(Answer, bool), VaultError> {
+        let by = ["age_band", "order.category"].map(|field| cast.schema.resolve(field).unwrap()).to_vec();
+        let question = Question {
+            dataset: cast.schema.dataset.clone(),
+            universe: Segment::everyone(),
+            segment: cast.segment(text),
+            kind: Kind::Breakdown { by, window: Window::Ever },
+            rho: COST,
+        };
+        self.vault().release(&cast.service(request), &question, now)
+    }
+
+    fn audience(&self, cast: &Cast, request: &str, now: Timestamp) -> Result<(), VaultError> {
+        let question = AudienceQuestion {
+            partner: PartnerId::new("greenbox").unwrap(),
+            universe: Segment::everyone(),
+            segment: cast.segment("true"),
+            tags: vec![cast.schema.resolve("age_band").unwrap()],
+            rho: COST,
+        };
+        let permit = cast.partner(request);
+        let audience = self.vault().audience(&permit, &question, now)?;
+        let rows = self.vault().emit(&permit, &audience, 0, usize::MAX, now)?;
+        assert!(rows.members.len() >= 100);
+        Ok(())
+    }
+}
+
+fn joining(number: usize) -> Vec<Record> {
+    let code = |number: usize| u16::try_from(1 + number % 2).unwrap();
+    let values =
+        vec![(ColumnId(1), Value::Code(code(number))), (ColumnId(2), Value::Int(i64::try_from(number % 5).unwrap()))];
+    let profile = Record::Profile { subject: key(number), values };
+    vec![profile, order(number, 1, code(number), -DAY), give(number, "marketing.segmentation"), give(number, SHARING)]
+}
+
+/// Counts of a released table.
+pub(super) fn counts(tables: &[Table]) -> Vec<i64> {
+    tables[0].cells.iter().map(|cell| (cell.noised + 512).div_euclid(1024)).collect()
+}
