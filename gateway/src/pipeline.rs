@@ -9,7 +9,7 @@ use crate::records::Client;
 use crate::status::{self, Failure};
 use crate::wire;
 use policy::consent::LawfulBasis;
-use policy::decide::{Decision, Principal, Reason, Request as Ask, decide};
+use policy::decide::{Decision, Principal, Reason, Request as Ask, decide, decide_for};
 use policy::id::{DatasetId, PurposeId};
 use policy::permit::{Permit, Role, Verb};
 use policy::purpose::covers;
@@ -139,6 +139,23 @@ impl Call {
         fields: &[(FieldRef, Treatment)],
     ) -> Result<Permit, Failure> {
         self.permit_as(&self.principal, verb, dataset, used_for, fields)
+    }
+
+    /// Asks for a permit to act for one person, named by the key that the dataset knows them by.
+    pub fn permit_about(&self, verb: Verb, dataset: &Schema, subject: &str) -> Result<Permit, Failure> {
+        let ask = Ask {
+            principal: &self.principal,
+            verb,
+            dataset: Some(dataset),
+            purpose: None,
+            basis: None,
+            fields: &[],
+            request_id: &self.request_id,
+        };
+        match decide_for(&self.app.rules.load(), &ask, subject.as_bytes()) {
+            Decision::Permit(permit) => Ok(permit),
+            Decision::Refusal(refusal) => Err(Failure::Refused(refusal)),
+        }
     }
 
     /// Asks for a permit for what the gateway itself does on this caller's behalf: issuing its token.

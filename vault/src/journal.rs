@@ -2,11 +2,15 @@
 //!
 //! An entry is a tag byte, the subject's position in its block (u16), and a body; all integers little endian.
 //! Version 1: 1 new subject (hidden 32 bytes, key length u8, key), 2 profile (count u16, then column u16 and a value
-//! each), 3 event (type u16, id u64, time i64 micros, a value for each field), 4 consent (leaf u64, length u16, JSON).
+//! each), 3 event (type u16, id u64, time i64 micros, a value for each field), 4 consent (leaf u64, length u16, JSON),
+//! 5 request of the person (leaf u64, length u16, JSON).
 //! A value is a tag byte (0 missing, 1 code u16, 2 integer i64, 3 bytes with length u8).
 
 use crate::ingest::Value;
+use crate::subjects::RightsEvent;
 use policy::consent::ConsentEvent;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
 /// Entries of one block in one frame, in clear. Wiped on drop.
@@ -42,6 +46,13 @@ pub enum Entry {
         leaf: u64,
         /// What happened.
         event: ConsentEvent,
+    },
+    /// A request of the person that was fulfilled, and the index of the leaf in the subject tree that says so.
+    Rights {
+        /// The leaf.
+        leaf: u64,
+        /// The request.
+        event: RightsEvent,
     },
 }
 
@@ -113,9 +124,18 @@ impl Delta {
 
     /// Appends a consent event.
     pub fn consent(&mut self, position: u16, leaf: u64, event: &ConsentEvent) -> Result<(), JournalError> {
+        self.history(4, position, leaf, event)
+    }
+
+    /// Appends a request of a person that was fulfilled.
+    pub fn rights(&mut self, position: u16, leaf: u64, event: &RightsEvent) -> Result<(), JournalError> {
+        self.history(5, position, leaf, event)
+    }
+
+    fn history(&mut self, tag: u8, position: u16, leaf: u64, event: &impl Serialize) -> Result<(), JournalError> {
         let json = serde_json::to_vec(event).map_err(|_| JournalError)?;
         let length = u16::try_from(json.len()).map_err(|_| JournalError)?;
-        self.head(4, position);
+        self.head(tag, position);
         self.0.extend_from_slice(&leaf.to_le_bytes());
         self.0.extend_from_slice(&length.to_le_bytes());
         self.0.extend_from_slice(&json);
@@ -134,7 +154,7 @@ impl Delta {
             match entry {
                 _ if !gone(position) => self.0.extend_from_slice(bytes),
                 Entry::NewSubject { .. } => self.new_subject(position, &[0; 32], b""),
-                Entry::Profile(_) | Entry::Event { .. } | Entry::Consent { .. } => {}
+                Entry::Profile(_) | Entry::Event { .. } | Entry::Consent { .. } | Entry::Rights { .. } => {}
             }
         }
         Ok(())
@@ -199,6 +219,13 @@ impl<'a> Reader<'a> {
         }
     }
 
+    fn history<T: DeserializeOwned>(&mut self) -> Result<(u64, T), JournalError> {
+        let leaf = u64::from_le_bytes(self.array()?);
+        let length = self.u16()?;
+        let event = serde_json::from_slice(self.bytes(usize::from(length))?).map_err(|_| JournalError)?;
+        Ok((leaf, event))
+    }
+
     /// Reads the next entry and the subject's position in its block; `None` at the end.
     pub fn next_entry(&mut self) -> Result<Option<(u16, Entry)>, JournalError> {
         if self.0.is_empty() {
@@ -225,10 +252,12 @@ impl<'a> Reader<'a> {
                 Entry::Event { event, id, at, values }
             }
             4 => {
-                let leaf = u64::from_le_bytes(self.array()?);
-                let length = self.u16()?;
-                let event = serde_json::from_slice(self.bytes(usize::from(length))?).map_err(|_| JournalError)?;
+                let (leaf, event) = self.history()?;
                 Entry::Consent { leaf, event }
+            }
+            5 => {
+                let (leaf, event) = self.history()?;
+                Entry::Rights { leaf, event }
             }
             _ => return Err(JournalError),
         };

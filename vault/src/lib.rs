@@ -1,6 +1,7 @@
 //! The trusted base: the only crate in which plaintext, keys or un-noised numbers exist. Synchronous.
 //!
-//! Public functions return releases, pseudonymised rows, counts of the vault's own work, or errors: never a clear value.
+//! Public functions return releases, pseudonymised rows, a person's own access package, counts of the vault's own work, or
+//! errors. A clear value leaves in an access package only, for a permit that names the person it is about.
 //! Blocks and scans are private to it: nothing outside can open a piece or hold an un-noised number it could read.
 
 pub mod answers;
@@ -22,6 +23,7 @@ pub mod rehearsal;
 pub mod release;
 mod scan;
 pub mod store;
+pub mod subjects;
 pub mod vault;
 pub mod wal;
 

@@ -15,6 +15,7 @@ mod journals;
 mod recover;
 mod release;
 mod state;
+mod subjects;
 mod write;
 
 #[cfg(test)]

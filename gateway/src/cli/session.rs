@@ -15,6 +15,7 @@ use proto::v1::consent_service_client::ConsentServiceClient;
 use proto::v1::ingest_service_client::IngestServiceClient;
 use proto::v1::insight_service_client::InsightServiceClient;
 use proto::v1::segment_service_client::SegmentServiceClient;
+use proto::v1::subject_service_client::SubjectServiceClient;
 use proto::v1::token_service_client::TokenServiceClient;
 use std::path::Path;
 use std::time::Duration;
@@ -115,6 +116,8 @@ services! {
     insight: InsightServiceClient;
     /// Audiences.
     activation: ActivationServiceClient;
+    /// People's rights.
+    subjects: SubjectServiceClient;
     /// The log.
     audit: AuditServiceClient;
     /// Clients, epochs, budgets, policies.

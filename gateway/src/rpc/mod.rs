@@ -10,6 +10,7 @@ mod ingest;
 mod insight;
 mod policies;
 mod segment;
+mod subject;
 mod token;
 
 use crate::app::App;
@@ -35,12 +36,13 @@ pub fn routes(app: &Arc<App>) -> Routes {
         .add_service(v1::segment_service_server::SegmentServiceServer::new(s()).max_decoding_message_size(all))
         .add_service(v1::insight_service_server::InsightServiceServer::new(s()).max_decoding_message_size(all))
         .add_service(v1::activation_service_server::ActivationServiceServer::new(s()).max_decoding_message_size(all))
+        .add_service(v1::subject_service_server::SubjectServiceServer::new(s()).max_decoding_message_size(all))
         .add_service(v1::audit_service_server::AuditServiceServer::new(s()).max_decoding_message_size(all))
         .add_service(v1::admin_service_server::AdminServiceServer::new(s()).max_decoding_message_size(all))
 }
 
 /// Names of the services, for health reports.
-pub const SERVICES: [&str; 9] = [
+pub const SERVICES: [&str; 10] = [
     v1::token_service_server::SERVICE_NAME,
     v1::catalog_service_server::SERVICE_NAME,
     v1::ingest_service_server::SERVICE_NAME,
@@ -48,6 +50,7 @@ pub const SERVICES: [&str; 9] = [
     v1::segment_service_server::SERVICE_NAME,
     v1::insight_service_server::SERVICE_NAME,
     v1::activation_service_server::SERVICE_NAME,
+    v1::subject_service_server::SERVICE_NAME,
     v1::audit_service_server::SERVICE_NAME,
     v1::admin_service_server::SERVICE_NAME,
 ];

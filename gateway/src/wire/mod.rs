@@ -12,4 +12,5 @@ pub mod page;
 pub mod release;
 pub mod schema;
 pub mod segment;
+pub mod subject;
 pub mod time;

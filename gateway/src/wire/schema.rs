@@ -71,19 +71,18 @@ fn event(event: &EventType, reader: &Reader<'_>) -> Option<v1::EventType> {
 
 fn field(field: &Field, reference: FieldRef, reader: &Reader<'_>) -> Option<v1::Field> {
     let treatment = reader.treatment(reference)?;
-    let (kind, min, max, scale, max_bytes) = match &field.ty {
-        FieldType::Enum { .. } => (v1::FieldKind::Enum, 0, 0, 0, 0),
-        FieldType::Bool => (v1::FieldKind::Bool, 0, 0, 0, 0),
-        FieldType::Integer { min, max } => (v1::FieldKind::Integer, *min, *max, 0, 0),
-        FieldType::Decimal { scale, min, max } => (v1::FieldKind::Decimal, *min, *max, u32::from(*scale), 0),
-        FieldType::Date { min, max } => (v1::FieldKind::Date, i64::from(*min), i64::from(*max), 0, 0),
-        FieldType::Identifier { max_bytes } => (v1::FieldKind::Identifier, 0, 0, 0, u32::from(*max_bytes)),
+    let (min, max, scale, max_bytes) = match &field.ty {
+        FieldType::Enum { .. } | FieldType::Bool => (0, 0, 0, 0),
+        FieldType::Integer { min, max } => (*min, *max, 0, 0),
+        FieldType::Decimal { scale, min, max } => (*min, *max, u32::from(*scale), 0),
+        FieldType::Date { min, max } => (i64::from(*min), i64::from(*max), 0, 0),
+        FieldType::Identifier { max_bytes } => (0, 0, 0, u32::from(*max_bytes)),
     };
     Some(v1::Field {
         name: field.name.to_string(),
         display: field.display.clone(),
         class: class(field.class).into(),
-        kind: kind.into(),
+        kind: kind(&field.ty).into(),
         labels: field.ty.labels().unwrap_or_default().into_iter().map(str::to_owned).collect(),
         min,
         max,
@@ -94,7 +93,20 @@ fn field(field: &Field, reference: FieldRef, reader: &Reader<'_>) -> Option<v1::
     })
 }
 
-fn class(class: FieldClass) -> v1::FieldClass {
+/// Writes the kind of a type.
+pub(super) fn kind(ty: &FieldType) -> v1::FieldKind {
+    match ty {
+        FieldType::Enum { .. } => v1::FieldKind::Enum,
+        FieldType::Bool => v1::FieldKind::Bool,
+        FieldType::Integer { .. } => v1::FieldKind::Integer,
+        FieldType::Decimal { .. } => v1::FieldKind::Decimal,
+        FieldType::Date { .. } => v1::FieldKind::Date,
+        FieldType::Identifier { .. } => v1::FieldKind::Identifier,
+    }
+}
+
+/// Writes a class.
+pub(super) fn class(class: FieldClass) -> v1::FieldClass {
     match class {
         FieldClass::Identifier => v1::FieldClass::Identifier,
         FieldClass::QuasiIdentifier => v1::FieldClass::QuasiIdentifier,

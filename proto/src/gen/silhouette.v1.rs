@@ -6012,6 +6012,45 @@ pub struct ObjectToPurposeResponse {
     #[prost(message, optional, tag = "1")]
     pub request: ::core::option::Option<SubjectRequest>,
 }
+/// People to erase.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct EraseSubjectsRequest {
+    /// `datasets/{d}`. Required.
+    #[prost(string, tag = "1")]
+    pub dataset: ::prost::alloc::string::String,
+    /// Whom: values of the dataset's subject key, 1-10,000. One that does not exist refuses all.
+    #[prost(string, repeated, tag = "2")]
+    pub subjects: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// A UUID of the caller. Empty: no retry protection. Who is erased already does not exist.
+    #[prost(string, tag = "3")]
+    pub request_id: ::prost::alloc::string::String,
+}
+/// What an erasure leaves behind. Names nobody; verifiable offline.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ErasureReceipt {
+    /// The receipt in JSON: the outcome leaf commits to the SHA-256 of these bytes.
+    #[prost(string, tag = "1")]
+    pub json: ::prost::alloc::string::String,
+    /// Index of the outcome leaf in the subject tree.
+    #[prost(uint64, tag = "2")]
+    pub leaf: u64,
+    /// The outcome leaf as it is hashed.
+    #[prost(string, tag = "3")]
+    pub leaf_json: ::prost::alloc::string::String,
+    /// C2SP tlog-proof that the outcome leaf is in the subject tree.
+    #[prost(string, tag = "4")]
+    pub proof: ::prost::alloc::string::String,
+}
+/// The people are erased.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct EraseSubjectsResponse {
+    /// The receipt.
+    #[prost(message, optional, tag = "1")]
+    pub receipt: ::core::option::Option<ErasureReceipt>,
+    /// How the log has the request: fulfilled if nothing is found any more.
+    #[prost(message, optional, tag = "2")]
+    pub request: ::core::option::Option<SubjectRequest>,
+}
 /// A request for consent receipts.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct GetConsentReceiptsRequest {
@@ -6031,9 +6070,6 @@ pub struct GetConsentReceiptsResponse {
     /// In the order in which they were received.
     #[prost(message, repeated, tag = "1")]
     pub receipts: ::prost::alloc::vec::Vec<ConsentReceipt>,
-    /// How the log has the request.
-    #[prost(message, optional, tag = "2")]
-    pub request: ::core::option::Option<SubjectRequest>,
 }
 /// A request to list uses.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -6066,9 +6102,6 @@ pub struct ListUsesResponse {
     /// For the next page; empty at the end.
     #[prost(string, tag = "3")]
     pub next_page_token: ::prost::alloc::string::String,
-    /// How the log has the request.
-    #[prost(message, optional, tag = "4")]
-    pub request: ::core::option::Option<SubjectRequest>,
 }
 /// What a person can ask for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
@@ -6125,7 +6158,7 @@ impl SubjectRight {
 pub enum SubjectRequestState {
     /// Not said; never sent.
     Unspecified = 0,
-    /// Taken up and not ended: the gateway stopped in between. Ask again.
+    /// Done, and not confirmed: something is found still, or again.
     Open = 1,
     /// Done, and confirmed.
     Fulfilled = 2,
@@ -6381,6 +6414,34 @@ pub mod subject_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
+        /// Erases people, so that nothing of them can be read in any older copy of the data folder either; all or none. Portals
+        /// and stewards. The request counts as fulfilled only once a look-up and a count have found nothing.
+        pub async fn erase_subjects(
+            &mut self,
+            request: impl tonic::IntoRequest<super::EraseSubjectsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::EraseSubjectsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/silhouette.v1.SubjectService/EraseSubjects",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("silhouette.v1.SubjectService", "EraseSubjects"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
         /// Returns what one person agreed to and took back, with proofs that each is in the log.
         pub async fn get_consent_receipts(
             &mut self,
@@ -6487,6 +6548,15 @@ pub mod subject_service_server {
             request: tonic::Request<super::ObjectToPurposeRequest>,
         ) -> std::result::Result<
             tonic::Response<super::ObjectToPurposeResponse>,
+            tonic::Status,
+        >;
+        /// Erases people, so that nothing of them can be read in any older copy of the data folder either; all or none. Portals
+        /// and stewards. The request counts as fulfilled only once a look-up and a count have found nothing.
+        async fn erase_subjects(
+            &self,
+            request: tonic::Request<super::EraseSubjectsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::EraseSubjectsResponse>,
             tonic::Status,
         >;
         /// Returns what one person agreed to and took back, with proofs that each is in the log.
@@ -6801,6 +6871,51 @@ pub mod subject_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = ObjectToPurposeSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/silhouette.v1.SubjectService/EraseSubjects" => {
+                    #[allow(non_camel_case_types)]
+                    struct EraseSubjectsSvc<T: SubjectService>(pub Arc<T>);
+                    impl<
+                        T: SubjectService,
+                    > tonic::server::UnaryService<super::EraseSubjectsRequest>
+                    for EraseSubjectsSvc<T> {
+                        type Response = super::EraseSubjectsResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::EraseSubjectsRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as SubjectService>::erase_subjects(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = EraseSubjectsSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(

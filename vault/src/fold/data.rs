@@ -5,8 +5,10 @@
 
 use crate::ingest::Value;
 use crate::journal::{Entry, JournalError, Reader};
-use policy::consent::ConsentEvent;
+use crate::subjects::Happened;
 use policy::schema::{Field, Layout, Schema};
+use serde::Serialize;
+use serde::de::IgnoredAny;
 use std::collections::{BTreeSet, HashSet};
 use zeroize::Zeroize;
 
@@ -60,6 +62,17 @@ impl Column {
     /// Says whether it has no rows.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// Returns a row's value.
+    pub fn value(&self, row: usize) -> Value {
+        let value = match self {
+            Self::Code8(v) => v.get(row).filter(|code| **code > 0).map(|code| Value::Code(u16::from(*code))),
+            Self::Code16(v) => v.get(row).filter(|code| **code > 0).map(|code| Value::Code(*code)),
+            Self::Int64(v) => v.get(row).filter(|number| **number != MISSING_INT).map(|number| Value::Int(*number)),
+            Self::Bytes(v) => v.get(row).filter(|bytes| !bytes.is_empty()).map(|bytes| Value::Bytes(bytes.clone())),
+        };
+        value.unwrap_or(Value::Missing)
     }
 
     fn push(&mut self, value: &Value) {
@@ -229,9 +242,9 @@ pub struct BlockData {
     pub events: Vec<EventRows>,
     /// Whether hidden bytes or attributes changed since it was read.
     pub changed: bool,
-    /// Consent events of the block, as length-prefixed JSON of (position, leaf, event), in order.
+    /// Consent events and requests of the block's people, as length-prefixed JSON of (position, leaf, event), in order.
     pub consents: Vec<u8>,
-    /// Whether consent events were added since it was read.
+    /// Whether any were added since it was read.
     pub consents_changed: bool,
 }
 
@@ -254,6 +267,17 @@ impl BlockData {
         let mut reader = Reader::new(delta);
         while let Some((position, entry)) = reader.next_entry()? {
             self.apply_entry(schema, position, entry)?;
+        }
+        Ok(())
+    }
+
+    /// Applies those entries of a delta that are of one position, as if it were the only one.
+    pub fn apply_one(&mut self, schema: &Schema, delta: &[u8], wanted: u16) -> Result<(), JournalError> {
+        let mut reader = Reader::new(delta);
+        while let Some((position, entry)) = reader.next_entry()? {
+            if position == wanted {
+                self.apply_entry(schema, 0, entry)?;
+            }
         }
         Ok(())
     }
@@ -281,14 +305,18 @@ impl BlockData {
                 let group = self.events.get_mut(usize::from(event)).ok_or(JournalError)?;
                 group.push(position, id, at, &values);
             }
-            Entry::Consent { leaf, event } => {
-                let json = serde_json::to_vec(&(position, leaf, event)).map_err(|_| JournalError)?;
-                let length = u32::try_from(json.len()).map_err(|_| JournalError)?;
-                self.consents.extend_from_slice(&length.to_le_bytes());
-                self.consents.extend_from_slice(&json);
-                self.consents_changed = true;
-            }
+            Entry::Consent { leaf, event } => self.history(&(position, leaf, event))?,
+            Entry::Rights { leaf, event } => self.history(&(position, leaf, event))?,
         }
+        Ok(())
+    }
+
+    fn history(&mut self, line: &impl Serialize) -> Result<(), JournalError> {
+        let json = serde_json::to_vec(line).map_err(|_| JournalError)?;
+        let length = u32::try_from(json.len()).map_err(|_| JournalError)?;
+        self.consents.extend_from_slice(&length.to_le_bytes());
+        self.consents.extend_from_slice(&json);
+        self.consents_changed = true;
         Ok(())
     }
 
@@ -314,17 +342,7 @@ impl BlockData {
     }
 
     fn erase_consents(&mut self, gone: &BTreeSet<u16>) -> Result<(), JournalError> {
-        let mut kept = Vec::with_capacity(self.consents.len());
-        let mut rest = self.consents.as_slice();
-        while let Some((length, after)) = rest.split_first_chunk::<4>() {
-            let length = usize::try_from(u32::from_le_bytes(*length)).map_err(|_| JournalError)?;
-            let (json, after) = after.split_at_checked(length).ok_or(JournalError)?;
-            let (position, ..): (u16, u64, ConsentEvent) = serde_json::from_slice(json).map_err(|_| JournalError)?;
-            if !gone.contains(&position) {
-                kept.extend_from_slice(rest.get(..4 + length).ok_or(JournalError)?);
-            }
-            rest = after;
-        }
+        let kept = pick_history(&self.consents, |position| !gone.contains(&position))?;
         if kept.len() < self.consents.len() {
             self.consents.zeroize();
             self.consents = kept;
@@ -332,6 +350,43 @@ impl BlockData {
         }
         Ok(())
     }
+}
+
+/// Returns the lines of a block's history that are of some positions, as they are stored.
+pub fn pick_history(history: &[u8], wanted: impl Fn(u16) -> bool) -> Result<Vec<u8>, JournalError> {
+    let mut kept = Vec::with_capacity(history.len());
+    let mut rest = history;
+    while let Some((line, json, after)) = next_line(rest)? {
+        let (position, ..): (u16, IgnoredAny, IgnoredAny) = serde_json::from_slice(json).map_err(|_| JournalError)?;
+        if wanted(position) {
+            kept.extend_from_slice(line);
+        }
+        rest = after;
+    }
+    Ok(kept)
+}
+
+/// Reads a history line by line: the leaf of each, and what happened. Positions are left out.
+pub(crate) fn read_history(history: &[u8]) -> Result<Vec<(u64, Happened)>, JournalError> {
+    let mut all = Vec::new();
+    let mut rest = history;
+    while let Some((_, json, after)) = next_line(rest)? {
+        let (_, leaf, happened): (u16, u64, Happened) = serde_json::from_slice(json).map_err(|_| JournalError)?;
+        all.push((leaf, happened));
+        rest = after;
+    }
+    Ok(all)
+}
+
+/// A line with its length, without, and what comes after it.
+type Line<'a> = (&'a [u8], &'a [u8], &'a [u8]);
+
+fn next_line(rest: &[u8]) -> Result<Option<Line<'_>>, JournalError> {
+    let Some((length, after)) = rest.split_first_chunk::<4>() else { return Ok(None) };
+    let length = usize::try_from(u32::from_le_bytes(*length)).map_err(|_| JournalError)?;
+    let (json, after) = after.split_at_checked(length).ok_or(JournalError)?;
+    let (line, _) = rest.split_at_checked(length.saturating_add(4)).ok_or(JournalError)?;
+    Ok(Some((line, json, after)))
 }
 
 impl Drop for BlockData {

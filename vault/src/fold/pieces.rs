@@ -141,7 +141,7 @@ fn read_events(piece: &Piece, buffer: &mut Buffer, rows: &mut EventRows) -> Resu
     Ok(())
 }
 
-fn append(column: &mut Column, part: &Column) {
+pub(super) fn append(column: &mut Column, part: &Column) {
     match (column, part) {
         (Column::Code8(all), Column::Code8(part)) => all.extend_from_slice(part),
         (Column::Code16(all), Column::Code16(part)) => all.extend_from_slice(part),

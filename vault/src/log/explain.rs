@@ -49,7 +49,11 @@ fn deed(leaf: &Leaf) -> String {
         Kind::Intent | Kind::Refuse => format!("{}{on}", asked(what)),
         Kind::Outcome => format!("got {}{on}", one(what)),
         Kind::Consent => format!("recorded that one person chose to {what}{on}"),
-        Kind::Erase => format!("erased one person{on}"),
+        Kind::Erase => match what {
+            "erase" => format!("began to erase one person{on}"),
+            "erased" | "erased after a restart" => format!("erased people{on}"),
+            looked => format!("looked for erased people{on} ({looked})"),
+        },
         Kind::Dataset => format!("changed {dataset} ({what})"),
         Kind::Record => format!("changed the record{object} ({what})"),
         Kind::TokenIssue => format!("was issued the token{object}"),

@@ -320,7 +320,12 @@ impl Vault {
         Ok(self.wal.sync()?)
     }
 
-    fn journal_of(&self, state: &State, number: u32, block: u32) -> Result<Vec<super::journals::Sealed>, VaultError> {
+    pub(super) fn journal_of(
+        &self,
+        state: &State,
+        number: u32,
+        block: u32,
+    ) -> Result<Vec<super::journals::Sealed>, VaultError> {
         let Some(dataset) = state.datasets.get(&number).filter(|dataset| dataset.dirty.contains(&block)) else {
             return Ok(Vec::new());
         };

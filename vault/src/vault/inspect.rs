@@ -200,7 +200,7 @@ impl Vault {
     }
 
     /// Returns the sizes of the trees, once every leaf below them is durable.
-    fn durable_sizes(&self) -> Result<Sizes, VaultError> {
+    pub(super) fn durable_sizes(&self) -> Result<Sizes, VaultError> {
         let sizes = {
             let _state = self.lock()?;
             self.log.sizes()

@@ -384,6 +384,7 @@ impl Dataset {
                 Entry::Consent { event, .. } => {
                     self.consent.apply(ordinal, &event).map_err(|_| damaged())?;
                 }
+                Entry::Rights { event, .. } => self.limit(ordinal, event.right),
                 Entry::Profile(_) | Entry::Event { .. } => {}
             }
         }

@@ -6,6 +6,7 @@ mod consents;
 mod crashes;
 mod erasures;
 mod fence;
+mod subjects;
 
 use super::{Config, Vault, VaultError};
 use crate::audience::AudienceQuestion;
@@ -13,7 +14,7 @@ use crate::disk::Disk;
 use crate::ingest::{Record, SubjectKey, Value};
 use crate::release::{Answer, Kind, Question};
 use policy::consent::{ConsentAct, ConsentEvent, LawfulBasis};
-use policy::decide::{Decision, Principal, Reason, Request, decide};
+use policy::decide::{Decision, Principal, Reason, Request, decide, decide_for};
 use policy::id::{ClientId, PartnerId, PurposeId};
 use policy::permit::{Permit, Role, Verb};
 use policy::privacy::NanoRho;
@@ -138,6 +139,25 @@ impl Shop {
 
     fn permit(&self, role: Role, verb: Verb, purpose: Option<&str>) -> Permit {
         self.permit_for("tester", "", role, verb, purpose)
+    }
+
+    /// A portal's permit about one member.
+    fn permit_about(&self, verb: Verb, number: usize) -> Permit {
+        let principal =
+            Principal { client: ClientId::new("portal").unwrap(), role: Role::Portal, purposes: Vec::new() };
+        let request = Request {
+            principal: &principal,
+            verb,
+            dataset: Some(&self.schema),
+            purpose: None,
+            basis: None,
+            fields: &[],
+            request_id: "",
+        };
+        match decide_for(&self.rules, &request, format!("member-{number:06}").as_bytes()) {
+            Decision::Permit(permit) => permit,
+            Decision::Refusal(refusal) => panic!("{refusal:?}"),
+        }
     }
 
     fn permit_for(&self, client: &str, request_id: &str, role: Role, verb: Verb, purpose: Option<&str>) -> Permit {

@@ -83,12 +83,13 @@ pub struct Acknowledging {
 
 /// Entries gathered by block while a batch is read.
 #[derive(Default)]
-struct Gathered {
-    blocks: BTreeMap<u32, Delta>,
-    leaves: Vec<Vec<u8>>,
-    receipt: Receipt,
+pub(super) struct Gathered {
+    pub blocks: BTreeMap<u32, Delta>,
+    /// Leaves of the subject tree.
+    pub leaves: Vec<Vec<u8>>,
+    pub receipt: Receipt,
     /// Hidden bytes of folded subjects with consent events in the batch, read before anything changes.
-    hidden: HashMap<u32, [u8; 32]>,
+    pub hidden: HashMap<u32, [u8; 32]>,
 }
 
 impl Vault {
@@ -397,7 +398,7 @@ impl Dataset {
         read.as_ref().and_then(|(_, all)| all.get(position as usize)).copied().ok_or_else(missing)
     }
 
-    fn gather(
+    pub(super) fn gather(
         &mut self,
         schema: &Schema,
         record: &Record,

@@ -1,0 +1,182 @@
+//! The rights of the people whose data it is. What shows a person's data leaves while the vault keeps withdrawals and
+//! erasures from returning.
+
+use super::Service;
+use crate::pipeline::{self, Call};
+use crate::status::Failure;
+use crate::wire::{page, subject};
+use policy::id::PurposeId;
+use policy::permit::{Permit, Verb};
+use policy::schema::Schema;
+use proto::v1;
+use proto::v1::subject_service_server::SubjectService;
+use std::sync::Arc;
+use tonic::{Request, Response, Status};
+use vault::ingest::SubjectKey;
+use vault::subjects::OnItsWay;
+
+/// Releases of a page by default, and at most.
+const PAGE: (usize, usize) = (100, 1_000);
+
+/// Most people of one erasure.
+const MAX_PEOPLE: usize = 10_000;
+
+#[tonic::async_trait]
+impl SubjectService for Service {
+    async fn get_access_package(
+        &self,
+        request: Request<v1::GetAccessPackageRequest>,
+    ) -> Result<Response<v1::GetAccessPackageResponse>, Status> {
+        pipeline::unary(&self.0, request, "SubjectService/GetAccessPackage", access).await.map(let_go)
+    }
+
+    async fn rectify_subject(
+        &self,
+        request: Request<v1::RectifySubjectRequest>,
+    ) -> Result<Response<v1::RectifySubjectResponse>, Status> {
+        pipeline::unary(&self.0, request, "SubjectService/RectifySubject", rectify).await
+    }
+
+    async fn restrict_subject(
+        &self,
+        request: Request<v1::RestrictSubjectRequest>,
+    ) -> Result<Response<v1::RestrictSubjectResponse>, Status> {
+        pipeline::unary(&self.0, request, "SubjectService/RestrictSubject", |call, request| {
+            let v1::RestrictSubjectRequest { dataset, subject, request_id } = request;
+            let about = About::begin(call, &dataset, &subject, &request_id, Verb::RestrictSubject)?;
+            let done = call.app.vault.restrict_subject(&about.permit, &about.key, call.now)?;
+            Ok(v1::RestrictSubjectResponse { request: Some(subject::request(&about.schema, &done)) })
+        })
+        .await
+    }
+
+    async fn unrestrict_subject(
+        &self,
+        request: Request<v1::UnrestrictSubjectRequest>,
+    ) -> Result<Response<v1::UnrestrictSubjectResponse>, Status> {
+        pipeline::unary(&self.0, request, "SubjectService/UnrestrictSubject", |call, request| {
+            let v1::UnrestrictSubjectRequest { dataset, subject, request_id } = request;
+            let about = About::begin(call, &dataset, &subject, &request_id, Verb::RestrictSubject)?;
+            let done = call.app.vault.unrestrict_subject(&about.permit, &about.key, call.now)?;
+            Ok(v1::UnrestrictSubjectResponse { request: Some(subject::request(&about.schema, &done)) })
+        })
+        .await
+    }
+
+    async fn object_to_purpose(
+        &self,
+        request: Request<v1::ObjectToPurposeRequest>,
+    ) -> Result<Response<v1::ObjectToPurposeResponse>, Status> {
+        pipeline::unary(&self.0, request, "SubjectService/ObjectToPurpose", |call, request| {
+            let v1::ObjectToPurposeRequest { dataset, subject, purpose, request_id } = request;
+            let about = About::begin(call, &dataset, &subject, &request_id, Verb::RestrictSubject)?;
+            let purpose =
+                PurposeId::new(&purpose).map_err(|_| Failure::invalid("purpose", "must be a purpose's name"))?;
+            let done = call.app.vault.object_to_purpose(&about.permit, &about.key, &purpose, call.now)?;
+            Ok(v1::ObjectToPurposeResponse { request: Some(subject::request(&about.schema, &done)) })
+        })
+        .await
+    }
+
+    async fn erase_subjects(
+        &self,
+        request: Request<v1::EraseSubjectsRequest>,
+    ) -> Result<Response<v1::EraseSubjectsResponse>, Status> {
+        pipeline::unary(&self.0, request, "SubjectService/EraseSubjects", erase).await
+    }
+
+    async fn get_consent_receipts(
+        &self,
+        request: Request<v1::GetConsentReceiptsRequest>,
+    ) -> Result<Response<v1::GetConsentReceiptsResponse>, Status> {
+        pipeline::unary(&self.0, request, "SubjectService/GetConsentReceipts", receipts).await.map(let_go)
+    }
+
+    async fn list_uses(&self, request: Request<v1::ListUsesRequest>) -> Result<Response<v1::ListUsesResponse>, Status> {
+        pipeline::unary(&self.0, request, "SubjectService/ListUses", uses).await.map(let_go)
+    }
+}
+
+/// Drops what holds withdrawals and erasures back, once the message is made: in the same poll it goes to the transport.
+fn let_go<R>(response: Response<(R, OnItsWay)>) -> Response<R> {
+    response.map(|(message, _on_its_way)| message)
+}
+
+/// A call about one person.
+struct About {
+    schema: Arc<Schema>,
+    permit: Permit,
+    key: SubjectKey,
+}
+
+impl About {
+    fn begin(call: &mut Call, dataset: &str, who: &str, request_id: &str, verb: Verb) -> Result<Self, Failure> {
+        call.take_request_id(request_id)?;
+        let schema = call.schema(dataset)?;
+        let permit = call.permit_about(verb, &schema, who)?;
+        Ok(Self { schema, permit, key: subject::subject(who)? })
+    }
+}
+
+fn access(
+    call: &mut Call,
+    request: v1::GetAccessPackageRequest,
+) -> Result<(v1::GetAccessPackageResponse, OnItsWay), Failure> {
+    let v1::GetAccessPackageRequest { dataset, subject: who, request_id } = request;
+    let about = About::begin(call, &dataset, &who, &request_id, Verb::AccessSubject)?;
+    let package = call.app.vault.access_subject(&about.permit, &about.key, call.now)?;
+    Ok(subject::package(package, call.now))
+}
+
+fn rectify(call: &mut Call, request: v1::RectifySubjectRequest) -> Result<v1::RectifySubjectResponse, Failure> {
+    let v1::RectifySubjectRequest { dataset, subject: who, values, request_id } = request;
+    let about = About::begin(call, &dataset, &who, &request_id, Verb::RectifySubject)?;
+    let values = subject::values(&values, &about.schema)?;
+    let done = call.app.vault.rectify_subject(&about.permit, &about.key, values, call.now)?;
+    Ok(v1::RectifySubjectResponse { request: Some(subject::request(&about.schema, &done)) })
+}
+
+fn erase(call: &mut Call, request: v1::EraseSubjectsRequest) -> Result<v1::EraseSubjectsResponse, Failure> {
+    let v1::EraseSubjectsRequest { dataset, subjects, request_id } = request;
+    call.take_request_id(&request_id)?;
+    let schema = call.schema(&dataset)?;
+    let permit = call.permit(Verb::EraseSubject, Some(&schema), None, &[])?;
+    if !(1..=MAX_PEOPLE).contains(&subjects.len()) {
+        return Err(Failure::invalid("subjects", format!("must be 1 to {MAX_PEOPLE} people")));
+    }
+    let keys: Vec<_> = subjects.iter().map(|who| subject::subject(who)).collect::<Result<_, _>>()?;
+    let report = call.app.vault.erase_subjects(&permit, &keys, call.now)?;
+    Ok(subject::erased(report))
+}
+
+fn receipts(
+    call: &mut Call,
+    request: v1::GetConsentReceiptsRequest,
+) -> Result<(v1::GetConsentReceiptsResponse, OnItsWay), Failure> {
+    let v1::GetConsentReceiptsRequest { dataset, subject: who, request_id } = request;
+    let about = About::begin(call, &dataset, &who, &request_id, Verb::AccessSubject)?;
+    let found = call.app.vault.consent_receipts(&about.permit, &about.key, call.now)?;
+    let receipts = found.receipts.iter().map(subject::proven).collect();
+    Ok((v1::GetConsentReceiptsResponse { receipts }, found.on_its_way))
+}
+
+fn uses(call: &mut Call, request: v1::ListUsesRequest) -> Result<(v1::ListUsesResponse, OnItsWay), Failure> {
+    let v1::ListUsesRequest { dataset, subject: who, page_size, page_token, request_id } = request;
+    let bound = format!("uses {dataset} {who}");
+    let about = About::begin(call, &dataset, &who, &request_id, Verb::AccessSubject)?;
+    let size = page::size(page_size, PAGE.0, PAGE.1)?;
+    let start: usize = match page::position(&bound, &page_token)? {
+        Some(position) => position.parse().map_err(|_| Failure::invalid("page_token", "is not from a page"))?,
+        None => 0,
+    };
+    let found = call.app.vault.list_uses(&about.permit, &about.key, call.now)?;
+    let next = start.saturating_add(size);
+    let more = next < found.uses.releases.len();
+    let audiences = found.uses.audiences.iter().filter(|_| start == 0);
+    let message = v1::ListUsesResponse {
+        releases: found.uses.releases.iter().skip(start).take(size).map(subject::release).collect(),
+        audiences: audiences.map(|used| subject::audience(&found.schema, used)).collect(),
+        next_page_token: if more { page::token(&bound, &next.to_string()) } else { String::new() },
+    };
+    Ok((message, found.on_its_way))
+}

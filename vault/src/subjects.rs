@@ -1,0 +1,318 @@
+//! What one person can ask about themselves, and what they get.
+//!
+//! A package holds clear values: the only type of this crate that does and leaves it. It is made for a permit that names
+//! that very person, is wiped when it is dropped, and prints nothing of itself. Whoever writes it into a message has a
+//! copy that is not wiped.
+
+use crate::erasure::ErasureReceipt;
+use crate::ingest::Value;
+use parking_lot::{ArcRwLockReadGuard, RawRwLock};
+use policy::consent::{ConsentEvent, LawfulBasis};
+use policy::id::{ClientId, EpochId, PartnerId, PurposeId};
+use policy::schema::{ColumnId, EventTypeId, FieldRef, Schema};
+use policy::time::Timestamp;
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+use zeroize::Zeroize;
+
+/// Days in which a request has to be answered: the shortest month.
+pub const DEADLINE_DAYS: i64 = 28;
+
+/// What a person asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Right {
+    /// To see what is held.
+    Access,
+    /// To have it corrected.
+    Rectification,
+    /// To have its use restricted.
+    Restriction,
+    /// To have a restriction lifted.
+    Lifting,
+    /// To object to a purpose.
+    Objection,
+}
+
+impl Right {
+    /// Returns the words of its leaves.
+    pub(crate) const fn words(self) -> &'static str {
+        match self {
+            Self::Access => "access package",
+            Self::Rectification => "rectification",
+            Self::Restriction => "restriction",
+            Self::Lifting => "lifting of a restriction",
+            Self::Objection => "objection",
+        }
+    }
+}
+
+/// A request of one person that was fulfilled, as it is kept beside that person's consents: sealed, and erased with them.
+///
+/// Of a rectification it says which attributes and when. The old values are kept nowhere.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RightsEvent {
+    /// What was asked for.
+    pub right: Right,
+    /// When it was taken up.
+    pub received: Timestamp,
+    /// When it was done.
+    pub done: Timestamp,
+    /// Index of the leaf in the subject tree that says it was taken up.
+    pub intent: u64,
+    /// Attributes corrected.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub columns: Vec<ColumnId>,
+    /// The purpose objected to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub purpose: Option<PurposeId>,
+}
+
+/// A fulfilled request and where the log has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fulfilled {
+    /// The request.
+    pub event: RightsEvent,
+    /// Index of the leaf in the subject tree that says it was fulfilled.
+    pub outcome: u64,
+}
+
+impl Fulfilled {
+    /// Returns by when it had to be done.
+    pub fn deadline(&self) -> Timestamp {
+        deadline(self.event.received)
+    }
+}
+
+fn deadline(received: Timestamp) -> Timestamp {
+    Timestamp(received.0.saturating_add(DEADLINE_DAYS * 86_400 * 1_000_000))
+}
+
+/// An erasure, with what proves it and whether anything is still found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ErasureReport {
+    /// What was done.
+    pub receipt: ErasureReceipt,
+    /// The receipt as its outcome leaf commits to it.
+    pub json: String,
+    /// That leaf as it is hashed.
+    pub leaf_json: String,
+    /// C2SP tlog-proof that the leaf is in the subject tree.
+    pub proof: String,
+    /// Whether a look-up of every key, and a count of their rows, found nothing.
+    pub confirmed: bool,
+    /// Index of the leaf in the subject tree that says so.
+    pub confirmation: u64,
+}
+
+impl ErasureReport {
+    /// Returns by when it had to be done.
+    pub fn deadline(&self) -> Timestamp {
+        deadline(self.receipt.at)
+    }
+}
+
+/// One line of a person's history, as it is stored after its position and its leaf.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub(crate) enum Happened {
+    /// A request.
+    Rights(RightsEvent),
+    /// A consent event.
+    Consent(ConsentEvent),
+}
+
+/// One event of a person. Redacted, wiped on drop.
+pub struct HeldEvent {
+    /// When.
+    pub at: Timestamp,
+    /// The id it was ingested under.
+    pub id: u64,
+    /// One value for each column of its type that is shown.
+    pub values: Vec<Value>,
+}
+
+impl Drop for HeldEvent {
+    fn drop(&mut self) {
+        self.at.0.zeroize();
+        self.id.zeroize();
+    }
+}
+
+impl std::fmt::Debug for HeldEvent {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("HeldEvent(..)")
+    }
+}
+
+/// A person's events of one type.
+#[derive(Debug)]
+pub struct HeldEvents {
+    /// Which type.
+    pub event: EventTypeId,
+    /// Which of its fields are shown.
+    pub columns: Vec<ColumnId>,
+    /// The events, oldest first.
+    pub rows: Vec<HeldEvent>,
+}
+
+/// A consent event of a person and where the log has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HeldConsent {
+    /// What happened.
+    pub event: ConsentEvent,
+    /// Index of its leaf in the subject tree.
+    pub leaf: u64,
+    /// When the gateway received it.
+    pub received: Timestamp,
+}
+
+/// Whether a person may be used for a purpose on a basis, restriction aside.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Standing {
+    /// For what.
+    pub purpose: PurposeId,
+    /// On which basis.
+    pub basis: LawfulBasis,
+    /// Whether it holds now.
+    pub allowed: bool,
+}
+
+/// A release that was made while a person allowed its purpose. Says nothing about whether the person matched.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReleaseUse {
+    /// Who got it.
+    pub client: ClientId,
+    /// For what.
+    pub purpose: PurposeId,
+    /// On which basis.
+    pub basis: LawfulBasis,
+    /// The question in public words: `portrait`.
+    pub question: String,
+    /// Fields it touched, as written.
+    pub fields: Vec<String>,
+    /// When.
+    pub at: Timestamp,
+    /// Index of its leaf in the access tree.
+    pub leaf: u64,
+    /// Whether an answer drawn earlier was given again.
+    pub repeated: bool,
+}
+
+/// An audience that was delivered with a person in it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AudienceUse {
+    /// To whom.
+    pub partner: PartnerId,
+    /// For what.
+    pub purpose: PurposeId,
+    /// Fields delivered with it, generalized.
+    pub tags: Vec<FieldRef>,
+    /// The closed epoch it was read from.
+    pub epoch: EpochId,
+    /// When, and the index of its leaf in the access tree.
+    pub delivered: Option<(Timestamp, u64)>,
+}
+
+/// Who used a person's data.
+#[derive(Debug, Default)]
+pub struct Uses {
+    /// Releases, oldest first.
+    pub releases: Vec<ReleaseUse>,
+    /// Audiences.
+    pub audiences: Vec<AudienceUse>,
+}
+
+/// Keeps withdrawals, objections and erasures from returning while it is held: hold it until what it guards is with the
+/// transport.
+pub struct OnItsWay {
+    pub(crate) _fence: ArcRwLockReadGuard<RawRwLock, ()>,
+}
+
+impl std::fmt::Debug for OnItsWay {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("OnItsWay")
+    }
+}
+
+/// All that is held about one person. Redacted, wiped on drop.
+pub struct AccessPackage {
+    /// The dataset's description: names, words, types, retention.
+    pub schema: Arc<Schema>,
+    /// Attributes that are shown, identifiers included, with their values.
+    pub attributes: Vec<(ColumnId, Value)>,
+    /// Events of every type that is shown.
+    pub events: Vec<HeldEvents>,
+    /// What the person agreed to and took back, in the order received.
+    pub consents: Vec<HeldConsent>,
+    /// For every purpose of the dataset and every basis.
+    pub standings: Vec<Standing>,
+    /// Whether the use of the data is restricted now.
+    pub restricted: bool,
+    /// Who used it.
+    pub uses: Uses,
+    /// Earlier requests, oldest first.
+    pub requests: Vec<Fulfilled>,
+    /// Fields that a policy keeps from the person.
+    pub withheld: Vec<FieldRef>,
+    /// This request.
+    pub request: Fulfilled,
+    /// Held until the package is with the transport.
+    pub on_its_way: OnItsWay,
+}
+
+impl std::fmt::Debug for AccessPackage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("AccessPackage(..)")
+    }
+}
+
+/// A consent event with the proof that the log has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProvenConsent {
+    /// The event.
+    pub consent: HeldConsent,
+    /// Its leaf as it is hashed.
+    pub json: String,
+    /// C2SP tlog-proof that the leaf is in the subject tree.
+    pub proof: String,
+}
+
+/// A person's consent receipts.
+#[derive(Debug)]
+pub struct ConsentReceipts {
+    /// In the order received.
+    pub receipts: Vec<ProvenConsent>,
+    /// Held until they are with the transport.
+    pub on_its_way: OnItsWay,
+}
+
+/// Who used a person's data, on its way to that person.
+#[derive(Debug)]
+pub struct UsesReport {
+    /// The uses.
+    pub uses: Uses,
+    /// The dataset's description, for the names of fields.
+    pub schema: Arc<Schema>,
+    /// Held until they are with the transport.
+    pub on_its_way: OnItsWay,
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_kinds_of_history_of_version_1_stay_readable() {
+        let rights = r#"{"right":"rectification","received":5,"done":6,"intent":7,"columns":[3]}"#;
+        let consent = r#"{"purpose":"a.b","basis":"consent","act":"give","at":1,"expires":null,"source":"till"}"#;
+        let read = |text: &str| serde_json::from_str::<Happened>(text).unwrap();
+        assert!(matches!(read(rights), Happened::Rights(event) if event.columns == [ColumnId(3)] && event.intent == 7));
+        assert!(matches!(read(consent), Happened::Consent(event) if event.source == "till"));
+        for text in [rights, consent] {
+            assert_eq!(serde_json::to_string(&read(text)).unwrap(), text);
+        }
+    }
+}

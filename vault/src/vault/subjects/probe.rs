@@ -1,0 +1,103 @@
+//! An erasure is fulfilled when nothing is found, not when it has returned: its keys are looked up, and the rows of the
+//! blocks they were in are counted, in the pieces and journals that are there then.
+
+use super::super::commit::Outgoing;
+use super::super::fold_epoch::open_entry;
+use super::super::journal_keys::sealers;
+use super::super::write::{dataset_of, leaf_of, place, require};
+use super::super::{Tree, Vault, VaultError};
+use crate::erasure::ErasureReceipt;
+use crate::fold::pieces::read_keys;
+use crate::ingest::SubjectKey;
+use crate::journal::{Entry, Reader};
+use crate::log::{Kind, Leaf};
+use crate::subjects::ErasureReport;
+use policy::permit::{Permit, Verb};
+use policy::time::Timestamp;
+use std::collections::{BTreeSet, HashSet};
+use std::sync::Arc;
+
+const CONFIRMED: &str = "confirmed: nothing is found";
+const NOT_CONFIRMED: &str = "not confirmed: something is found";
+
+impl Vault {
+    /// Erases people as [`Vault::erase`] does, then looks for them. The report says whether anything was found: still, or
+    /// again, if someone registered a key anew meanwhile.
+    pub fn erase_subjects(
+        &self,
+        permit: &Permit,
+        subjects: &[SubjectKey],
+        now: Timestamp,
+    ) -> Result<ErasureReport, VaultError> {
+        require(permit, &[Verb::EraseSubject])?;
+        let (number, blocks) = self.blocks_of(permit, subjects)?;
+        let receipt = self.erase(permit, subjects, now)?;
+        let confirmed = self.rows_found(number, &blocks, subjects)? == 0;
+        let confirmation = self.log_probe(permit, &receipt, confirmed, now)?;
+        let json =
+            serde_json::to_string(&receipt).map_err(|_| VaultError::damaged("receipt", "it can't be written"))?;
+        self.persist_log()?;
+        let leaf = self.log.leaf(Tree::Subject, receipt.outcome)?;
+        let proof = self.log.tlog_proof(Tree::Subject, receipt.outcome)?;
+        let leaf_json = String::from_utf8_lossy(&leaf).into_owned();
+        Ok(ErasureReport { receipt, json, leaf_json, proof, confirmed, confirmation })
+    }
+
+    /// Returns the blocks that people are in before they are erased. Who does not exist is refused by the erasure.
+    fn blocks_of(&self, permit: &Permit, subjects: &[SubjectKey]) -> Result<(u32, BTreeSet<u32>), VaultError> {
+        let mut state = self.lock()?;
+        let dataset = dataset_of(&mut state, permit)?;
+        let found = subjects.iter().filter_map(|subject| dataset.index.find(dataset.index.tag(subject.expose())));
+        Ok((dataset.number, found.map(|ordinal| place(ordinal).0).collect()))
+    }
+
+    /// Counts how often these keys are found: in the index, in the key column of some blocks, in their journals.
+    fn rows_found(&self, number: u32, blocks: &BTreeSet<u32>, subjects: &[SubjectKey]) -> Result<usize, VaultError> {
+        let keys: HashSet<&[u8]> = subjects.iter().map(SubjectKey::expose).collect();
+        let (mut found, schema, closed, entries, sealers) = {
+            let state = self.lock()?;
+            let dataset = state.datasets.get(&number).ok_or_else(|| VaultError::damaged("dataset", "it is gone"))?;
+            let known = subjects.iter().filter(|key| dataset.index.find(dataset.index.tag(key.expose())).is_some());
+            let mut entries = Vec::new();
+            for block in blocks {
+                let of_block = self.journal_of(&state, number, *block)?;
+                entries.extend(of_block.into_iter().map(|entry| (*block, entry)));
+            }
+            let (schema, closed) = (Arc::clone(&dataset.schema), Arc::clone(&dataset.closed));
+            (known.count(), schema, closed, entries, sealers(&state.tree)?)
+        };
+        let pieces = blocks.iter().filter_map(|block| closed.blocks.get(*block as usize)?.attributes.as_ref());
+        for piece in pieces {
+            read_keys(&schema, piece, |_, key| found += usize::from(keys.contains(key)))?;
+        }
+        for (block, entry) in entries {
+            let broken = |_| VaultError::damaged(format!("journal of block {block}"), "an entry does not parse");
+            let delta = open_entry(&sealers, number, block, &entry)?;
+            let mut reader = Reader::new(&delta);
+            while let Some((_, entry)) = reader.next_entry().map_err(broken)? {
+                if let Entry::NewSubject { key, .. } = entry {
+                    found += usize::from(keys.contains(key.as_slice()));
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    fn log_probe(
+        &self,
+        permit: &Permit,
+        receipt: &ErasureReceipt,
+        confirmed: bool,
+        now: Timestamp,
+    ) -> Result<u64, VaultError> {
+        let what = if confirmed { CONFIRMED } else { NOT_CONFIRMED };
+        let leaf = Leaf { of: Some(receipt.outcome), ..leaf_of(permit, Kind::Erase, what, now) };
+        let mut state = self.lock()?;
+        let index = self.next_leaf(Tree::Subject);
+        let leaves = vec![(Tree::Subject, leaf.to_json().into_bytes())];
+        let ticket = self.commit(&mut state, Outgoing { leaves, ..Outgoing::default() })?;
+        drop(state);
+        ticket.wait()?;
+        Ok(index)
+    }
+}

@@ -1,0 +1,185 @@
+//! Who used one person's data, out of the log and out of what partners hold.
+//!
+//! A release names no person. It is listed when what this person had agreed to allowed its purpose and basis both when its
+//! epoch closed and when it was asked: then the person may have been counted in it, or not; nobody can tell, this list
+//! included. An epoch ends somewhat before it is closed, so a consent given in between lists a release too many, never one
+//! too few. An audience is listed for who was in it when it was delivered.
+//!
+//! Cost: one pass over the access tree; only leaves of this dataset are parsed.
+
+use super::super::deliver::decode;
+use super::super::{Tree, Vault, VaultError};
+use super::person::History;
+use crate::log::{Decision, Kind, Leaf};
+use crate::subjects::{AudienceUse, ReleaseUse, Right, Uses};
+use policy::consent::{ConsentState, LawfulBasis};
+use policy::id::{DatasetId, EpochId, PartnerId, PurposeId};
+use policy::schema::Schema;
+use policy::time::Timestamp;
+use std::collections::{BTreeMap, HashMap, VecDeque};
+
+/// What the question of a stored answer is called in the log.
+const STORED: &str = "stored answer";
+
+/// What a person allowed, by when the gateway learned of it.
+pub(super) struct Timeline {
+    /// Folded state from each instant on.
+    states: Vec<(Timestamp, ConsentState)>,
+    /// Whether use was restricted from each instant on.
+    limits: Vec<(Timestamp, bool)>,
+}
+
+/// A question in the log that this person allowed.
+struct Asked {
+    fields: Vec<String>,
+    question: String,
+}
+
+/// Deliveries of one holder, in the order of the log.
+type Deliveries = BTreeMap<String, VecDeque<(Timestamp, u64)>>;
+
+impl Timeline {
+    pub fn new(history: &History) -> Self {
+        let mut state = ConsentState::default();
+        let mut states = Vec::with_capacity(history.consents.len());
+        for consent in &history.consents {
+            state.apply(&consent.event);
+            states.push((consent.received, state.clone()));
+        }
+        let limit = |right| match right {
+            Right::Restriction => Some(true),
+            Right::Lifting => Some(false),
+            Right::Access | Right::Rectification | Right::Objection => None,
+        };
+        let limits = history.requests.iter().filter_map(|r| Some((r.event.done, limit(r.event.right)?))).collect();
+        Self { states, limits }
+    }
+
+    /// Says whether what the person had agreed to by then allowed a use, restriction aside.
+    pub fn agreed(&self, purpose: &PurposeId, basis: LawfulBasis, at: Timestamp) -> bool {
+        let known = self.states.iter().rev().find(|(received, _)| *received <= at);
+        known.is_some_and(|(_, state)| state.allows(purpose, basis, at))
+    }
+
+    /// Says whether use was restricted.
+    pub fn restricted(&self, at: Timestamp) -> bool {
+        self.limits.iter().rev().find(|(from, _)| *from <= at).is_some_and(|(_, restricted)| *restricted)
+    }
+
+    /// Says whether a use was allowed at an instant, or just before: the log's two trees have no order within one.
+    fn allowed(&self, purpose: &PurposeId, basis: LawfulBasis, at: Timestamp) -> bool {
+        let before = Timestamp(at.0.saturating_sub(1));
+        [before, at].into_iter().any(|at| self.agreed(purpose, basis, at) && !self.restricted(at))
+    }
+}
+
+impl Vault {
+    /// Lists the uses of a person's data up to now.
+    pub(super) fn uses_of(&self, schema: &Schema, timeline: &Timeline, ordinal: u32) -> Result<Uses, VaultError> {
+        let needle = format!("\"dataset\":\"{}\"", schema.dataset);
+        let end = self.durable_sizes()?.of(Tree::Access);
+        let mut closes: HashMap<EpochId, Timestamp> = HashMap::new();
+        let mut asked: HashMap<u64, Asked> = HashMap::new();
+        let mut deliveries = Deliveries::new();
+        let mut uses = Uses::default();
+        for entry in self.log.scan(Tree::Access, 0, end) {
+            let (index, bytes) = entry?;
+            if !std::str::from_utf8(&bytes).is_ok_and(|text| text.contains(&needle)) {
+                continue;
+            }
+            let leaf = Leaf::parse(&bytes)?;
+            if leaf.dataset.as_ref() != Some(&schema.dataset) || leaf.decision != Some(Decision::Permit) {
+                continue;
+            }
+            match leaf.kind {
+                Kind::Epoch => {
+                    leaf.epoch.map(|epoch| closes.insert(epoch, leaf.t));
+                }
+                Kind::Intent if allows(timeline, &closes, &leaf) => {
+                    asked.insert(index, Asked::of(&leaf));
+                }
+                Kind::Outcome => uses.releases.extend(release(&asked, index, &leaf)),
+                Kind::Audience => {
+                    if let Some(holder) = holder_of(&leaf) {
+                        deliveries.entry(holder).or_default().push_back((leaf.t, index));
+                    }
+                }
+                _ => {}
+            }
+        }
+        uses.audiences = self.audiences_with(&schema.dataset, ordinal, deliveries)?;
+        Ok(uses)
+    }
+
+    fn audiences_with(
+        &self,
+        dataset: &DatasetId,
+        ordinal: u32,
+        mut deliveries: Deliveries,
+    ) -> Result<Vec<AudienceUse>, VaultError> {
+        let state = self.lock()?;
+        let mut found = Vec::new();
+        for (holder, audiences) in &state.shared.held {
+            let Some((partner, purpose, of, epoch)) = parts(holder) else { continue };
+            if of != dataset.as_str() {
+                continue;
+            }
+            let mut delivered = deliveries.remove(holder).unwrap_or_default();
+            for audience in audiences {
+                let when = delivered.pop_front();
+                let members = decode(&audience.members);
+                let members = members.ok_or_else(|| VaultError::damaged("held audience", "it does not parse"))?;
+                if members.contains(ordinal) {
+                    let (partner, purpose, tags) = (partner.clone(), purpose.clone(), audience.tags.clone());
+                    found.push(AudienceUse { partner, purpose, tags, epoch, delivered: when });
+                }
+            }
+        }
+        found.sort_by_key(|audience| audience.delivered);
+        Ok(found)
+    }
+}
+
+impl Asked {
+    fn of(leaf: &Leaf) -> Self {
+        Self {
+            fields: leaf.fields.keys().map(|path| path.as_str().to_owned()).collect(),
+            question: leaf.what.as_ref().map(|what| what.as_str().to_owned()).unwrap_or_default(),
+        }
+    }
+}
+
+/// Says whether a question's people could include this person. An epoch whose close the log does not show is no obstacle.
+fn allows(timeline: &Timeline, closes: &HashMap<EpochId, Timestamp>, leaf: &Leaf) -> bool {
+    let (Some(purpose), Some(basis), Some(epoch)) = (&leaf.purpose, leaf.basis, leaf.epoch) else { return false };
+    let closed = closes.get(&epoch).copied().unwrap_or(leaf.t);
+    timeline.allowed(purpose, basis, closed) && timeline.allowed(purpose, basis, leaf.t)
+}
+
+fn release(asked: &HashMap<u64, Asked>, index: u64, leaf: &Leaf) -> Option<ReleaseUse> {
+    let question = asked.get(&leaf.of?)?;
+    Some(ReleaseUse {
+        client: leaf.client.clone()?,
+        purpose: leaf.purpose.clone()?,
+        basis: leaf.basis?,
+        question: question.question.clone(),
+        fields: question.fields.clone(),
+        at: leaf.t,
+        leaf: index,
+        repeated: leaf.what.as_ref().is_some_and(|what| what.as_str() == STORED),
+    })
+}
+
+/// Returns who holds what a delivery leaf is about, as deliveries name it.
+fn holder_of(leaf: &Leaf) -> Option<String> {
+    let (partner, purpose) = (leaf.partner.as_ref()?, leaf.purpose.as_ref()?);
+    Some(format!("{partner}/{purpose}/{}/{}", leaf.dataset.as_ref()?, leaf.epoch?))
+}
+
+/// Splits a holder's name: partner, purpose, dataset, epoch.
+fn parts(holder: &str) -> Option<(PartnerId, PurposeId, &str, EpochId)> {
+    let mut parts = holder.split('/');
+    let (partner, purpose) = (PartnerId::new(parts.next()?).ok()?, PurposeId::new(parts.next()?).ok()?);
+    let (dataset, epoch) = (parts.next()?, parts.next()?.parse().ok()?);
+    Some((partner, purpose, dataset, EpochId(epoch)))
+}
