@@ -56,6 +56,21 @@ fn code_of(values: &mut Vec<i64>, at: i64) -> Option<u8> {
     u8::try_from(index + 1).ok()
 }
 
+/// Gives each instant a code, [`NEVER`] none; none if there are too many different ones.
+fn code_all(instants: impl Iterator<Item = (u16, i64)>) -> Option<(Vec<i64>, Box<[u8]>)> {
+    let mut values = Vec::new();
+    let mut codes = vec![0; POSITIONS].into_boxed_slice();
+    // Neighbors often have the same instant.
+    let mut last = (NEVER, 0);
+    for (position, at) in instants.filter(|(_, at)| *at != NEVER) {
+        if last.0 != at {
+            last = (at, code_of(&mut values, at)?);
+        }
+        put(&mut codes, usize::from(position), last.1);
+    }
+    Some((values, codes))
+}
+
 /// Leaves out the values that no code stands for, and orders the others by who has them first.
 fn coded_again(values: &[i64], codes: &[u8]) -> (Vec<i64>, Box<[u8]>) {
     let mut kept = Vec::with_capacity(values.len());
@@ -127,11 +142,9 @@ impl Form {
         }
     }
 
-    /// Returns the smallest form of the same content, which depends on nothing else, without instants that nobody has;
-    /// none if this is it.
-    pub fn compacted(&self) -> Option<Self> {
-        let mut count = 0;
-        self.for_each(|_, _| count += 1);
+    /// Returns the smallest form of the same `count` instants, which depends on nothing else, without values that nobody
+    /// has; none if this is it.
+    pub fn compacted(&self, count: usize) -> Option<Self> {
         if count > FEW {
             return match self.coded() {
                 Some((values, codes)) => Some(Self::Coded { values, codes }),
@@ -147,24 +160,11 @@ impl Form {
     }
 
     fn coded(&self) -> Option<(Vec<i64>, Box<[u8]>)> {
-        if let Self::Coded { values, codes } = self {
-            return Some(coded_again(values, codes));
+        match self {
+            Self::Few(list) => code_all(list.iter().copied()),
+            Self::Coded { values, codes } => Some(coded_again(values, codes)),
+            Self::Each(all) => code_all((0..).zip(all).map(|(position, at)| (position, *at))),
         }
-        let mut values = Vec::new();
-        let mut codes = vec![0; POSITIONS].into_boxed_slice();
-        // Codes of neighbors are often the same.
-        let mut last = (NEVER, 0);
-        let mut fits = true;
-        self.for_each(|position, at| {
-            if fits && last.0 != at {
-                match code_of(&mut values, at) {
-                    Some(code) => last = (at, code),
-                    None => fits = false,
-                }
-            }
-            put(&mut codes, usize::from(position), last.1);
-        });
-        fits.then_some((values, codes))
     }
 
     fn each(&self) -> Self {

@@ -8,8 +8,8 @@
 //!
 //! A block of 8,192 people is the unit of sealing, so that erasing one person rewrites one small piece; and one purpose of
 //! a block is the unit of copying, so that an event beside a question that is still being answered copies some KiB.
-//! Memory where everyone gave one consent: 2 bytes a person while people share instants (255 of them in a block), 16 where
-//! all differ, half of that after the next close, and a bit for each set that someone is in.
+//! Memory where everyone gave one consent, measured: 2.3 bytes a person where people share instants (at most 255 of them
+//! in a block), 16.3 where all differ; after the next close about half. An end of its own takes 1 byte more, or 8.
 //!
 //! Does not hide from its caller when a person decided; only its answers leave the vault, never itself.
 
@@ -159,6 +159,8 @@ impl ConsentBitmaps {
     }
 
     /// Returns everyone whose use for this purpose on this basis is allowed at `now`, among ordinals below `bound`.
+    /// Cost at 10 M people: 1-2 ms; 8-15 ms if since the last close somebody's consent ended in every block and nobody
+    /// shares an instant.
     pub fn allowed(&self, purpose: &PurposeId, basis: LawfulBasis, now: Timestamp, bound: u32) -> RoaringBitmap {
         let deciding = self.tree.deciding(purpose);
         let mut bytes = vec![0; self.blocks.len() * WORDS * 8];

@@ -104,6 +104,9 @@ impl Times {
 
     /// Calls `each` with every position that has an instant, in order.
     pub fn for_each(&self, mut each: impl FnMut(u16, i64)) {
+        if self.changes.is_empty() {
+            return self.form.for_each(each);
+        }
         let mut each = |position, at| {
             if at != NEVER {
                 each(position, at);
@@ -161,6 +164,9 @@ impl Times {
 
     /// Forgets the instants up to `now` and returns whose they were.
     pub fn forget_until(&mut self, now: i64) -> Bits {
+        if self.earliest > now {
+            return Bits::default();
+        }
         if self.latest <= now {
             let gone = self.present();
             *self = Self::default();
@@ -177,7 +183,7 @@ impl Times {
         gone
     }
 
-    /// Removes several instants and compacts.
+    /// Removes several instants, and every one that nobody has any more.
     pub fn remove_all(&mut self, gone: &Bits) {
         self.settle();
         let gone: Vec<u16> = gone.positions().filter(|position| self.form.get(*position).is_some()).collect();
@@ -185,22 +191,25 @@ impl Times {
             let form = Arc::make_mut(&mut self.form);
             gone.iter().for_each(|position| form.write(*position, NEVER));
         }
-        self.compact();
+        // The other forms hold no instant of nobody's.
+        if !gone.is_empty() || matches!(*self.form, Form::Coded { .. }) {
+            self.compact();
+        }
     }
 
     /// Goes to the smallest form, and forgets every instant that nobody has any more.
     pub fn compact(&mut self) {
         self.settle();
-        if let Some(form) = self.form.compacted() {
-            self.form = Arc::new(form);
-        }
-        (self.earliest, self.latest) = (i64::MAX, NEVER);
-        let (mut earliest, mut latest) = (self.earliest, self.latest);
-        self.for_each(|_, at| {
+        let (mut count, mut earliest, mut latest) = (0, i64::MAX, NEVER);
+        self.form.for_each(|_, at| {
+            count += 1;
             earliest = earliest.min(at);
             latest = latest.max(at);
         });
         (self.earliest, self.latest) = (earliest, latest);
+        if let Some(form) = self.form.compacted(count) {
+            self.form = Arc::new(form);
+        }
     }
 }
 
