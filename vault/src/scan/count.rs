@@ -75,10 +75,10 @@ pub(super) fn counters(tables: &[AttributeTable]) -> Vec<Counter> {
     let mut counters = Vec::new();
     for table in tables {
         match table.axes.as_slice() {
-            [] => counters.push(Indexed::new((Slot::MAX, 1), None, Target::Cross(table.start))),
-            [(slot, cells)] if *cells <= COMPARED_CELLS => counters.push(Compared::new(*slot, *cells, table.start)),
+            [] => counters.push(Indexed::counter((Slot::MAX, 1), None, Target::Cross(table.start))),
+            [(slot, cells)] if *cells <= COMPARED_CELLS => counters.push(Compared::counter(*slot, *cells, table.start)),
             [axis] => singles.push((*axis, table.start)),
-            [a, b, ..] => counters.push(Indexed::new(*a, Some(*b), Target::Cross(table.start))),
+            [a, b, ..] => counters.push(Indexed::counter(*a, Some(*b), Target::Cross(table.start))),
         }
     }
     singles.sort_by_key(|((_, cells), _)| *cells);
@@ -86,11 +86,11 @@ pub(super) fn counters(tables: &[AttributeTable]) -> Vec<Counter> {
     while let [(a, a_start), tail @ ..] = rest {
         rest = match tail {
             [(b, b_start), tail @ ..] if a.1 as usize * b.1 as usize <= PAIR_CELLS => {
-                counters.push(Indexed::new(*a, Some(*b), Target::Each(*a_start, *b_start)));
+                counters.push(Indexed::counter(*a, Some(*b), Target::Each(*a_start, *b_start)));
                 tail
             }
             _ => {
-                counters.push(Indexed::new(*a, None, Target::Cross(*a_start)));
+                counters.push(Indexed::counter(*a, None, Target::Cross(*a_start)));
                 tail
             }
         };
@@ -117,7 +117,7 @@ impl Counter {
 }
 
 impl Compared {
-    fn new(slot: Slot, cells: u32, start: usize) -> Counter {
+    fn counter(slot: Slot, cells: u32, start: usize) -> Counter {
         let cells = cells as usize;
         let counts = vec![0; cells.saturating_sub(1).next_multiple_of(WAYS)];
         Counter::Compared(Self { slot, start, cells, level: Level::new(), members: 0, counts })
@@ -171,7 +171,7 @@ fn compare<S: Simd>(simd: S, codes: &[u8], mask: &[u8], counts: &mut [[u32; WAYS
                 // Others get a code that no column of this kind has.
                 let members = S::u8s::from_slice(simd, group) | (S::u8s::from_slice(simd, mask) - one);
                 for (found, wanted) in found.iter_mut().zip(wanted) {
-                    *found = *found + members.simd_eq(wanted).select(one, none);
+                    *found += members.simd_eq(wanted).select(one, none);
                 }
             }
             for ((count, found), code) in counts.iter_mut().zip(&found).zip(first..) {
@@ -184,7 +184,7 @@ fn compare<S: Simd>(simd: S, codes: &[u8], mask: &[u8], counts: &mut [[u32; WAYS
 }
 
 impl Indexed {
-    fn new(a: (Slot, u32), b: Option<(Slot, u32)>, target: Target) -> Counter {
+    fn counter(a: (Slot, u32), b: Option<(Slot, u32)>, target: Target) -> Counter {
         let cells = a.1 as usize * b.map_or(1, |(_, cells)| cells as usize);
         let narrow = cells * 2 <= NARROW;
         let counts = if narrow { Counts::Narrow(vec![[0; 4]; cells * 2]) } else { Counts::Wide(vec![0; cells]) };
