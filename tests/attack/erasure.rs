@@ -3,8 +3,12 @@
 
 use super::finds::{Reading, read};
 use super::thief::Fact;
-use super::town::{TOWN, Taken, Town, VALUES};
+use super::town::{TOWN, Taken, Town, VALUES, take};
 use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+use vault::Config;
+use vault::disk::{Disk, Fault, Observer, Step};
 
 /// People of the first block and of the second, and one who is not folded yet.
 const ERASED: [usize; 5] = [0, 57, 100, 199, 204];
@@ -30,17 +34,17 @@ fn town() -> (Town, Vec<Taken>) {
 
 /// Asserts that of the erased nothing can be read, from any of the copies.
 #[track_caller]
-fn has_nothing_of_the_erased(reading: &Reading<'_>, copies: &[&Taken]) {
+fn has_nothing_of(erased: &[usize], reading: &Reading<'_>, copies: &[&Taken]) {
     let town = reading.town;
     for copy in copies {
         let owners: BTreeSet<usize> = reading.values_in(copy).iter().map(|value| value / VALUES).collect();
-        let seen: Vec<_> = ERASED.iter().filter(|person| owners.contains(person)).collect();
+        let seen: Vec<_> = erased.iter().filter(|person| owners.contains(person)).collect();
         assert!(seen.is_empty(), "values of {seen:?} in {}", copy.name);
     }
-    for person in ERASED {
-        let places = reading.members.get(town.person(person).key().as_bytes());
+    for person in erased {
+        let places = reading.members.get(town.person(*person).key().as_bytes());
         assert_eq!(places, None, "person {person} is known to be there");
-        assert_eq!(reading.loot.facts(TOWN, town.ordinals[person], |_| true), [], "person {person}");
+        assert_eq!(reading.loot.facts(TOWN, town.ordinals[*person], |_| true), [], "person {person}");
     }
 }
 
@@ -53,9 +57,18 @@ fn hidden(reading: &Reading<'_>) -> Vec<[u8; 32]> {
     ERASED.iter().map(|person| of(person).unwrap()).collect()
 }
 
+/// Asserts that hidden bytes are nowhere in what can be read.
+#[track_caller]
+fn has_not(reading: &Reading<'_>, hidden: &[[u8; 32]]) {
+    for (places, bytes) in reading.loot.plaintexts() {
+        let found = bytes.windows(32).any(|window| hidden.iter().any(|hidden| hidden == window));
+        assert!(!found, "hidden bytes in {places:?}");
+    }
+}
+
 /// Everyone who was not erased.
-fn others(town: &Town) -> Vec<usize> {
-    (0..town.people()).filter(|person| !ERASED.contains(person)).collect()
+fn others(town: &Town, erased: &[usize]) -> Vec<usize> {
+    (0..town.people()).filter(|person| !erased.contains(person)).collect()
 }
 
 #[test]
@@ -74,17 +87,123 @@ fn no_older_copy_gives_the_erased_away() {
 
     // Every secret that exists from the moment at which the erasure has returned.
     let reading = read(&town, &all, &after);
-    has_nothing_of_the_erased(&reading, &all);
-    after.iter().for_each(|copy| reading.has_everything(copy, &others(&town), true));
+    has_nothing_of(&ERASED, &reading, &all);
+    after.iter().for_each(|copy| reading.has_everything(copy, &others(&town, &ERASED), true));
     // The same tool, with the roots that were destroyed, reads the older copies.
     let old = read(&town, &all, &before.iter().collect::<Vec<_>>());
     let everyone: Vec<usize> = (0..205).collect();
     for (copy, late) in before.iter().zip([false, false, false, true]) {
         old.has_everything(copy, if late { &everyone } else { &everyone[..200] }, late);
     }
-    let hidden = hidden(&old);
-    for (places, bytes) in reading.loot.plaintexts() {
-        let found = bytes.windows(32).any(|window| hidden.iter().any(|hidden| hidden == window));
-        assert!(!found, "hidden bytes in {places:?}");
+    has_not(&reading, &hidden(&old));
+}
+
+/// Takes a copy after every step of a disk, while it is told to.
+#[derive(Default)]
+struct Camera {
+    /// What to copy, and where to.
+    pointed: Mutex<Option<(Config, PathBuf)>>,
+    taken: Mutex<Vec<Taken>>,
+}
+
+impl Observer for Camera {
+    fn before(&self, _: &Step<'_>) -> Result<(), Fault> {
+        Ok(())
     }
+
+    fn after(&self, _: &Step<'_>) {
+        if let Some((config, folder)) = &*self.pointed.lock().unwrap() {
+            let mut taken = self.taken.lock().unwrap();
+            let name = format!("step {}", taken.len());
+            taken.push(take(config, folder, &name));
+        }
+    }
+}
+
+/// 40 planted people of one block, ten of them and the late half of what is known of all not folded, of whom some are
+/// erased; and copies from just before, and from after every step of it.
+fn erased_step_by_step(erased: &[usize]) -> (Town, Taken, Vec<Taken>) {
+    let camera = Arc::new(Camera::default());
+    let mut town = Town::on(Disk::observed(Arc::<Camera>::clone(&camera)), 40);
+    town.register(0, 30);
+    town.close_epoch(20);
+    town.register(0, 10);
+    town.write_late(0..40);
+    let before = town.copy("just before");
+    *camera.pointed.lock().unwrap() = Some((town.config.clone(), town.folder()));
+    town.erase(erased).unwrap();
+    *camera.pointed.lock().unwrap() = None;
+    let steps = std::mem::take(&mut *camera.taken.lock().unwrap());
+    (town, before, steps)
+}
+
+#[test]
+fn no_copy_taken_during_the_erasure_gives_the_erased_away() {
+    let erased = [3, 29, 35];
+    let (town, before, steps) = erased_step_by_step(&erased);
+    assert!(steps.len() > 30, "{}", steps.len());
+    let after = town.copy("after");
+    let all: Vec<&Taken> = [&before].into_iter().chain(&steps).chain([&after]).collect();
+    let reading = read(&town, &all, &[&after]);
+    has_nothing_of(&erased, &reading, &all);
+    reading.has_everything(&after, &others(&town, &erased), true);
+    let old = read(&town, &all, &[&before]);
+    old.has_everything(&before, &(0..40).collect::<Vec<_>>(), true);
+}
+
+#[test]
+fn a_crash_at_any_step_erases_nobody_or_for_good() {
+    let erased = [3, 29, 35];
+    let (mut town, before, steps) = erased_step_by_step(&erased);
+    let mut sizes = Vec::new();
+    for (number, step) in steps.iter().enumerate() {
+        town.go_on_from(step);
+        town.close_epoch(80);
+        sizes.push(town.size("order.any()"));
+        if number % 8 != 0 && number + 1 != steps.len() {
+            continue;
+        }
+        let after = town.copy(&format!("after {}", step.name));
+        let all: Vec<&Taken> = [&before].into_iter().chain(&steps[..=number]).chain([&after]).collect();
+        let reading = read(&town, &all, &[&after]);
+        if sizes[number] == 40 {
+            reading.has_everything(&after, &(0..40).collect::<Vec<_>>(), true);
+        } else {
+            has_nothing_of(&erased, &reading, &all);
+            reading.has_everything(&after, &others(&town, &erased), true);
+        }
+    }
+    // Once the intent is durable it is carried out.
+    let first = sizes.iter().position(|size| *size != 40).unwrap();
+    assert!(sizes[first..].iter().all(|size| *size == 37), "{sizes:?}");
+}
+
+#[test]
+fn who_was_erased_and_comes_back_is_someone_new() {
+    let (mut town, _) = town();
+    town.close_epoch(30);
+    let before = town.audience();
+    assert_eq!((town.size("order.any()"), before.len()), (205, 205));
+    let copy = town.copy("before");
+    let hidden = hidden(&read(&town, &[&copy], &[&copy]));
+    town.erase(&ERASED).unwrap();
+    assert_eq!(town.size("order.any()"), 200);
+    let after = town.audience();
+    assert!(after.len() == 200 && after.is_subset(&before), "the same people under the same pseudonyms");
+    town.come_back(&ERASED);
+    let mut seen = before;
+    for seconds in [90, 91] {
+        town.close_epoch(seconds);
+        let new = town.audience();
+        assert_eq!((town.size("order.any()"), new.len()), (205, 205));
+        assert!(new.is_disjoint(&seen));
+        seen.extend(new);
+        town.crash();
+        town.open();
+    }
+    let last = town.copy("last");
+    let reading = read(&town, &[&copy, &last], &[&last]);
+    has_not(&reading, &hidden);
+    let facts = |number: &usize| reading.loot.facts(TOWN, town.ordinals[*number], |_| true);
+    assert!(ERASED.iter().all(|number| town.missing(*number, false, &facts(number)).is_empty()));
 }

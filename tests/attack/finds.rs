@@ -1,7 +1,7 @@
 //! The thief's tool works: with a root of the time it reads everything; without, nothing.
 
-use super::thief::{Haul, Loot, Place, Thief};
-use super::town::{LATE_NOTE, TOWN, Taken, Town, VALUES};
+use super::thief::{Fact, Haul, Loot, Place, Thief};
+use super::town::{LATE_NOTE, SEGMENTATION, SHARING, TOWN, Taken, Town, VALUES};
 use harness::needles::files;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -95,6 +95,11 @@ fn with_the_root_of_the_time_everything_is_read() {
     for (copy, late) in [(&unfolded, false), (&folded, false), (&later, true), (&again, true)] {
         let reading = read(&town, &[copy], &[copy]);
         reading.has_everything(copy, &EVERYONE, late);
+        if copy.name.starts_with("folded") {
+            let facts = reading.loot.facts(TOWN, town.ordinals[7], |_| true);
+            let decided = [SEGMENTATION, SHARING].map(|purpose| Fact::Decided(purpose.to_owned()));
+            assert!(decided.iter().all(|fact| facts.contains(fact)));
+        }
         let Haul { pages, pieces, .. } = reading.loot.haul();
         assert_eq!((pages.0, pieces.0), (pages.1, pieces.1), "{}: all that is named opens", copy.name);
     }

@@ -175,13 +175,13 @@ fn deal(people: usize) -> Vec<String> {
 impl Town {
     /// Makes a vault and its dataset, for this many planted people; none is in it yet.
     pub fn new(planted: usize) -> Self {
+        Self::on(Disk::default(), planted)
+    }
+
+    /// [`Town::new`] on a disk that someone watches.
+    pub fn on(disk: Disk, planted: usize) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let config = Config {
-            data: folder.path().join("data"),
-            root: folder.path().join("root"),
-            threads: 1,
-            disk: Disk::default(),
-        };
+        let config = Config { data: folder.path().join("data"), root: folder.path().join("root"), threads: 1, disk };
         Vault::init(&config, NOW).unwrap();
         let vault = Vault::open(&config, NOW).unwrap();
         let rules = Rules::parse(Rules::default_texts(), 1).unwrap();
@@ -252,6 +252,13 @@ impl Town {
         self.ingest(people.flat_map(|number| self.person(number).records(true)).collect());
     }
 
+    /// Registers people anew who were erased.
+    pub fn come_back(&mut self, people: &[usize]) {
+        self.register_anew(people.iter().copied());
+        let next = self.ordinals.iter().max().unwrap() + 1;
+        people.iter().zip(next..).for_each(|(number, ordinal)| self.ordinals[*number] = ordinal);
+    }
+
     /// Writes the first part of what is known of these people again.
     pub fn register_anew(&self, people: impl Iterator<Item = usize>) {
         self.ingest(people.flat_map(|number| self.person(number).records(false)).collect());
@@ -278,17 +285,29 @@ impl Town {
         self.vault = None;
     }
 
+    /// Goes on from a copy, which stays as it is: as if the machine had stopped when it was taken.
+    pub fn go_on_from(&mut self, copy: &Taken) {
+        self.vault = None;
+        let home = self.folder.path().join("later").join(&copy.name);
+        let (data, root) = (home.join("data"), home.join("root"));
+        copy_folder(&copy.data, &data);
+        copy_folder(&copy.root, &root);
+        self.config = Config { data, root, threads: 1, disk: Disk::default() };
+        self.open();
+    }
+
     pub fn open(&mut self) {
         self.vault = Some(Vault::open(&self.config, later(10)).unwrap());
     }
 
     /// Copies the folders as they are now.
     pub fn copy(&self, name: &str) -> Taken {
-        let home = self.folder.path().join("copies").join(name);
-        let copy = Taken { name: name.to_owned(), data: home.join("data"), root: home.join("root") };
-        copy_folder(&self.config.data, &copy.data);
-        copy_folder(&self.config.root, &copy.root);
-        copy
+        take(&self.config, &self.folder.path().join("copies"), name)
+    }
+
+    /// A folder for copies that others make.
+    pub fn folder(&self) -> PathBuf {
+        self.folder.path().join("taken")
     }
 
     /// The noisy size of a segment, whose noise rounds away.
@@ -337,6 +356,15 @@ impl Town {
         let planted = parts.iter().flat_map(|late| person.facts(*late));
         planted.filter(|fact| !facts.contains(fact)).collect()
     }
+}
+
+/// Copies a vault's folders as they are now.
+pub fn take(config: &Config, to: &Path, name: &str) -> Taken {
+    let home = to.join(name);
+    let copy = Taken { name: name.to_owned(), data: home.join("data"), root: home.join("root") };
+    copy_folder(&config.data, &copy.data);
+    copy_folder(&config.root, &copy.root);
+    copy
 }
 
 fn copy_folder(from: &Path, to: &Path) {

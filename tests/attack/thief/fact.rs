@@ -22,6 +22,8 @@ pub enum Fact {
     Event { event: u16, id: Option<u64>, at: Option<i64>, values: Vec<Cell> },
     /// A consent event.
     Consent(serde_json::Value),
+    /// A decision on a purpose, from the state of a block.
+    Decided(String),
 }
 
 impl Fact {

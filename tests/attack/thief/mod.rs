@@ -9,6 +9,7 @@
 
 mod bytes;
 mod cipher;
+mod consent;
 mod fact;
 mod page;
 mod part;

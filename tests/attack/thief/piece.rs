@@ -2,6 +2,7 @@
 
 use super::bytes::{Cursor, places};
 use super::cipher::{self, Key};
+use super::consent;
 use super::fact::{Cell, Fact};
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, HashMap};
@@ -50,8 +51,8 @@ pub struct Opened {
     header: Header,
     /// By (column, part): layout and plaintext.
     columns: BTreeMap<(u16, u16), (u8, Vec<u8>)>,
-    /// Consent events by position, if it is a history of them.
-    consents: HashMap<u32, Vec<serde_json::Value>>,
+    /// What it says of consents by position, if it is a state of them or a history.
+    consents: HashMap<u32, Vec<Fact>>,
 }
 
 /// Every piece in a file, at any offset; one that is cut counts with what is left of it.
@@ -106,14 +107,18 @@ impl Piece {
     }
 }
 
-/// Reads a history of consents: length-prefixed JSON of (position, leaf, event), in parts that follow each other.
-fn consents(columns: &BTreeMap<(u16, u16), (u8, Vec<u8>)>) -> HashMap<u32, Vec<serde_json::Value>> {
-    let mut found: HashMap<u32, Vec<_>> = HashMap::new();
+/// Reads a state of consents, or a history: length-prefixed JSON of (position, leaf, event). Parts follow each other.
+fn consents(columns: &BTreeMap<(u16, u16), (u8, Vec<u8>)>) -> HashMap<u32, Vec<Fact>> {
     let state: Vec<u8> = columns.values().flat_map(|(_, bytes)| bytes.iter().copied()).collect();
+    if let Some(decided) = consent::read(&state) {
+        let facts = |purposes: Vec<String>| purposes.into_iter().map(Fact::Decided).collect();
+        return decided.into_iter().map(|(position, purposes)| (position, facts(purposes))).collect();
+    }
+    let mut found: HashMap<u32, Vec<Fact>> = HashMap::new();
     let mut entries = Cursor(&state);
     while let Some(json) = entries.long() {
         if let Ok((position, _, event)) = serde_json::from_slice::<(u32, u64, serde_json::Value)>(json) {
-            found.entry(position).or_default().push(event);
+            found.entry(position).or_default().push(Fact::Consent(event));
         }
     }
     found
@@ -134,7 +139,7 @@ impl Opened {
         match self.header.kind {
             0 => self.attributes(position, into),
             1 => self.events(position, into),
-            _ => into.extend(self.consents.get(&position).into_iter().flatten().cloned().map(Fact::Consent)),
+            _ => into.extend(self.consents.get(&position).into_iter().flatten().cloned()),
         }
     }
 
