@@ -11,6 +11,7 @@ use crate::subjects::RightsEvent;
 use policy::consent::ConsentEvent;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use std::collections::BTreeSet;
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
 /// Entries of one block in one frame, in clear. Wiped on drop.
@@ -60,6 +61,24 @@ pub enum Entry {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a journal entry does not parse")]
 pub struct JournalError;
+
+/// New subjects, and what has a leaf, that were written again. One comes twice when an erasure wrote it again and died; an
+/// event or a profile that does is no harm.
+#[derive(Debug, Default)]
+pub struct Seen {
+    subjects: BTreeSet<u16>,
+    leaves: BTreeSet<(u16, u64)>,
+}
+
+impl Seen {
+    fn is_first(&mut self, position: u16, entry: &Entry) -> bool {
+        match entry {
+            Entry::NewSubject { .. } => self.subjects.insert(position),
+            Entry::Consent { leaf, .. } | Entry::Rights { leaf, .. } => self.leaves.insert((position, *leaf)),
+            Entry::Profile(_) | Entry::Event { .. } => true,
+        }
+    }
+}
 
 impl Delta {
     fn head(&mut self, tag: u8, position: u16) {
@@ -142,9 +161,14 @@ impl Delta {
         Ok(())
     }
 
-    /// Appends the entries of another delta but those of some positions. Of a person who is new here and gone, the place
-    /// stays, since positions are dense: without key and hidden bytes.
-    pub fn append_without(&mut self, delta: &[u8], gone: impl Fn(u16) -> bool) -> Result<(), JournalError> {
+    /// Appends the entries of another delta but those of some positions, and but those that came before. Of a person who is
+    /// new here and gone, the place stays, since positions are dense: without key and hidden bytes.
+    pub fn append_without(
+        &mut self,
+        delta: &[u8],
+        gone: impl Fn(u16) -> bool,
+        seen: &mut Seen,
+    ) -> Result<(), JournalError> {
         let mut reader = Reader::new(delta);
         let mut rest = delta;
         while let Some((position, entry)) = reader.next_entry()? {
@@ -152,6 +176,7 @@ impl Delta {
             let (bytes, later) = rest.split_at_checked(length).ok_or(JournalError)?;
             rest = later;
             match entry {
+                _ if !seen.is_first(position, &entry) => {}
                 _ if !gone(position) => self.0.extend_from_slice(bytes),
                 Entry::NewSubject { .. } => self.new_subject(position, &[0; 32], b""),
                 Entry::Profile(_) | Entry::Event { .. } | Entry::Consent { .. } | Entry::Rights { .. } => {}

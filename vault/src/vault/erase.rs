@@ -25,7 +25,7 @@ use crate::consent::ConsentBitmaps;
 use crate::erasure::{ErasureReceipt, MAX_PEOPLE};
 use crate::fold::pieces::{CONSENT_STATE, NewPiece, Writer, read_block};
 use crate::ingest::SubjectKey;
-use crate::journal::Delta;
+use crate::journal::{Delta, Seen};
 use crate::keys::Changes;
 use crate::log::{Kind, Leaf, Word};
 use crate::pseudonym;
@@ -274,6 +274,7 @@ impl Vault {
         let keys = sealers(&state.tree)?;
         let mut kept: Vec<(u32, Delta)> = Vec::new();
         for block in blocks {
+            let mut seen = Seen::default();
             for entry in self.journal_of(state, number, *block)? {
                 let clear = open_entry(&keys, number, *block, &entry)?;
                 let full = kept.last().is_none_or(|(of, delta)| of != block || delta.len() > PART_BYTES);
@@ -283,7 +284,7 @@ impl Vault {
                 let gone = |position: u16| erasing.people.contains(block * BLOCK_SUBJECTS + u32::from(position));
                 let broken = |_| VaultError::damaged(format!("journal of block {block}"), "an entry does not parse");
                 if let Some((_, delta)) = kept.last_mut() {
-                    delta.append_without(&clear, gone).map_err(broken)?;
+                    delta.append_without(&clear, gone, &mut seen).map_err(broken)?;
                 }
             }
         }
