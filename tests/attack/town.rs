@@ -347,7 +347,7 @@ impl Town {
     pub fn missing(&self, number: usize, late: bool, facts: &[Fact]) -> Vec<Fact> {
         let person = self.person(number);
         let source = serde_json::Value::from(person.values[4].as_str());
-        let consents = facts.iter().filter(|fact| matches!(fact, Fact::Consent(json) if json["source"] == source));
+        let consents = facts.iter().filter(|fact| matches!(fact, Fact::History(json) if json["source"] == source));
         assert!(consents.count() >= 2, "consents of person {number}");
         let key = person.key().as_bytes().to_vec();
         let named = facts.contains(&Fact::Key(key.clone())) || facts.contains(&Fact::Attribute(0, Cell::Bytes(key)));

@@ -20,8 +20,8 @@ pub enum Fact {
     Attribute(u16, Cell),
     /// An event and its fields in order.
     Event { event: u16, id: Option<u64>, at: Option<i64>, values: Vec<Cell> },
-    /// A consent event.
-    Consent(serde_json::Value),
+    /// An entry of the history: a consent, or a request.
+    History(serde_json::Value),
     /// A decision on a purpose, from the state of a block.
     Decided(String),
 }

@@ -142,9 +142,9 @@ fn entry(bytes: &mut Cursor<'_>, into: &mut Vec<(u16, Fact)>) -> Option<()> {
             }
             push(Fact::Event { event, id: Some(id), at: Some(at), values });
         }
-        4 => {
+        4 | 5 => {
             bytes.take(8)?;
-            push(Fact::Consent(serde_json::from_slice(bytes.short()?).ok()?));
+            push(Fact::History(serde_json::from_slice(bytes.short()?).ok()?));
         }
         _ => return None,
     }

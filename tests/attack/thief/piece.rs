@@ -118,7 +118,7 @@ fn consents(columns: &BTreeMap<(u16, u16), (u8, Vec<u8>)>) -> HashMap<u32, Vec<F
     let mut entries = Cursor(&state);
     while let Some(json) = entries.long() {
         if let Ok((position, _, event)) = serde_json::from_slice::<(u32, u64, serde_json::Value)>(json) {
-            found.entry(position).or_default().push(Fact::Consent(event));
+            found.entry(position).or_default().push(Fact::History(event));
         }
     }
     found
