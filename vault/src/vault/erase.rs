@@ -114,8 +114,13 @@ impl Vault {
         Ok(receipt)
     }
 
-    /// Carries out what a crash left undone, before anything is served.
+    /// Carries out what a crash left undone, before anything is served, and what a full disk did, at the next tick.
     pub(super) fn resume_erasures(&self, now: Timestamp) -> Result<(), VaultError> {
+        if self.lock()?.shared.erasures.is_empty() {
+            return Ok(());
+        }
+        // Whoever erases now holds this lock, and its erasure is not left undone.
+        let Some(_closing) = self.closing.try_lock() else { return Ok(()) };
         let pending = self.lock()?.shared.erasures.clone();
         for (leaf, (number, people)) in pending {
             let people = decode(&people).ok_or_else(|| VaultError::damaged("erasure", "it does not parse"))?;
@@ -131,7 +136,16 @@ impl Vault {
                 }
             }
             let erasing = Erasing { leaf, number, people };
-            let done = self.carry_out(&erasing)?;
+            let done = match self.carry_out(&erasing) {
+                Err(VaultError::Damaged { part, problem }) => {
+                    // The dataset refuses every call until it is repaired; the others are served.
+                    if let Some(dataset) = self.lock()?.datasets.get_mut(&number) {
+                        dataset.damage = Some((part, problem));
+                    }
+                    continue;
+                }
+                done => done?,
+            };
             let dataset = self.lock()?.datasets.get(&number).map(|dataset| dataset.schema.dataset.clone());
             let outcome =
                 Leaf { dataset, what: Word::new("erased after a restart").ok(), ..Leaf::new(Kind::Erase, now) };

@@ -209,12 +209,13 @@ impl Vault {
         Ok(sizes)
     }
 
-    /// Does periodic work: checkpoints. Call about once a second.
+    /// Does periodic work: checkpoints, and erasures that could not be ended. Call about once a second.
     pub fn tick(&self, now: Timestamp) -> Result<(), VaultError> {
         {
             let mut state = self.lock()?;
             state.latest = state.latest.max(now);
         }
+        self.resume_erasures(now)?;
         self.persist_log()
     }
 

@@ -134,6 +134,20 @@ fn an_intent_without_its_outcome_is_carried_out_at_the_next_opening() {
 }
 
 #[test]
+fn an_erasure_that_could_not_be_ended_is_ended_at_a_tick() {
+    let shop = Shop::new();
+    shop.fill(0, 30, PURPOSE);
+    shop.close(20);
+    let permit = shop.permit(Role::Portal, Verb::EraseSubject, None);
+    let before = shop.vault().lock().unwrap().tree.generation();
+    shop.vault().intend_erasure(&permit, &[key(3)], later(40)).unwrap();
+    assert_eq!(shop.size("true"), 29, "out of every answer from the intent on");
+    shop.vault().tick(later(41)).unwrap();
+    let state = shop.vault().lock().unwrap();
+    assert!(state.shared.erasures.is_empty() && state.tree.generation() > before);
+}
+
+#[test]
 fn held_audiences_forget_the_erased() {
     let mut shop = Shop::new();
     shop.fill(0, 300, &["sharing.partner.greenbox"]);
