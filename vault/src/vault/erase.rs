@@ -40,6 +40,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
+/// Blocks that are written at the same time: a sync waits for the disk, and several can wait together.
+const WRITERS: usize = 8;
 /// Most bytes of rewritten entries in one part of a frame.
 const PART_BYTES: usize = 1 << 20;
 /// Most bytes of rewritten entries in one frame.
@@ -213,7 +215,11 @@ impl Vault {
         consent.erase_all(erasing.people.iter().filter(|ordinal| *ordinal < old.bound));
         let rewrite =
             |(block, gone): &(u32, BTreeSet<u16>)| rewrite_block(&writer, &schema, &old, &consent, *block, gone);
-        let rewritten: Vec<Vec<NewPiece>> = places.par_iter().map(rewrite).collect::<Result<_, VaultError>>()?;
+        let writers = rayon::ThreadPoolBuilder::new().num_threads(WRITERS.min(places.len())).build();
+        let writers = writers.map_err(|error| VaultError::Io(error.to_string()))?;
+        let rewritten: Result<Vec<Vec<NewPiece>>, VaultError> =
+            writers.install(|| places.par_iter().with_max_len(1).map(rewrite).collect());
+        let rewritten = rewritten?;
         let new: Vec<NewPiece> = rewritten.into_iter().flatten().collect();
         disk.sync_folder(&dir).map_err(|error| VaultError::Io(error.to_string()))?;
         let blocks: Vec<u32> = places.iter().map(|(block, _)| *block).collect();
