@@ -4,7 +4,7 @@
 //! that fails while it is evaluated denies what it was asked about (Cedar itself would skip it, and a broken forbid
 //! would open the door) and is counted in [`Rules::evaluation_errors`]. For a field, the table holds the largest
 //! treatment all of whose predecessors are allowed too, so the strictest wins. Identifiers are only ever pseudonymised.
-//! [`Treatment::Clear`](crate::treatment::Treatment::Clear) is reached for no purpose at all: only [`Role::Portal`] can be
+//! [`crate::treatment::Treatment::Clear`] is reached for no purpose at all: only [`Role::Portal`] can be
 //! granted it, and only on one person's own data. What the portal does for a person nobody else can be allowed.
 //!
 //! Not here: consent, budgets and sizes. A rule says what a role may do for a purpose; people and the ledger say no
