@@ -185,11 +185,9 @@ impl Piece {
         entry: &Entry,
         chunk: &'b mut [u8],
     ) -> Result<Chunk<'b>, BlockError> {
-        let aad = Aad::from(header::aad(&self.digest, entry.key, entry.layout));
-        let nonce = Nonce::assume_unique_for_key(header::nonce(entry.key));
-        let bytes = cipher
-            .open_in_place(nonce, aad, chunk)
-            .map_err(|_| BlockError::damaged(&self.meta, "a column does not open"))?;
+        let aad = header::aad(&self.digest, entry.key, entry.layout);
+        let bytes = open_chunk(cipher, header::nonce(entry.key), &aad, chunk)
+            .ok_or_else(|| BlockError::damaged(&self.meta, "a column does not open"))?;
         Ok(Chunk { key: entry.key, layout: entry.layout, bytes })
     }
 }
@@ -198,6 +196,17 @@ impl std::fmt::Debug for Piece {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Piece").field("meta", &self.meta).finish_non_exhaustive()
     }
+}
+
+/// Opens in place and returns the plaintext.
+pub(super) fn open_chunk<'b>(
+    cipher: &LessSafeKey,
+    nonce: [u8; 12],
+    aad: &[u8],
+    chunk: &'b mut [u8],
+) -> Option<&'b [u8]> {
+    let nonce = Nonce::assume_unique_for_key(nonce);
+    cipher.open_in_place(nonce, Aad::from(aad), chunk).ok().map(|opened| &*opened)
 }
 
 fn read_at(file: &File, into: &mut [u8], offset: u64, meta: &PieceMeta) -> Result<(), BlockError> {

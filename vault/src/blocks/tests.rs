@@ -183,3 +183,17 @@ fn events_come_back_subject_by_subject() {
     assert_eq!(seen.concat(), (0..rows).collect::<Vec<_>>());
     assert_eq!(seen.iter().map(Vec::len).collect::<Vec<_>>(), [20_000, 0, 1, 20_000]);
 }
+
+#[test]
+fn the_chunks_of_pieces_agree_with_all_wycheproof_vectors() {
+    use crate::keys::wycheproof::{Vector, check};
+    let with = |vector: &Vector| write::cipher(&vector.key).unwrap();
+    check(
+        |vector, mut bytes| {
+            let tag = write::seal_chunk(&with(vector), vector.nonce, &vector.aad, &mut bytes)?;
+            bytes.extend_from_slice(tag.as_ref());
+            Some(bytes)
+        },
+        |vector, mut bytes| read::open_chunk(&with(vector), vector.nonce, &vector.aad, &mut bytes).map(<[u8]>::to_vec),
+    );
+}

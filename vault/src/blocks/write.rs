@@ -7,7 +7,7 @@ use super::{HIDDEN_BYTES, STATE_PART_BYTES};
 use crate::disk::Disk;
 use crate::keys::SecretKey;
 use policy::schema::Layout;
-use ring::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
+use ring::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, Tag, UnboundKey};
 use sha2::{Digest, Sha256};
 use std::path::Path;
 use zeroize::Zeroize;
@@ -120,9 +120,7 @@ fn seal(meta: &PieceMeta, columns: &[&Column<'_>], secret: &SecretKey) -> Result
         let aad = header::aad(&digest, *key, *layout);
         #[cfg(test)]
         crate::keys::witness::sealed("a piece", secret.expose(), &header::nonce(*key), &aad, bytes);
-        let aad = Aad::from(aad);
-        let nonce = Nonce::assume_unique_for_key(header::nonce(*key));
-        let tag = file.get_mut(start..).and_then(|chunk| cipher.seal_in_place_separate_tag(nonce, aad, chunk).ok());
+        let tag = file.get_mut(start..).and_then(|chunk| seal_chunk(&cipher, header::nonce(*key), &aad, chunk));
         let Some(tag) = tag else {
             file.zeroize();
             return Err(invalid("the cipher refused a column"));
@@ -130,6 +128,12 @@ fn seal(meta: &PieceMeta, columns: &[&Column<'_>], secret: &SecretKey) -> Result
         file.extend_from_slice(tag.as_ref());
     }
     Ok(file)
+}
+
+/// Seals in place and returns the tag.
+pub(super) fn seal_chunk(cipher: &LessSafeKey, nonce: [u8; 12], aad: &[u8], chunk: &mut [u8]) -> Option<Tag> {
+    let nonce = Nonce::assume_unique_for_key(nonce);
+    cipher.seal_in_place_separate_tag(nonce, Aad::from(aad), chunk).ok()
 }
 
 pub(super) fn cipher(key: &SecretKey) -> Option<LessSafeKey> {

@@ -30,6 +30,10 @@ mod tree;
 pub(crate) mod witness;
 
 #[cfg(test)]
+#[expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+pub(crate) mod wycheproof;
+
+#[cfg(test)]
 #[expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 mod tests;
 

@@ -12,8 +12,8 @@ use super::codec::Reader;
 use super::derive::derive_key;
 use super::error::{KeysError, Part};
 use super::secret::{RandomUnavailable, SecretKey};
+use aes_gcm::Aes256Gcm;
 use aes_gcm::aead::{AeadInOut, KeyInit};
-use aes_gcm::{Aes256Gcm, Nonce};
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
@@ -26,6 +26,8 @@ const MAGIC: [u8; 8] = *b"SILHKEYP";
 const VERSION: u16 = 1;
 const AES_256_GCM: u8 = 1;
 const TAG_BYTES: usize = 16;
+/// The one nonce: every page has a key of its own.
+const NONCE: [u8; 12] = [0; 12];
 
 /// The fields of a page's header and their bytes, in order; the sealed body follows.
 pub(crate) const HEADER_FIELDS: [(&str, usize); 10] = [
@@ -134,16 +136,10 @@ pub(super) fn seal_with_salt(
     page.extend_from_slice(salt);
     page.extend_from_slice(&commitment(parent, salt)?);
     page.extend_from_slice(&length.to_le_bytes());
+    let key = derive_key(parent.expose(), salt, SEAL_LABEL)?;
     #[cfg(test)]
-    super::witness::sealed(
-        "a key page",
-        derive_key(parent.expose(), salt, SEAL_LABEL)?.expose(),
-        &[0; 12],
-        &page,
-        &body,
-    );
-    cipher(parent, salt)?
-        .encrypt_in_place(&Nonce::default(), &page, &mut *body)
+    super::witness::sealed("a key page", key.expose(), &NONCE, &page, &body);
+    seal_body(&key, NONCE, &page, &mut body)
         .map_err(|_| KeysError::Damaged { part: Part::page(id, generation), problem: "it could not be sealed" })?;
     page.extend_from_slice(&body);
     Ok(page)
@@ -160,9 +156,8 @@ pub(super) fn open(
     let (header, sealed) = page.split_at_checked(HEADER_BYTES).ok_or_else(|| damaged("it is cut off"))?;
     let salt = check_header(id, generation, parent, header, sealed.len()).map_err(damaged)?;
     let mut body = Zeroizing::new(sealed.to_vec());
-    cipher(parent, &salt)?
-        .decrypt_in_place(&Nonce::default(), header, &mut *body)
-        .map_err(|_| damaged("it does not open"))?;
+    let key = derive_key(parent.expose(), &salt, SEAL_LABEL)?;
+    open_body(&key, NONCE, header, &mut body).map_err(|_| damaged("it does not open"))?;
     Ok(body)
 }
 
@@ -199,9 +194,24 @@ fn check_header(
     Ok(salt)
 }
 
-fn cipher(parent: &SecretKey, salt: &[u8; 32]) -> Result<Aes256Gcm, RandomUnavailable> {
-    let key = derive_key(parent.expose(), salt, SEAL_LABEL)?;
-    Ok(Aes256Gcm::new(key.expose().into()))
+/// Seals in place and appends the tag.
+pub(super) fn seal_body(
+    key: &SecretKey,
+    nonce: [u8; 12],
+    header: &[u8],
+    body: &mut Vec<u8>,
+) -> Result<(), aes_gcm::Error> {
+    Aes256Gcm::new(key.expose().into()).encrypt_in_place(&nonce.into(), header, body)
+}
+
+/// Opens in place and cuts the tag off.
+pub(super) fn open_body(
+    key: &SecretKey,
+    nonce: [u8; 12],
+    header: &[u8],
+    body: &mut Vec<u8>,
+) -> Result<(), aes_gcm::Error> {
+    Aes256Gcm::new(key.expose().into()).decrypt_in_place(&nonce.into(), header, body)
 }
 
 fn commitment(parent: &SecretKey, salt: &[u8; 32]) -> Result<[u8; 16], RandomUnavailable> {
