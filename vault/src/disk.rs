@@ -12,10 +12,11 @@
 //! Outside it: reading; the files of the databases, which are never the only copy of anything; lock files, which hold nothing.
 
 use parking_lot::Mutex;
+use std::collections::BTreeSet;
 use std::fmt;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// One step: names and sizes, never contents.
@@ -219,6 +220,33 @@ impl Disk {
         }
         write(bytes)?;
         watched.observer.after(&step);
+        Ok(())
+    }
+}
+
+/// Folders whose names are known to be durable. A folder that is there is not one of them for that: a process that was
+/// killed may have made it, and so may one whose next sync failed.
+#[derive(Debug, Default)]
+pub struct Folders(Mutex<BTreeSet<PathBuf>>);
+
+/// Most folders that are remembered; then all are forgotten, which costs some syncs.
+const REMEMBERED: usize = 4_096;
+
+impl Folders {
+    /// Makes a folder below `top`, with those between, unless they are there, and makes their names durable.
+    pub fn settle(&self, disk: &Disk, top: &Path, path: &Path) -> io::Result<()> {
+        if path == top || self.0.lock().contains(path) {
+            return Ok(());
+        }
+        let above = path.parent().ok_or_else(|| io::Error::other("a folder is not where it should be"))?;
+        self.settle(disk, top, above)?;
+        disk.create_folder(path)?;
+        disk.sync_folder(above)?;
+        let mut known = self.0.lock();
+        if known.len() >= REMEMBERED {
+            known.clear();
+        }
+        known.insert(path.to_owned());
         Ok(())
     }
 }

@@ -25,7 +25,7 @@ mod tests;
 pub use write::Acknowledging;
 
 use crate::blocks::BlockError;
-use crate::disk::Disk;
+use crate::disk::{Disk, Folders};
 use crate::ingest::SubjectKey;
 use crate::keys::KeysError;
 use crate::log::{LeafError, Log, LogError};
@@ -143,6 +143,8 @@ pub struct Vault {
     drawn: Condvar,
     schemas: ArcSwap<BTreeMap<DatasetId, Arc<Schema>>>,
     next_file: AtomicU64,
+    /// Folders of piece files that last.
+    folders: Folders,
     /// Serializes closing of epochs, which works outside the commit lock for most of its time.
     closing: Mutex<()>,
     /// Serializes deliveries of audiences: each is checked against all before it.

@@ -1,7 +1,6 @@
 //! An observer for other modules' tests, and what the seam itself promises.
 
 use super::*;
-use std::path::PathBuf;
 
 /// Notes the steps and dies at one of them: from then on nothing is done, cleaning up included.
 #[derive(Debug, Default)]
@@ -124,6 +123,22 @@ fn every_step_is_seen_in_order() {
     ];
     assert_eq!(mortal.steps(), expected);
     busy(&Disk::default(), folder.path()).unwrap();
+}
+
+#[test]
+fn a_folder_is_settled_once_and_again_after_a_failure() {
+    let folder = tempfile::tempdir().unwrap();
+    let (top, inner) = (folder.path(), folder.path().join("a/b"));
+    let (folders, mortal) = (Folders::default(), Mortal::dying_at(3, false));
+    assert!(folders.settle(&mortal.disk(), top, &inner).is_err());
+    assert_eq!(mortal.steps(), ["create folder", "sync folder", "create folder"]);
+    mortal.begin_again(None);
+    folders.settle(&mortal.disk(), top, &inner).unwrap();
+    folders.settle(&mortal.disk(), top, &inner).unwrap();
+    assert_eq!(mortal.steps(), ["sync folder"], "the folder is there, and its name was not durable");
+    mortal.begin_again(None);
+    Folders::default().settle(&mortal.disk(), top, &inner).unwrap();
+    assert_eq!(mortal.steps(), ["sync folder", "sync folder"], "who made them is not known");
 }
 
 #[test]

@@ -133,7 +133,7 @@ impl Log {
         let open = |name: &str| {
             let origin = format!("{origin}/{name}");
             let signer = Signer::new(&origin, signing_seed).ok_or(LogError::BadOrigin)?;
-            TreeLog::open(disk, dir.join(name), signer, origin)
+            TreeLog::open(tiles::Place::new(disk, dir), dir.join(name), signer, origin)
         };
         if origin.is_empty() {
             return Err(LogError::BadOrigin);

@@ -2,7 +2,7 @@
 
 use super::LogError;
 use super::merkle::Hash;
-use crate::disk::Disk;
+use crate::disk::{Disk, Folders};
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -104,13 +104,38 @@ fn read(dir: &Path, kind: Kind, n: u64, width: u64) -> Result<(PathBuf, Vec<u8>)
     }
 }
 
+/// Where a tree's files are written: the disk, and its folder in the data folder.
+#[derive(Debug)]
+pub(super) struct Place {
+    pub disk: Disk,
+    folders: Folders,
+    /// The data folder.
+    top: PathBuf,
+}
+
+impl Place {
+    /// Takes the folder of the log.
+    pub(super) fn new(disk: &Disk, log: &Path) -> Self {
+        let top = log.parent().unwrap_or(log).to_owned();
+        Self { disk: disk.clone(), folders: Folders::default(), top }
+    }
+
+    fn settle(&self, dir: &Path) -> Result<(), LogError> {
+        self.folders.settle(&self.disk, &self.top, dir).map_err(|error| LogError::io("create", dir, &error))
+    }
+
+    fn sync(&self, dir: &Path) -> Result<(), LogError> {
+        self.disk.sync_folder(dir).map_err(|error| LogError::io("sync", dir, &error))
+    }
+}
+
 /// Writes files so that each is whole or absent after a crash, and durable once [`Batch::finish`] has returned.
 ///
 /// All are written before the first is synced, and a large batch is synced by several threads, so that the disk sees many
 /// writes at once: a million leaves are 8,000 files.
 #[derive(Debug)]
 pub(super) struct Batch<'a> {
-    disk: &'a Disk,
+    place: &'a Place,
     /// Files open under a passing name, and where they go.
     files: Vec<(File, PathBuf)>,
     dirs: BTreeSet<PathBuf>,
@@ -123,18 +148,18 @@ const SYNCERS: usize = 8;
 
 impl<'a> Batch<'a> {
     /// Begins.
-    pub(super) fn new(disk: &'a Disk) -> Self {
-        Self { disk, files: Vec::new(), dirs: BTreeSet::new() }
+    pub(super) fn new(place: &'a Place) -> Self {
+        Self { place, files: Vec::new(), dirs: BTreeSet::new() }
     }
 
     /// Writes one file under a passing name.
     pub(super) fn write(&mut self, path: &Path, bytes: &[u8]) -> Result<(), LogError> {
         let dir = path.parent().unwrap_or(path);
         if !self.dirs.contains(dir) {
-            ensure_dir(self.disk, dir)?;
+            self.place.settle(dir)?;
             self.dirs.insert(dir.to_owned());
         }
-        let file = self.disk.write_whole(&passing(path), bytes);
+        let file = self.place.disk.write_whole(&passing(path), bytes);
         let file = file.map_err(|error| LogError::io("write", path, &error))?;
         self.files.push((file, path.to_owned()));
         if self.files.len() >= OPEN_FILES { self.place() } else { Ok(()) }
@@ -142,7 +167,7 @@ impl<'a> Batch<'a> {
 
     /// Syncs the files written so far and renames them into place.
     fn place(&mut self) -> Result<(), LogError> {
-        let disk = self.disk;
+        let disk = &self.place.disk;
         let sync = |files: &[(File, PathBuf)]| {
             files.iter().try_for_each(|(file, path)| {
                 let passing = passing(path);
@@ -165,27 +190,10 @@ impl<'a> Batch<'a> {
     /// Puts all files into place and syncs the folders written to.
     pub(super) fn finish(mut self) -> Result<(), LogError> {
         self.place()?;
-        self.dirs.iter().try_for_each(|dir| sync_dir(self.disk, dir))
+        self.dirs.iter().try_for_each(|dir| self.place.sync(dir))
     }
 }
 
 fn passing(path: &Path) -> PathBuf {
     path.with_extension("new")
-}
-
-/// Creates a folder durably, with those above it.
-fn ensure_dir(disk: &Disk, dir: &Path) -> Result<(), LogError> {
-    if dir.is_dir() {
-        return Ok(());
-    }
-    let parent = dir.parent().filter(|parent| !parent.as_os_str().is_empty());
-    if let Some(parent) = parent {
-        ensure_dir(disk, parent)?;
-    }
-    disk.create_folder(dir).map_err(|error| LogError::io("create", dir, &error))?;
-    parent.map_or(Ok(()), |parent| sync_dir(disk, parent))
-}
-
-fn sync_dir(disk: &Disk, dir: &Path) -> Result<(), LogError> {
-    disk.sync_folder(dir).map_err(|error| LogError::io("sync", dir, &error))
 }

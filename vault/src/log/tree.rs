@@ -7,8 +7,7 @@
 use super::LogError;
 use super::merkle::{Hash, complete_hash, empty_hash, leaf_hash, node_hash};
 use super::note::{Head, Signer};
-use super::tiles::{self, Batch, Bundle, Kind, WIDTH};
-use crate::disk::Disk;
+use super::tiles::{self, Batch, Bundle, Kind, Place, WIDTH};
 use parking_lot::Mutex;
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -121,7 +120,7 @@ type Tile = Arc<Vec<Hash>>;
 
 /// One tree in its folder.
 pub(super) struct TreeLog {
-    disk: Disk,
+    place: Place,
     dir: PathBuf,
     signer: Signer,
     origin: String,
@@ -135,16 +134,16 @@ pub(super) struct TreeLog {
 
 impl TreeLog {
     /// Opens the tree in `dir`, or begins it with a checkpoint of the empty tree.
-    pub(super) fn open(disk: &Disk, dir: PathBuf, signer: Signer, origin: String) -> Result<Self, LogError> {
+    pub(super) fn open(place: Place, dir: PathBuf, signer: Signer, origin: String) -> Result<Self, LogError> {
         let path = dir.join("checkpoint");
         let (head, text) = match std::fs::read_to_string(&path) {
             Ok(text) => (read_checkpoint(&path, &text, &signer, &origin)?, text),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => begin(disk, &dir, &path, &signer, &origin)?,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => begin(&place, &dir, &path, &signer, &origin)?,
             Err(error) => return Err(LogError::io("read", &path, &error)),
         };
         let edge = load_edge(&dir, head.size)?;
         let tree = Self {
-            disk: disk.clone(),
+            place,
             dir,
             signer,
             origin,
@@ -320,7 +319,7 @@ impl TreeLog {
             return Err(LogError::Inconsistent { origin: self.origin.clone(), index: old.size });
         }
         let head = Head { origin: self.origin.clone(), size, root: self.root(size)? };
-        let note = sign_checkpoint(&self.disk, &self.dir, &self.signer, &head)?;
+        let note = sign_checkpoint(&self.place, &self.dir, &self.signer, &head)?;
         *self.signed.lock() = (head, note.into());
         self.edge.lock().persisted(size);
         self.drop_partials(&news);
@@ -328,7 +327,7 @@ impl TreeLog {
     }
 
     fn write(&self, news: &Unpersisted) -> Result<(), LogError> {
-        let mut batch = Batch::new(&self.disk);
+        let mut batch = Batch::new(&self.place);
         for (n, entries) in numbered(news.first_leaf, &news.leaves) {
             let path = tiles::path(&self.dir, Kind::Entries, n, entries.len() as u64);
             batch.write(&path, &tiles::encode_entries(entries))?;
@@ -370,7 +369,7 @@ impl TreeLog {
     fn drop_partials(&self, news: &Unpersisted) {
         let drop = |kind, n| {
             let partial = tiles::path(&self.dir, kind, n, 1);
-            let _ = partial.parent().map(|folder| self.disk.remove_folder(folder));
+            let _ = partial.parent().map(|folder| self.place.disk.remove_folder(folder));
         };
         for (level, (start, hashes)) in news.levels.iter().enumerate() {
             for (n, tile) in numbered(*start, hashes) {
@@ -406,20 +405,20 @@ fn read_checkpoint(path: &Path, text: &str, signer: &Signer, origin: &str) -> Re
     head.ok_or_else(|| LogError::damaged(path, "not a checkpoint of this tree"))
 }
 
-fn sign_checkpoint(disk: &Disk, dir: &Path, signer: &Signer, head: &Head) -> Result<String, LogError> {
+fn sign_checkpoint(place: &Place, dir: &Path, signer: &Signer, head: &Head) -> Result<String, LogError> {
     let note = signer.sign(&head.text());
-    let mut batch = Batch::new(disk);
+    let mut batch = Batch::new(place);
     batch.write(&dir.join("checkpoint"), note.as_bytes())?;
     batch.finish()?;
     Ok(note)
 }
 
-fn begin(disk: &Disk, dir: &Path, path: &Path, signer: &Signer, origin: &str) -> Result<(Head, String), LogError> {
+fn begin(place: &Place, dir: &Path, path: &Path, signer: &Signer, origin: &str) -> Result<(Head, String), LogError> {
     if dir.join("tile").exists() {
         return Err(LogError::damaged(path, "there are tiles but no checkpoint"));
     }
     let head = Head { origin: origin.to_owned(), size: 0, root: empty_hash() };
-    let note = sign_checkpoint(disk, dir, signer, &head)?;
+    let note = sign_checkpoint(place, dir, signer, &head)?;
     Ok((head, note))
 }
 

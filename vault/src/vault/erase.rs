@@ -14,7 +14,7 @@ use super::change::Change;
 use super::commit::Outgoing;
 use super::deliver::{decode, encode};
 use super::epochs::ClosedEpoch;
-use super::fold_epoch::{Adopting, make_folder, open_entry};
+use super::fold_epoch::{Adopting, open_entry};
 use super::journal_keys::{SHARED_PLACE, sealers, unneeded};
 use super::recover::{SHARED_STATE, VaultRecord, read_record, restart_name};
 use super::state::{Dataset, State};
@@ -206,7 +206,7 @@ impl Vault {
             (Arc::clone(&dataset.schema), Arc::clone(&dataset.closed))
         };
         let dir = self.dataset_dir(erasing.number);
-        make_folder(&self.config.disk, &dir)?;
+        self.settle_folder(&dir)?;
         let next_file = || self.file_number();
         let disk = &self.config.disk;
         let writer = Writer { disk, dir: &dir, dataset: erasing.number, schema_version: 1, next_file: &next_file };
@@ -384,7 +384,7 @@ impl Vault {
             return Ok(None);
         }
         let home = self.dataset_dir(0);
-        make_folder(&self.config.disk, &home)?;
+        self.settle_folder(&home)?;
         let next_file = || self.file_number();
         let disk = &self.config.disk;
         let writer = Writer { disk, dir: &home, dataset: 0, schema_version: 1, next_file: &next_file };

@@ -10,7 +10,6 @@ use super::write::{dataset_of, leaf_of, refuse, require};
 use super::{EpochInfo, Vault, VaultError};
 use crate::blocks::{Piece, id_of};
 use crate::consent::ConsentBitmaps;
-use crate::disk::Disk;
 use crate::fold::pieces::{BlockPieces, CONSENT_HISTORY, CONSENT_STATE, NewPiece, Writer, read_block};
 use crate::keys::{Changes, PieceEntry, PieceKind, PieceState, Sealer};
 use crate::log::{Kind, Leaf};
@@ -160,7 +159,7 @@ impl Vault {
 
     fn fold_blocks(&self, work: &Work) -> Result<Vec<Folded>, VaultError> {
         let dir = self.dataset_dir(work.number);
-        make_folder(&self.config.disk, &dir)?;
+        self.settle_folder(&dir)?;
         let next_file = || self.file_number();
         let writer = Writer {
             disk: &self.config.disk,
@@ -179,7 +178,7 @@ impl Vault {
         let dir = self.dataset_dir(work.number);
         let next_file = || self.file_number();
         let home = self.dataset_dir(0);
-        make_folder(&self.config.disk, &home)?;
+        self.settle_folder(&home)?;
         let shared_writer =
             Writer { disk: &self.config.disk, dir: &home, dataset: 0, schema_version: 1, next_file: &next_file };
         let shared = shared_writer.write_state(0, SHARED_STATE, &work.shared)?;
@@ -297,6 +296,12 @@ impl Vault {
         Ok(())
     }
 
+    /// Makes a folder of piece files; its name is on disk before a file in it is named by the key tree.
+    pub(super) fn settle_folder(&self, dir: &Path) -> Result<(), VaultError> {
+        let settled = self.folders.settle(&self.config.disk, &self.config.data, dir);
+        settled.map_err(|error| VaultError::Io(format!("{}: {error}", dir.display())))
+    }
+
     pub(super) fn dataset_dir(&self, number: u32) -> PathBuf {
         self.config.data.join("blocks").join(format!("{number:08x}"))
     }
@@ -334,18 +339,6 @@ fn up_to(seq: u64, mut blocks: Vec<(u32, Vec<Sealed>)>) -> Vec<(u32, Vec<Sealed>
     }
     blocks.retain(|(_, entries)| !entries.is_empty());
     blocks
-}
-
-/// Makes a folder of piece files; its name is on disk before a file in it is named by the key tree.
-pub(super) fn make_folder(disk: &Disk, dir: &Path) -> Result<(), VaultError> {
-    let made = || {
-        if dir.is_dir() {
-            return Ok(());
-        }
-        disk.create_folder(dir)?;
-        dir.ancestors().skip(1).take(2).try_for_each(|above| disk.sync_folder(above))
-    };
-    made().map_err(|error: std::io::Error| VaultError::Io(error.to_string()))
 }
 
 fn entry_of(new: &NewPiece, epoch: EpochId) -> PieceEntry {

@@ -14,12 +14,12 @@ use super::write::place;
 use super::{Config, EpochInfo, Vault, VaultError};
 use crate::blocks::{BLOCK_SUBJECTS, Piece};
 use crate::consent::ConsentBitmaps;
-use crate::disk::Disk;
+use crate::disk::{Disk, Folders};
 use crate::fold::pieces::{BlockPieces, CONSENT_HISTORY, CONSENT_STATE, read_consent, read_keys};
 use crate::index::Index;
 use crate::journal::{Entry, Reader};
 use crate::keys::{Changes, KeyTree, PieceEntry, PieceKind, PieceState, Sealer, SecretKey};
-use crate::log::{Kind, Leaf, Log, Word};
+use crate::log::{Kind, Leaf, Log, Sizes, Word};
 use crate::scan::Scanner;
 use crate::vault::Tree;
 use crate::wal::{Frame, SEGMENT_BYTES, Wal};
@@ -129,6 +129,10 @@ impl Vault {
             state.datasets.insert(number, dataset);
         }
         let (wal, replay) = Wal::open(&config.disk, &config.data.join("wal"), record.first_seq.max(1), SEGMENT_BYTES)?;
+        if wal.next_seq() <= 1 && log.sizes() != Sizes::default() {
+            // Leaves are in the permanent log only after their frames.
+            return Err(VaultError::damaged("write-ahead log", "its frames are gone"));
+        }
         let mut journals = HashMap::new();
         let keys = sealers(&state.tree)?;
         for frame in replay {
@@ -153,6 +157,7 @@ impl Vault {
             drawn: Condvar::new(),
             schemas: ArcSwap::default(),
             next_file: AtomicU64::new(next_file),
+            folders: Folders::default(),
             closing: Mutex::new(()),
             delivering: Mutex::new(()),
             poisoned: OnceLock::new(),

@@ -127,7 +127,7 @@ impl Wal {
     /// An empty or absent folder is begun at `from_seq` if that is 0 or 1; otherwise frames are missing (see
     /// [`Wal::create`]). A new segment is begun once one holds `segment_bytes`.
     pub fn open(disk: &Disk, dir: &Path, from_seq: u64, segment_bytes: u64) -> Result<(Self, Replay), WalError> {
-        disk.create_folder(dir).map_err(|error| WalError::io("create", dir, &error))?;
+        settle(disk, dir)?;
         let lock = lock(dir)?;
         let segments = segment::list(dir).map_err(|error| WalError::io("list", dir, &error))?;
         let recovered = replay::recover(disk, dir, segments, from_seq)?;
@@ -143,7 +143,7 @@ impl Wal {
 
     /// Begins an empty log at `first_seq` in a folder without segments: at a restore, whose frames before that are applied.
     pub fn create(disk: &Disk, dir: &Path, first_seq: u64) -> Result<(), WalError> {
-        disk.create_folder(dir).map_err(|error| WalError::io("create", dir, &error))?;
+        settle(disk, dir)?;
         let _lock = lock(dir)?;
         let segments = segment::list(dir).map_err(|error| WalError::io("list", dir, &error))?;
         if let (Some(first), Some(last)) = (segments.first(), segments.last()) {
@@ -293,6 +293,13 @@ struct Tail {
     header: Header,
     len: u64,
     next_seq: u64,
+}
+
+/// Makes the folder, and its name and those in it durable: a process that was killed may have made them and not synced them.
+fn settle(disk: &Disk, dir: &Path) -> Result<(), WalError> {
+    let above = dir.parent().filter(|above| !above.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let settled = disk.create_folder(dir).and_then(|()| disk.sync_folder(above)).and_then(|()| disk.sync_folder(dir));
+    settled.map_err(|error| WalError::io("create", dir, &error))
 }
 
 fn lock(dir: &Path) -> Result<File, WalError> {
