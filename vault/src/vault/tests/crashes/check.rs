@@ -29,6 +29,29 @@ pub(super) struct Run {
     pub vkeys: [String; 2],
 }
 
+impl Run {
+    /// Begins where this is true.
+    pub(super) fn new(world: World) -> Self {
+        Self {
+            acts: Vec::new(),
+            worlds: vec![world],
+            scenes: Vec::new(),
+            answers: BTreeMap::new(),
+            vkeys: [String::new(), String::new()],
+        }
+    }
+
+    /// Takes an act that was done, and the answer it gave.
+    pub(super) fn played(&mut self, act: Act, answer: Option<Answer>) {
+        if let (Act::Ask(request, _), Some(answer)) = (&act, answer) {
+            self.answers.insert(*request, answer);
+        }
+        let after = self.worlds[self.acts.len()].after(&act);
+        self.worlds.push(after);
+        self.acts.push(act);
+    }
+}
+
 /// Members who join after the crash.
 const LATE: std::ops::Range<usize> = 9_000..9_004;
 const TREES: [(Tree, &str); 2] = [(Tree::Access, "access"), (Tree::Subject, "subject")];
@@ -129,7 +152,7 @@ pub(super) fn go_on(
     let mut charged = spent;
     let mut may_be = vec![before, after];
     if let Some(act) = retry {
-        try_again(stage, cast, act, epochs == after.epochs).unwrap();
+        try_again(stage, cast, act, epochs == after.epochs, now(10)).unwrap();
         may_be = vec![after];
         charged = after.charges;
         assert_eq!(charges(stage, cast, now(11)), charged, "the act that was tried again");
@@ -146,18 +169,24 @@ pub(super) fn go_on(
 }
 
 /// What a client does that got no answer.
-pub(super) fn try_again(stage: &mut Stage, cast: &Cast, act: &Act, closed: bool) -> Result<Option<Answer>, VaultError> {
+pub(super) fn try_again(
+    stage: &mut Stage,
+    cast: &Cast,
+    act: &Act,
+    closed: bool,
+    now: Timestamp,
+) -> Result<Option<Answer>, VaultError> {
     match act {
         Act::Init | Act::Open | Act::Drop => Ok(None),
         // Stopping is for later; what it needs is tried.
-        Act::Stop => stage.play(cast, &Act::Tick, now(10)),
+        Act::Stop => stage.play(cast, &Act::Tick, now),
         Act::Close if closed => Ok(None),
-        Act::Create | Act::Erase(_) => match stage.play(cast, act, now(10)) {
+        Act::Create | Act::Erase(_) => match stage.play(cast, act, now) {
             // It was done, or the opening carried it out.
             Err(VaultError::Refused(_)) => Ok(None),
             played => played,
         },
-        act => stage.play(cast, act, now(10)),
+        act => stage.play(cast, act, now),
     }
 }
 

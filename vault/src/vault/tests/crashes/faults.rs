@@ -113,13 +113,13 @@ pub(super) fn play_failing(run: &Run, cast: &Cast, act: usize, step: usize, tall
             if !before.serving {
                 // Making and opening are tried again as a whole.
                 stage.vault = None;
-            } else if note(try_again(&mut stage, cast, act, false)).is_ok() {
+            } else if note(try_again(&mut stage, cast, act, false, later(90_005))).is_ok() {
                 tally.went_on.fetch_add(1, Ordering::Relaxed);
             } else {
                 assert!(stage.vault().health().is_err(), "it refuses and says that it is well, after {failed}");
                 stage.open(later(90_010)).unwrap();
                 let closed = epochs(&stage, cast) == after.epochs;
-                note(try_again(&mut stage, cast, act, closed)).unwrap();
+                note(try_again(&mut stage, cast, act, closed, later(90_015))).unwrap();
             }
         }
     }

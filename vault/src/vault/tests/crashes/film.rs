@@ -7,7 +7,7 @@
 //!
 //! The files of the databases are not watched. They are copied as they lie before each step.
 
-use crate::disk::{Fault, Observer, Step};
+use crate::disk::{Disk, Fault, Observer, Step};
 use parking_lot::Mutex;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -40,6 +40,8 @@ pub(super) struct Scene {
     pub torn: Option<Picture>,
     /// The databases.
     pub databases: Picture,
+    /// What the system knows that was not synced: a killed process leaves it behind.
+    cache: Cache,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,13 +85,19 @@ struct Content {
     synced: Bytes,
 }
 
-#[derive(Debug, Default)]
-struct Reel {
+/// The names and bytes of files, as they are and as a power cut would leave them.
+#[derive(Debug, Clone, Default)]
+struct Cache {
     names: BTreeMap<PathBuf, Node>,
     durable: BTreeMap<PathBuf, Node>,
     /// Changes of names since their folder's last sync, in order.
     pending: Vec<Change>,
     contents: Vec<Content>,
+}
+
+#[derive(Debug, Default)]
+struct Reel {
+    cache: Cache,
     databases: Picture,
     act: usize,
     scenes: Vec<Scene>,
@@ -108,6 +116,17 @@ impl Film {
         Arc::new(Self { folder: folder.to_owned(), reel: Mutex::default() })
     }
 
+    /// Goes on where a process was killed: what it had not synced is not synced yet.
+    pub(super) fn after_a_kill(scene: &Scene, folder: &Path) -> Arc<Self> {
+        let reel = Reel { cache: scene.cache.clone(), act: scene.act, ..Reel::default() };
+        Arc::new(Self { folder: folder.to_owned(), reel: Mutex::new(reel) })
+    }
+
+    /// Returns the disk.
+    pub(super) fn disk(self: &Arc<Self>) -> Disk {
+        Disk::observed(Arc::clone(self) as Arc<dyn Observer>)
+    }
+
     /// Says how many acts are done.
     pub(super) fn done(&self, acts: usize) {
         self.reel.lock().act = acts;
@@ -116,7 +135,7 @@ impl Film {
     /// Ends, with one more scene after the last step; fails if anything was written past the seam.
     pub(super) fn cut(&self) -> Vec<Scene> {
         let mut reel = self.reel.lock();
-        reel.shoot(&self.folder, "the end", None);
+        reel.shoot(&self.folder, "the end", false);
         let scenes = std::mem::take(&mut reel.scenes);
         let written = read_all(&self.folder, Path::new(""), &Picture::new());
         assert_eq!(watched(&written), watched(&scenes.last().unwrap().kill), "written past the seam");
@@ -136,42 +155,69 @@ fn watched(picture: &Picture) -> Vec<(&PathBuf, &Option<Bytes>)> {
 
 impl Observer for Film {
     fn before(&self, step: &Step<'_>) -> Result<(), Fault> {
-        let mut reel = self.reel.lock();
         let text = format!("{step:?}").replace(&format!("{}/", self.folder.display()), "");
-        let write = match step {
-            Step::Write { path, at, bytes } => Some((self.relative(path), *at, *bytes)),
-            _ => None,
-        };
-        reel.shoot(&self.folder, &text, write);
+        self.reel.lock().shoot(&self.folder, &text, matches!(step, Step::Write { .. }));
         Ok(())
     }
 
     fn after(&self, step: &Step<'_>) {
         let mut reel = self.reel.lock();
+        let cache = &mut reel.cache;
         match step {
-            Step::CreateFolder(path) => reel.change(Change::Put(self.relative(path).to_owned(), Node::Folder)),
-            Step::Create(path) => reel.create(self.relative(path)),
+            Step::CreateFolder(path) => cache.change(Change::Put(self.relative(path).to_owned(), Node::Folder)),
+            Step::Create(path) => cache.create(self.relative(path)),
             Step::Write { path, at, bytes } => {
-                reel.rewrite(self.relative(path), path);
+                cache.rewrite(self.relative(path), path);
                 reel.tear(self.relative(path), *at, *bytes);
             }
-            Step::Cut { path, .. } => reel.rewrite(self.relative(path), path),
+            Step::Cut { path, .. } => cache.rewrite(self.relative(path), path),
             Step::Sync(path) => {
-                let content = reel.content(self.relative(path));
+                let content = cache.content(self.relative(path));
                 content.synced = Arc::clone(&content.now);
             }
             Step::Rename { from, to } => {
-                reel.change(Change::Move(self.relative(from).to_owned(), self.relative(to).to_owned()));
+                cache.change(Change::Move(self.relative(from).to_owned(), self.relative(to).to_owned()));
             }
             Step::Unlink(path) | Step::RemoveFolder(path) => {
-                reel.change(Change::Remove(self.relative(path).to_owned()));
+                cache.change(Change::Remove(self.relative(path).to_owned()));
             }
-            Step::SyncFolder(path) => reel.sync_folder(self.relative(path)),
+            Step::SyncFolder(path) => cache.sync_folder(self.relative(path)),
         }
     }
 }
 
 impl Reel {
+    /// Tells the scene before a write how it would have torn: with the first half of its bytes.
+    fn tear(&mut self, path: &Path, at: u64, bytes: usize) {
+        let at = usize::try_from(at).unwrap();
+        let now = Arc::clone(&self.cache.content(path).now);
+        let Some(torn) = self.scenes.last_mut().and_then(|scene| scene.torn.as_mut()) else { return };
+        let mut half = torn[path].as_ref().unwrap().to_vec();
+        half.resize(half.len().max(at + bytes / 2), 0);
+        half[at..at + bytes / 2].copy_from_slice(&now[at..at + bytes / 2]);
+        torn.insert(path.to_owned(), Some(half.into()));
+    }
+
+    fn shoot(&mut self, folder: &Path, step: &str, write: bool) {
+        self.databases = read_all(folder, Path::new(DATABASES), &self.databases);
+        let (number, cache) = (self.scenes.len(), self.cache.clone());
+        let kill = cache.picture(&cache.names, |_, content| Arc::clone(&content.now));
+        let scene = Scene {
+            number,
+            act: self.act,
+            step: step.to_owned(),
+            power: cache.picture(&cache.durable, |_, content| Arc::clone(&content.synced)),
+            scrambled: cache.scramble(number),
+            torn: write.then(|| kill.clone()),
+            kill,
+            databases: self.databases.clone(),
+            cache,
+        };
+        self.scenes.push(scene);
+    }
+}
+
+impl Cache {
     fn change(&mut self, change: Change) {
         change.apply(&mut self.names);
         self.pending.push(change);
@@ -198,40 +244,12 @@ impl Reel {
         self.content(path).now = std::fs::read(real).unwrap().into();
     }
 
-    /// Tells the scene before a write how it would have torn: with the first half of its bytes.
-    fn tear(&mut self, path: &Path, at: u64, bytes: usize) {
-        let at = usize::try_from(at).unwrap();
-        let now = Arc::clone(&self.content(path).now);
-        let Some(torn) = self.scenes.last_mut().and_then(|scene| scene.torn.as_mut()) else { return };
-        let mut half = torn[path].as_ref().unwrap().to_vec();
-        half.resize(half.len().max(at + bytes / 2), 0);
-        half[at..at + bytes / 2].copy_from_slice(&now[at..at + bytes / 2]);
-        torn.insert(path.to_owned(), Some(half.into()));
-    }
-
     fn sync_folder(&mut self, folder: &Path) {
         let inside = |path: &Path| path.parent() == Some(folder);
         self.durable.retain(|path, _| !inside(path));
         let now = self.names.iter().filter(|(path, _)| inside(path));
         self.durable.extend(now.map(|(path, node)| (path.clone(), *node)));
         self.pending.retain(|change| change.folder() != Some(folder));
-    }
-
-    fn shoot(&mut self, folder: &Path, step: &str, write: Option<(&Path, u64, usize)>) {
-        self.databases = read_all(folder, Path::new(DATABASES), &self.databases);
-        let number = self.scenes.len();
-        let kill = self.picture(&self.names, |_, content| Arc::clone(&content.now));
-        let scene = Scene {
-            number,
-            act: self.act,
-            step: step.to_owned(),
-            power: self.picture(&self.durable, |_, content| Arc::clone(&content.synced)),
-            scrambled: self.scramble(number),
-            torn: write.is_some().then(|| kill.clone()),
-            kill,
-            databases: self.databases.clone(),
-        };
-        self.scenes.push(scene);
     }
 
     /// Names whose folders all exist, with their bytes.
