@@ -30,7 +30,7 @@ mod tree;
 pub(crate) mod witness;
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+#[expect(clippy::unwrap_used, reason = "tests")]
 pub(crate) mod wycheproof;
 
 #[cfg(test)]
