@@ -8,6 +8,7 @@
 )]
 
 pub mod crash;
+pub mod decoders;
 pub mod figures;
 pub mod gate;
 pub mod needles;

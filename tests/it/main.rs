@@ -10,6 +10,7 @@ mod consent_gate;
 mod crashes;
 mod damage;
 mod datasets;
+mod decoders;
 mod door;
 mod real_data;
 mod refusals;

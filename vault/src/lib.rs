@@ -9,6 +9,8 @@ pub mod audience;
 mod blocks;
 pub mod budget;
 pub mod consent;
+#[cfg(feature = "test-util")]
+pub mod decoders;
 pub mod disk;
 pub mod erasure;
 pub mod fold;

@@ -5,6 +5,8 @@
 
 mod change;
 mod commit;
+#[cfg(feature = "test-util")]
+pub(crate) mod decoders;
 mod deliver;
 mod epochs;
 mod erase;

@@ -12,6 +12,8 @@
 //! of a piece is returned once, to the key tree.
 
 mod column;
+#[cfg(feature = "test-util")]
+pub(crate) mod decoders;
 mod error;
 mod events;
 mod header;

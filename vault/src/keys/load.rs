@@ -105,7 +105,7 @@ pub(super) fn encode_top(children: &Children) -> Zeroizing<Vec<u8>> {
     to.finish()
 }
 
-fn decode_top(body: &[u8]) -> Option<Children> {
+pub(super) fn decode_top(body: &[u8]) -> Option<Children> {
     let mut from = Reader::new(body);
     let count = from.u32()?;
     let mut children = Children::new();
@@ -134,7 +134,7 @@ pub(super) fn encode_names(names: &Names) -> Zeroizing<Vec<u8>> {
     to.finish()
 }
 
-fn decode_names(body: &[u8]) -> Option<Names> {
+pub(super) fn decode_names(body: &[u8]) -> Option<Names> {
     let mut from = Reader::new(body);
     let mut names = Names::default();
     for _ in 0..from.u32()? {
@@ -161,7 +161,7 @@ pub(super) fn encode_group(entries: &GroupEntries) -> Zeroizing<Vec<u8>> {
     to.finish()
 }
 
-fn decode_group(group: Group, body: &[u8]) -> Option<GroupEntries> {
+pub(super) fn decode_group(group: Group, body: &[u8]) -> Option<GroupEntries> {
     let mut from = Reader::new(body);
     let mut entries = GroupEntries::new();
     for _ in 0..from.u32()? {

@@ -16,6 +16,8 @@
 
 mod cell;
 mod codec;
+#[cfg(feature = "test-util")]
+pub(crate) mod decoders;
 mod derive;
 mod entry;
 mod error;

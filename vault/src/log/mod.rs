@@ -12,6 +12,8 @@
 //! Does not: keep a rollback of the whole folder from going unseen (witnesses and holders of checkpoints see it); prove that
 //! something was *not* logged.
 
+#[cfg(feature = "test-util")]
+pub(crate) mod decoders;
 mod explain;
 mod leaf;
 mod merkle;

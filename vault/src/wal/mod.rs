@@ -13,6 +13,8 @@
 //! [`GATHER`], until as many wait again or [`BATCH_BYTES`] gathered, so that callers in lockstep share a sync; a lone caller
 //! never waits. Callers block while more than [`QUEUE_BYTES`] wait.
 
+#[cfg(feature = "test-util")]
+pub(crate) mod decoders;
 mod frame;
 mod replay;
 mod segment;

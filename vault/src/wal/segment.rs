@@ -44,7 +44,7 @@ impl Header {
         out
     }
 
-    fn decode(bytes: &[u8]) -> Result<Self, &'static str> {
+    pub(super) fn decode(bytes: &[u8]) -> Result<Self, &'static str> {
         let mut rest = Reader(bytes);
         let (magic, version) = (rest.array::<8>()?, rest.u32()?);
         let header = Self { first_seq: rest.u64()?, id: rest.array()? };

@@ -1,0 +1,62 @@
+//! The decoders of the gateway's own state, to be fed with anything.
+
+use super::change::{Change, HeldAudience};
+use super::deliver;
+use super::recover::{DatasetRecord, VaultRecord};
+use super::state::Shared;
+use policy::id::ClientId;
+use policy::privacy::NanoRho;
+use roaring::RoaringBitmap;
+
+/// Reads a change, applies it, and reads the state it leads to; or reads a state, or a record of the key tree.
+pub(crate) fn state(bytes: &[u8]) {
+    drop(serde_json::from_slice::<VaultRecord>(bytes));
+    drop(serde_json::from_slice::<DatasetRecord>(bytes));
+    let mut shared = serde_json::from_slice::<Shared>(bytes).unwrap_or_default();
+    if let Ok(change) = serde_json::from_slice::<Change>(bytes) {
+        let again = serde_json::to_vec(&change).unwrap_or_default();
+        assert_eq!(
+            serde_json::from_slice::<Change>(&again).ok(),
+            Some(change.clone()),
+            "a change reads back as another"
+        );
+        _ = shared.apply(&change);
+    }
+    let once = serde_json::to_vec(&shared).unwrap_or_default();
+    let again = serde_json::from_slice::<Shared>(&once).map(|again| serde_json::to_vec(&again).unwrap_or_default());
+    assert_eq!(again.ok(), Some(once), "a state reads back as another");
+}
+
+pub(crate) fn state_seeds() -> Vec<Vec<u8>> {
+    let people: RoaringBitmap = [3, 70_000].into_iter().collect();
+    let audience = HeldAudience { members: deliver::encode(&people), tags: Vec::new(), blanked: String::new() };
+    let mut changes = vec![
+        Change::Record { collection: "clients".to_owned(), key: "shop".to_owned(), value: Some("e30=".to_owned()) },
+        Change::Erase { leaf: 5, dataset: 1, people: deliver::encode(&people) },
+        Change::Erased { leaf: 5 },
+        Change::Held { holder: "crm/sharing.partner.crm/shop/3".to_owned(), audience },
+    ];
+    if let (Ok(client), Ok(population)) = (ClientId::new("marketing"), policy::id::PopulationId::new("shop")) {
+        changes.push(Change::Quota { population, client, quota: NanoRho(5) });
+    }
+    let mut shared = Shared::default();
+    for change in &changes {
+        _ = shared.apply(change);
+    }
+    let change = |change: &Change| serde_json::to_vec(change).unwrap_or_default();
+    let mut seeds: Vec<Vec<u8>> = changes.iter().map(change).collect();
+    seeds.push(serde_json::to_vec(&shared).unwrap_or_default());
+    seeds
+}
+
+/// Reads a bitmap of people.
+pub(crate) fn people(bytes: &[u8]) {
+    let Some(people) = std::str::from_utf8(bytes).ok().and_then(deliver::decode) else { return };
+    assert_eq!(deliver::decode(&deliver::encode(&people)), Some(people), "people read back as others");
+}
+
+pub(crate) fn people_seeds() -> Vec<Vec<u8>> {
+    let few: RoaringBitmap = [1, 9, 80_000].into_iter().collect();
+    let many: RoaringBitmap = (5..9_000).collect();
+    [few, many].iter().map(|people| deliver::encode(people).into_bytes()).collect()
+}
