@@ -35,6 +35,8 @@ pub struct Config {
     pub data: PathBuf,
     /// The root folder; best on another disk.
     pub root: PathBuf,
+    /// The mirror of the root and the key tree: a folder on another disk or host. Without it a dead disk loses everything.
+    pub mirror: Option<PathBuf>,
     /// Where gRPC listens.
     pub grpc: SocketAddr,
     /// Where HTTP for partners and the console listens.
@@ -94,6 +96,7 @@ impl Default for Config {
         Self {
             data: DEFAULT_DATA.into(),
             root: DEFAULT_ROOT.into(),
+            mirror: None,
             grpc: loopback(DEFAULT_GRPC_PORT),
             http: loopback(DEFAULT_HTTP_PORT),
             admin: loopback(DEFAULT_ADMIN_PORT),
@@ -168,8 +171,13 @@ impl Config {
 
     /// Returns the vault's part.
     pub fn vault(&self) -> vault::Config {
-        let (data, root, disk) = (self.data.clone(), self.root.clone(), vault::disk::Disk::default());
-        vault::Config { data, root, threads: self.scan_threads, disk }
+        vault::Config {
+            data: self.data.clone(),
+            root: self.root.clone(),
+            mirror: self.mirror.clone(),
+            threads: self.scan_threads,
+            disk: vault::disk::Disk::default(),
+        }
     }
 }
 

@@ -181,7 +181,8 @@ impl Town {
     /// [`Town::new`] on a disk that someone watches.
     pub fn on(disk: Disk, planted: usize) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let config = Config { data: folder.path().join("data"), root: folder.path().join("root"), threads: 1, disk };
+        let [data, root] = ["data", "root"].map(|name| folder.path().join(name));
+        let config = Config { data, root, mirror: None, threads: 1, disk };
         Vault::init(&config, NOW).unwrap();
         let vault = Vault::open(&config, NOW).unwrap();
         let rules = Rules::parse(Rules::default_texts(), 1).unwrap();
@@ -292,7 +293,7 @@ impl Town {
         let (data, root) = (home.join("data"), home.join("root"));
         copy_folder(&copy.data, &data);
         copy_folder(&copy.root, &root);
-        self.config = Config { data, root, threads: 1, disk: Disk::default() };
+        self.config = Config { data, root, mirror: None, threads: 1, disk: Disk::default() };
         self.open();
     }
 

@@ -144,6 +144,7 @@ impl Shop {
         let config = Config {
             data: folders.path().join("data"),
             root: folders.path().join("root"),
+            mirror: None,
             threads: 2,
             disk: Disk::default(),
         };

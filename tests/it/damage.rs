@@ -143,7 +143,7 @@ fn store(config: &Config, dataset: usize) -> PathBuf {
 }
 
 fn config(folder: &Path) -> Config {
-    Config { data: folder.join("data"), root: folder.join("root"), threads: 1, disk: Disk::default() }
+    Config { data: folder.join("data"), root: folder.join("root"), mirror: None, threads: 1, disk: Disk::default() }
 }
 
 fn permit(rules: &Rules, schema: &Schema, role: Role, verb: Verb, purpose: Option<&str>) -> Permit {

@@ -52,6 +52,8 @@ pub struct Config {
     pub data: PathBuf,
     /// The root folder; best on another disk.
     pub root: PathBuf,
+    /// The mirror of the root and the key tree, on another disk or host; without it a dead disk loses everything.
+    pub mirror: Option<PathBuf>,
     /// Threads of a scan; 0 is one a core.
     pub threads: usize,
     /// The disk; the default is the real one, and tests watch it.
@@ -204,6 +206,9 @@ impl From<KeysError> for VaultError {
     fn from(error: KeysError) -> Self {
         match error {
             KeysError::Io { .. } => Self::Io(error.to_string()),
+            KeysError::Mirror { error: ref inner, .. } if matches!(**inner, KeysError::Io { .. }) => {
+                Self::Io(error.to_string())
+            }
             error => Self::damaged("key tree", error.to_string()),
         }
     }

@@ -91,6 +91,9 @@ pub enum Command {
     /// Show and publish policies.
     #[command(subcommand)]
     Policy(PolicyCommand),
+    /// Tend the copies that survive a dead disk.
+    #[command(subcommand)]
+    Backup(BackupCommand),
     /// Check the files of a data folder that is not being served.
     Fsck(FsckArgs),
 }
@@ -641,6 +644,18 @@ pub enum PolicyCommand {
         /// Yes, some will see more than now.
         #[arg(long)]
         widen: bool,
+    },
+}
+
+/// `backup`.
+#[derive(Debug, Subcommand)]
+pub enum BackupCommand {
+    /// Go on without a mirror whose disk is lost or destroyed. The gateway must not be serving; then name an empty folder as
+    /// `mirror` for a new one. Until the old one is destroyed, it opens copies of the data folder of its time.
+    ForgetMirror {
+        /// Settings; without it the defaults hold.
+        #[arg(long, value_name = "FILE")]
+        config: Option<PathBuf>,
     },
 }
 

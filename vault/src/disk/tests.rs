@@ -35,6 +35,11 @@ impl Mortal {
         *self.0.lock() = Life { die_at, ..Life::default() };
     }
 
+    /// Has the write that it dies at leave its first half.
+    pub(crate) fn tear(&self) {
+        self.0.lock().torn = true;
+    }
+
     /// Lists the steps done.
     pub(crate) fn steps(&self) -> Vec<&'static str> {
         self.0.lock().steps.clone()

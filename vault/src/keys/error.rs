@@ -79,12 +79,62 @@ pub enum KeysError {
         /// Its words.
         error: std::io::Error,
     },
+    /// The mirror can't be used or written; while it can't, nothing is committed.
+    #[error("the mirror {}: {error}", .mirror.display())]
+    Mirror {
+        /// Its folder.
+        mirror: PathBuf,
+        /// What went wrong there.
+        error: Box<KeysError>,
+    },
+    /// The mirror is not the one that belongs here, as it should be; nothing was changed.
+    #[error("the mirror{}{} {fault}", if .mirror.as_os_str().is_empty() { "" } else { " " }, .mirror.display())]
+    MirrorRefused {
+        /// Its folder; empty if none is set.
+        mirror: PathBuf,
+        /// What is wrong and what to do.
+        fault: MirrorFault,
+    },
     /// An earlier commit failed while it replaced the root: only opening again tells which generation holds.
     #[error("an earlier change of the root did not finish: open the vault again")]
     Unsettled,
     /// No randomness; nothing was changed.
     #[error(transparent)]
     Random(#[from] RandomUnavailable),
+}
+
+/// Why a mirror is refused, and what to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum MirrorFault {
+    /// The vault has one, and the settings name none.
+    #[error(
+        "of this vault is not set: name its folder as `mirror` in the settings, or, if its medium is lost or destroyed, \
+         run `silhouette backup forget-mirror`"
+    )]
+    NotSet,
+    /// The vault has one, and the folder holds none.
+    #[error(
+        "is empty, and this vault has one: plug in or mount its disk, or, if it is lost or destroyed, run `silhouette \
+         backup forget-mirror`"
+    )]
+    Empty,
+    /// It is later than the root.
+    #[error(
+        "is at generation {mirror} and the root at {root}: the root and data folders are an older copy; put the current \
+         ones back, or restore from the backup and this mirror with `silhouette restore`"
+    )]
+    Ahead {
+        /// Its generation.
+        mirror: u64,
+        /// The root's.
+        root: u64,
+    },
+    /// It belongs to another vault, or to another life of this one.
+    #[error("belongs to another vault: name the right folder, or an empty one for a new mirror")]
+    OtherVault,
+    /// It was forgotten, and holds a root of its time.
+    #[error("was forgotten by this vault: destroy its files, which open old copies, and name an empty folder")]
+    Forgotten,
 }
 
 /// Names the path in an operating system's error.

@@ -6,6 +6,7 @@
 //! DATA/keys/names-....-....-GEN.page          named secrets and small records
 //! DATA/keys/blocks-DATASET-GROUP-GEN.page     the pieces of 64 consecutive blocks of one dataset
 //! DATA/lock                                   held by the process that serves
+//! MIRROR/root.cell, MIRROR/keys/              the same again, if there is a mirror
 //! ```
 //! Every commit draws a fresh root key and fresh keys for the pages it changes, and destroys the old root: whoever holds
 //! an older copy of the data folder holds pages sealed under a root that no longer exists. A commit is atomic: a crash
@@ -22,6 +23,7 @@ mod derive;
 mod entry;
 mod error;
 mod load;
+mod mirror;
 mod page;
 mod sealer;
 mod secret;
@@ -40,7 +42,9 @@ pub(crate) mod wycheproof;
 mod tests;
 
 pub use entry::{Entries, PieceEntry, PieceId, PieceKind, PieceState};
-pub use error::{KeysError, Part};
+pub use error::{KeysError, MirrorFault, Part};
+pub use mirror::Mirroring;
+pub(crate) use mirror::is_mirror;
 pub(crate) use page::HEADER_FIELDS;
 pub use sealer::{SealError, Sealer, TAG_BYTES};
 pub use secret::{RandomUnavailable, SecretKey, random_bytes};

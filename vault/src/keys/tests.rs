@@ -1,5 +1,7 @@
 //! Tests of the key tree: every crash point, every damaged part, and what an old copy is worth.
 
+mod mirror;
+
 use super::cell::{CELL_BYTES, CELL_FILE, Root, SLOT_BYTES};
 use super::page::{self, PageId};
 use super::*;

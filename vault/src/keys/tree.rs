@@ -2,8 +2,9 @@
 
 use super::cell::{CELL_BYTES, CELL_FILE, Root, SLOT_BYTES};
 use super::entry::{Entries, Group, PieceEntry, PieceId, PieceState, group_of};
-use super::error::{KeysError, Part, at};
+use super::error::{KeysError, MirrorFault, Part, at};
 use super::load::{self, Child, Children, Tree};
+use super::mirror::{self, IDENTITY, MIRROR, Mirror, Mirroring};
 use super::page::{self, PageId};
 use super::secret::SecretKey;
 use crate::disk::{self, Disk};
@@ -24,7 +25,7 @@ pub(super) const PAGES_FOLDER: &str = "keys";
 /// The file in the data folder whose lock keeps a second process out.
 const LOCK_FILE: &str = "lock";
 /// What a file is called until it is whole.
-const UNFINISHED: &str = "new";
+pub(super) const UNFINISHED: &str = "new";
 
 /// What one commit changes. Removals come first, then what is put.
 #[derive(Debug, Default)]
@@ -52,6 +53,7 @@ pub struct KeyTree {
     _lock: File,
     root: Root,
     tree: Tree,
+    mirror: Option<Mirror>,
     unsettled: bool,
     disk: Disk,
 }
@@ -71,7 +73,8 @@ impl KeyTree {
     }
 
     /// [`KeyTree::create`] on a given disk.
-    pub fn create_on(disk: &Disk, root: &Path, data: &Path, first: Changes) -> Result<Self, KeysError> {
+    pub fn create_on(disk: &Disk, root: &Path, data: &Path, mut first: Changes) -> Result<Self, KeysError> {
+        first.put_records.push((IDENTITY.to_owned(), mirror::new_name()?));
         check(&first)?;
         let pages = data.join(PAGES_FOLDER);
         for folder in [root, &pages] {
@@ -91,17 +94,19 @@ impl KeyTree {
         for folder in [data, parent(data), parent(root)] {
             disk.sync_folder(folder).map_err(at(folder))?;
         }
-        let unfinished = cell_path.with_extension(UNFINISHED);
-        let slot = root_key.encode();
-        let both = Zeroizing::new([slot.as_slice(), slot.as_slice()].concat());
-        write_durably(disk, &unfinished, &cell_path, &both)?;
-        disk.sync_folder(root).map_err(at(root))?;
+        write_cell(disk, &cell_path, &root_key)?;
         let cell = lock_cell(&cell_path, root)?;
-        Ok(Self { pages, cell_path, cell, _lock: lock, root: root_key, tree, unsettled: false, disk: disk.clone() })
+        let disk = disk.clone();
+        Ok(Self { pages, cell_path, cell, _lock: lock, root: root_key, tree, mirror: None, unsettled: false, disk })
     }
 
     /// [`KeyTree::open`] on a given disk.
     pub fn open_on(disk: &Disk, root: &Path, data: &Path) -> Result<Self, KeysError> {
+        Self::open_mirrored(disk, root, data, Mirroring::Without)
+    }
+
+    /// Opens the tree with its mirror, which holds the same generation before this returns.
+    pub fn open_mirrored(disk: &Disk, root: &Path, data: &Path, mirroring: Mirroring<'_>) -> Result<Self, KeysError> {
         let cell_path = root.join(CELL_FILE);
         if !cell_path.try_exists().map_err(at(&cell_path))? {
             return Err(KeysError::NotAVault(root.to_owned()));
@@ -111,15 +116,37 @@ impl KeyTree {
         let pages = data.join(PAGES_FOLDER);
         let slots = read_slots(&cell_path)?;
         let (winner, tree) = newest_that_opens(&pages, &slots)?;
+        let mirrored = tree.names.records.contains_key(MIRROR);
+        let examined = match mirroring {
+            Mirroring::At(folder) => Some((folder, mirror::examine(folder, &winner, &tree)?)),
+            Mirroring::Without if mirrored => {
+                return Err(KeysError::MirrorRefused { mirror: PathBuf::new(), fault: MirrorFault::NotSet });
+            }
+            Mirroring::Without | Mirroring::Forget => None,
+        };
         for (slot, found) in slots.iter().enumerate() {
             if !found.as_ref().is_ok_and(|found| same(found, &winner)) {
                 write_slot(disk, &cell_path, &cell, slot, &winner)?;
             }
         }
+        let bring_up = |(folder, cell)| mirror::bring_up(disk, folder, cell, &pages, (&winner, &tree));
+        let mirror = examined.map(bring_up).transpose()?;
         let disk = disk.clone();
-        let opened = Self { pages, cell_path, cell, _lock: lock, root: winner, tree, unsettled: false, disk };
+        let mut opened =
+            Self { pages, cell_path, cell, _lock: lock, root: winner, tree, mirror, unsettled: false, disk };
         opened.remove_strays();
+        if opened.mirror.is_some() && !mirrored {
+            // From here on the tree is not opened without it.
+            let put_records = vec![(MIRROR.to_owned(), mirror::new_name()?)];
+            opened.commit(Changes { put_records, ..Changes::default() })?;
+        }
         Ok(opened)
+    }
+
+    /// Makes a tree that was opened to forget its mirror one without.
+    pub fn forget_mirror(&mut self) -> Result<(), KeysError> {
+        self.mirror = None;
+        self.commit(Changes { remove_records: vec![MIRROR.to_owned()], ..Changes::default() })
     }
 
     /// Returns the generation, which grows by one with every commit.
@@ -163,8 +190,9 @@ impl KeyTree {
         starting_with(&self.tree.names.records, prefix).map(|(name, value)| (name, value.as_slice()))
     }
 
-    /// Replaces the generation: durable when it returns, and the old root is gone, so that no older copy of the data
-    /// folder opens any more. Costs about seven syncs. Changes of nothing still replace the root.
+    /// Replaces the generation: durable when it returns, in the mirror too, and the old root is gone from both, so that no
+    /// older copy of the data folder opens any more. Costs about seven syncs, as many again for a mirror. Changes of nothing
+    /// still replace the root.
     ///
     /// On an error nothing was changed and it may be tried again; unless the root itself was being replaced, after
     /// which every commit is refused as [`KeysError::Unsettled`] until the tree is opened again.
@@ -176,9 +204,16 @@ impl KeyTree {
         let (tree, changed) = apply(&self.tree, changes);
         let root = Root { generation: self.root.generation + 1, key: SecretKey::random()? };
         let tree = write_pages(&self.disk, &self.pages, &root, tree, &changed)?;
+        if let Some(mirror) = &self.mirror {
+            mirror.write_pages(&self.disk, &self.pages, (&root, &tree), &changed)?;
+        }
         self.unsettled = true;
         for slot in 0..2 {
             write_slot(&self.disk, &self.cell_path, &self.cell, slot, &root)?;
+        }
+        if let Some(mirror) = &self.mirror {
+            mirror.switch(&self.disk, &root)?;
+            mirror.clean(&self.disk, (&self.root, &self.tree), &tree);
         }
         self.unsettled = false;
         let superseded = superseded(&self.tree.children, &tree.children, self.root.generation);
@@ -211,7 +246,7 @@ impl KeyTree {
 }
 
 /// Returns the folder that holds a path's last name.
-fn parent(path: &Path) -> &Path {
+pub(super) fn parent(path: &Path) -> &Path {
     path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
@@ -320,14 +355,14 @@ fn write_page(disk: &Disk, folder: &Path, name: &str, bytes: &[u8]) -> Result<()
 }
 
 /// Writes a file under a passing name, syncs it and gives it its own; the folder is the caller's to sync.
-fn write_durably(disk: &Disk, passing: &Path, path: &Path, bytes: &[u8]) -> Result<(), KeysError> {
+pub(super) fn write_durably(disk: &Disk, passing: &Path, path: &Path, bytes: &[u8]) -> Result<(), KeysError> {
     let file = disk.write_whole(passing, bytes).map_err(at(passing))?;
     disk.sync(passing, &file).map_err(at(passing))?;
     disk.rename(passing, path).map_err(at(path))
 }
 
 /// Names the files of the old generation that the new one does not need.
-fn superseded(old: &Children, new: &Children, old_generation: u64) -> Vec<String> {
+pub(super) fn superseded(old: &Children, new: &Children, old_generation: u64) -> Vec<String> {
     let replaced = |(id, child): (&PageId, &Child)| {
         let kept = new.get(id).is_some_and(|kept| kept.generation == child.generation);
         (!kept).then(|| id.file_name(child.generation))
@@ -336,7 +371,7 @@ fn superseded(old: &Children, new: &Children, old_generation: u64) -> Vec<String
 }
 
 /// Lists the files of pages, finished and unfinished.
-fn page_files(folder: &Path) -> Result<Vec<(PathBuf, PageId, u64)>, KeysError> {
+pub(super) fn page_files(folder: &Path) -> Result<Vec<(PathBuf, PageId, u64)>, KeysError> {
     let mut found = Vec::new();
     for file in std::fs::read_dir(folder).map_err(at(folder))? {
         let path = file.map_err(at(folder))?.path();
@@ -377,11 +412,19 @@ pub(super) fn newest_that_opens(folder: &Path, slots: &Slots) -> Result<(Root, T
     Err(first_error.unwrap_or_else(|| KeysError::NoRoot { first: problem(first), second: problem(second) }))
 }
 
-fn same(one: &Root, other: &Root) -> bool {
+pub(super) fn same(one: &Root, other: &Root) -> bool {
     one.generation == other.generation && one.key.expose() == other.key.expose()
 }
 
-fn write_slot(disk: &Disk, path: &Path, cell: &File, slot: usize, root: &Root) -> Result<(), KeysError> {
+/// Makes a cell whose slots both hold this root; a crash leaves it whole or absent.
+pub(super) fn write_cell(disk: &Disk, path: &Path, root: &Root) -> Result<(), KeysError> {
+    let slot = root.encode();
+    let both = Zeroizing::new([slot.as_slice(), slot.as_slice()].concat());
+    write_durably(disk, &path.with_extension(UNFINISHED), path, &both)?;
+    disk.sync_folder(parent(path)).map_err(at(parent(path)))
+}
+
+pub(super) fn write_slot(disk: &Disk, path: &Path, cell: &File, slot: usize, root: &Root) -> Result<(), KeysError> {
     disk.write_at(path, cell, (slot * SLOT_BYTES) as u64, &root.encode()).map_err(at(path))?;
     disk.sync(path, cell).map_err(at(path))
 }
@@ -394,7 +437,7 @@ pub(super) fn lock_folder(data: &Path) -> Result<File, KeysError> {
 }
 
 /// Opens the cell and takes its lock: a copy of the data folder must not be served under the same root.
-fn lock_cell(path: &Path, root: &Path) -> Result<File, KeysError> {
+pub(super) fn lock_cell(path: &Path, root: &Path) -> Result<File, KeysError> {
     let file = disk::open_in_place(path).map_err(at(path))?;
     lock(file, path, root)
 }

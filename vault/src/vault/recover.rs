@@ -18,7 +18,7 @@ use crate::disk::{Disk, Folders};
 use crate::fold::pieces::{BlockPieces, CONSENT_HISTORY, CONSENT_STATE, read_consent, read_keys};
 use crate::index::Index;
 use crate::journal::{Entry, Reader};
-use crate::keys::{Changes, KeyTree, PieceEntry, PieceKind, PieceState, Sealer, SecretKey};
+use crate::keys::{Changes, KeyTree, KeysError, Mirroring, PieceEntry, PieceKind, PieceState, Sealer, SecretKey};
 use crate::log::{Kind, Leaf, Log, Sizes, Word};
 use crate::scan::Scanner;
 use crate::vault::Tree;
@@ -90,6 +90,9 @@ impl Vault {
             put_records: vec![VaultRecord { next_file: 1, shared_seq: 0, first_seq: 1 }.named()?],
             ..Changes::default()
         };
+        if let Some(mirror) = config.mirror.as_ref().filter(|mirror| crate::keys::is_mirror(mirror)) {
+            return Err(VaultError::Setup(KeysError::Exists(mirror.clone()).to_string()));
+        }
         let tree = KeyTree::create_on(&config.disk, &config.root, &config.data, first)
             .map_err(|error| VaultError::Setup(error.to_string()))?;
         Wal::create(&config.disk, &config.data.join("wal"), 1)?;
@@ -100,7 +103,21 @@ impl Vault {
 
     /// Opens a vault: root, key tree, log, replay; then it serves.
     pub fn open(config: &Config, now: Timestamp) -> Result<Self, VaultError> {
-        let mut tree = KeyTree::open_on(&config.disk, &config.root, &config.data)
+        Self::open_with(config, config.mirror.as_deref().map_or(Mirroring::Without, Mirroring::At), now)
+    }
+
+    /// Makes a vault whose mirror is lost or destroyed one without; another can be set then. Where the old one was, whatever
+    /// of it can still be read opens copies of the data folder of its time.
+    pub fn forget_mirror(config: &Config, now: Timestamp) -> Result<(), VaultError> {
+        let vault = Self::open_with(config, Mirroring::Forget, now)?;
+        let leaf = Leaf { what: Word::new("forget mirror").ok(), ..Leaf::new(Kind::Key, now) };
+        vault.log_change(leaf, Vec::new())?;
+        vault.lock()?.tree.forget_mirror()?;
+        vault.close(now)
+    }
+
+    fn open_with(config: &Config, mirroring: Mirroring<'_>, now: Timestamp) -> Result<Self, VaultError> {
+        let mut tree = KeyTree::open_mirrored(&config.disk, &config.root, &config.data, mirroring)
             .map_err(|error| VaultError::Setup(error.to_string()))?;
         let record: VaultRecord = read_record(&tree, "vault")?;
         let journal = JournalKeys::begin(&mut tree)?;

@@ -20,7 +20,7 @@ use vault::fsck::{self, Class, FileMap, Span};
 use zeroize::Zeroizing;
 
 /// Reads the settings, or takes the defaults.
-fn settings(file: Option<&Path>) -> Result<Config, CliError> {
+pub(super) fn settings(file: Option<&Path>) -> Result<Config, CliError> {
     let config = file.map_or_else(|| Ok(Config::default()), Config::load);
     config.map_err(|problem| CliError::failed(problem.to_string()))
 }
@@ -71,6 +71,12 @@ pub async fn serve(args: ServeArgs, out: Out) -> Result<Exit, CliError> {
         );
     }
     telemetry::init(out.is_json());
+    if config.mirror.is_none() {
+        tracing::warn!(
+            "there is no mirror: if the disk of the root folder dies, everything is lost; name a folder on another disk \
+             or host as `mirror` in the settings"
+        );
+    }
     let (ready, bound) = oneshot::channel();
     let announced = async {
         if let Ok(bound) = bound.await {

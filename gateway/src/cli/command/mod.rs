@@ -3,6 +3,7 @@
 mod ask;
 pub(super) mod audience;
 pub(super) mod audit;
+mod backup;
 mod consent;
 pub(super) mod import;
 pub(super) mod local;
@@ -10,7 +11,7 @@ pub(super) mod schema;
 mod segment;
 pub(super) mod steward;
 
-use super::args::{Basis, Cli, Command, For, Global, Spending, Who};
+use super::args::{BackupCommand, Basis, Cli, Command, For, Global, Spending, Who};
 use super::error::{CliError, Exit};
 use super::keyfile::KeyFile;
 use super::out::{Out, Shown};
@@ -56,6 +57,7 @@ pub async fn run(cli: Cli, out: Out) -> Result<Exit, CliError> {
         Command::Init(args) => local::init(&args)?,
         Command::Fsck(args) => return local::fsck(&args, out),
         Command::Schema(command) => schema::run(command, &context).await?,
+        Command::Backup(BackupCommand::ForgetMirror { config }) => backup::forget_mirror(config.as_deref())?,
         other => remote(other, &context, &context.session().await?).await?,
     };
     out.show(&shown).map(|()| Exit::Done)
@@ -82,6 +84,7 @@ async fn remote(command: Command, context: &Context, session: &Session) -> Resul
         | Command::Import(_)
         | Command::Generate(_)
         | Command::Schema(_)
+        | Command::Backup(_)
         | Command::Fsck(_) => Err(CliError::failed("not a question to the gateway")),
     }
 }

@@ -225,7 +225,8 @@ impl Stage {
     pub(super) fn empty() -> Self {
         let folder = fast_folder();
         let (data, root) = (folder.path().join("data"), folder.path().join("root"));
-        Self { folder, config: Config { data, root, threads: 1, disk: Disk::default() }, vault: None }
+        let mirror = Some(folder.path().join("mirror"));
+        Self { folder, config: Config { data, root, mirror, threads: 1, disk: Disk::default() }, vault: None }
     }
 
     pub(super) fn folder(&self) -> &Path {

@@ -1,0 +1,206 @@
+//! The mirror: a second place, on another disk or host, for the root cell and the pages of the key tree.
+//!
+//! ```text
+//! MIRROR/root.cell      as ROOT/root.cell
+//! MIRROR/keys/*.page    as DATA/keys/*.page
+//! ```
+//! Guarantees: when a commit has returned, the mirror holds the new generation and its old root is gone too. Home is
+//! switched first, so a crash leaves the mirror level or behind; opening brings it up before anything is served. A mirror
+//! that is ahead, of another vault, or empty where one should be is refused: it may hold the only current root, or there
+//! may be an old root on a disk that is not plugged in. A tree that has a mirror is not opened without it.
+//!
+//! Not given: help against whoever reads the mirror's medium, which opens copies of the data folder as the root's does.
+
+use super::cell::{CELL_FILE, Root};
+use super::error::{KeysError, MirrorFault, at};
+use super::load::{self, Tree};
+use super::page::PageId;
+use super::secret::SecretKey;
+use super::tree::{
+    PAGES_FOLDER, UNFINISHED, lock_cell, newest_that_opens, page_files, parent, read_slots, same, superseded,
+    write_cell, write_durably, write_slot,
+};
+use crate::disk::{self, Disk};
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+/// The record that tells one vault from another: random, drawn when the tree is made.
+pub(super) const IDENTITY: &str = "identity";
+/// The record that a tree with a mirror has: random, drawn for each mirror, so that one that was forgotten is known.
+pub(super) const MIRROR: &str = "mirror";
+
+/// What an opening does about a mirror.
+#[derive(Debug, Clone, Copy)]
+pub enum Mirroring<'a> {
+    /// There is none, and the tree must not have one.
+    Without,
+    /// It is in this folder, or is to be made there.
+    At(&'a Path),
+    /// It is lost or destroyed, and the tree is to be without it.
+    Forget,
+}
+
+/// An open mirror. Holds its lock until dropped.
+#[derive(Debug)]
+pub(super) struct Mirror {
+    folder: PathBuf,
+    pages: PathBuf,
+    cell_path: PathBuf,
+    cell: File,
+}
+
+/// Draws the value of a record that names something.
+pub(super) fn new_name() -> Result<Vec<u8>, KeysError> {
+    Ok(SecretKey::random()?.expose().iter().take(16).copied().collect())
+}
+
+/// Compares a mirror with the tree of home and changes nothing. Returns the mirror's cell, locked; none if it is to be made.
+pub(super) fn examine(folder: &Path, root: &Root, tree: &Tree) -> Result<Option<File>, KeysError> {
+    let refuse = |fault| KeysError::MirrorRefused { mirror: folder.to_owned(), fault };
+    let cell_path = folder.join(CELL_FILE);
+    let named = |tree: &Tree, name: &str| tree.names.records.get(name).cloned();
+    let wrap = of(folder);
+    if !cell_path.try_exists().map_err(at(&cell_path)).map_err(&wrap)? {
+        return match named(tree, MIRROR) {
+            Some(_) => Err(refuse(MirrorFault::Empty)),
+            None => Ok(None),
+        };
+    }
+    let cell = lock_cell(&cell_path, folder).map_err(&wrap)?;
+    let slots = read_slots(&cell_path).map_err(&wrap)?;
+    if let Some(ahead) = slots.iter().flatten().find(|slot| slot.generation > root.generation) {
+        // Which of the two is another vault's can't be told from a number; the pages can.
+        let (_, theirs) = newest_that_opens(&folder.join(PAGES_FOLDER), &slots).map_err(&wrap)?;
+        let other = named(&theirs, IDENTITY) != named(tree, IDENTITY);
+        let (mirror, root) = (ahead.generation, root.generation);
+        return Err(refuse(if other { MirrorFault::OtherVault } else { MirrorFault::Ahead { mirror, root } }));
+    }
+    if slots.iter().flatten().any(|slot| same(slot, root)) {
+        return Ok(Some(cell));
+    }
+    let (found, theirs) = newest_that_opens(&folder.join(PAGES_FOLDER), &slots).map_err(&wrap)?;
+    let stranger = |name| named(&theirs, name).is_some_and(|value| Some(value) != named(tree, name));
+    if found.generation == root.generation || named(&theirs, IDENTITY).is_none() || stranger(IDENTITY) {
+        return Err(refuse(MirrorFault::OtherVault));
+    }
+    // One that was being made when the process died has no name yet.
+    if stranger(MIRROR) { Err(refuse(MirrorFault::Forgotten)) } else { Ok(Some(cell)) }
+}
+
+/// Makes a mirror hold the tree of home; `cell` is what [`examine`] returned.
+pub(super) fn bring_up(
+    disk: &Disk,
+    folder: &Path,
+    cell: Option<File>,
+    home: &Path,
+    (root, tree): (&Root, &Tree),
+) -> Result<Mirror, KeysError> {
+    let (pages, cell_path) = (folder.join(PAGES_FOLDER), folder.join(CELL_FILE));
+    let bring_up = || {
+        disk.create_folder(&pages).map_err(at(&pages))?;
+        let named = names(root, tree);
+        for name in &named {
+            let (from, to) = (home.join(name), pages.join(name));
+            let page = disk::read(&from, load::MAX_FILE_BYTES).map_err(at(&from))?;
+            if disk::read(&to, load::MAX_FILE_BYTES).is_ok_and(|there| there == page) {
+                continue;
+            }
+            write_durably(disk, &passing(&to), &to, &page)?;
+        }
+        // A process that was killed may have made these names and not synced them.
+        for folder in [&pages, folder, parent(folder)] {
+            disk.sync_folder(folder).map_err(at(folder))?;
+        }
+        load::load(&pages, root)?;
+        let cell = match cell {
+            Some(cell) => cell,
+            None => {
+                write_cell(disk, &cell_path, root)?;
+                lock_cell(&cell_path, folder)?
+            }
+        };
+        for (slot, found) in read_slots(&cell_path)?.iter().enumerate() {
+            if !found.as_ref().is_ok_and(|found| same(found, root)) {
+                write_slot(disk, &cell_path, &cell, slot, root)?;
+            }
+        }
+        for (path, id, generation) in page_files(&pages)? {
+            let unfinished = path.extension().is_some_and(|end| end == UNFINISHED);
+            if unfinished || !named.contains(&id.file_name(generation)) {
+                disk.unlink(&path).ok();
+            }
+        }
+        let unfinished = cell_path.with_extension(UNFINISHED);
+        if unfinished.exists() {
+            disk.unlink(&unfinished).ok();
+        }
+        Ok(cell)
+    };
+    let cell = bring_up().map_err(of(folder))?;
+    Ok(Mirror { folder: folder.to_owned(), pages, cell_path, cell })
+}
+
+impl Mirror {
+    /// Takes over the pages of a new generation, makes them durable, and opens them again from the mirror's disk.
+    pub(super) fn write_pages(
+        &self,
+        disk: &Disk,
+        home: &Path,
+        (root, tree): (&Root, &Tree),
+        changed: &BTreeSet<PageId>,
+    ) -> Result<(), KeysError> {
+        let written = || changed.iter().filter_map(|id| Some((*id, tree.children.get(id)?)));
+        let names = written().map(|(id, _)| id).chain([PageId::Top]).map(|id| id.file_name(root.generation));
+        let follow = || {
+            for name in names {
+                let (from, to) = (home.join(&name), self.pages.join(&name));
+                let page = disk::read(&from, load::MAX_FILE_BYTES).map_err(at(&from))?;
+                write_durably(disk, &passing(&to), &to, &page)?;
+            }
+            disk.sync_folder(&self.pages).map_err(at(&self.pages))?;
+            load::load_top(&self.pages, root)?;
+            written().try_for_each(|(id, child)| load::load_child(&self.pages, id, child).map(drop))
+        };
+        follow().map_err(of(&self.folder))
+    }
+
+    /// Replaces the root.
+    pub(super) fn switch(&self, disk: &Disk, root: &Root) -> Result<(), KeysError> {
+        let switch = |slot| write_slot(disk, &self.cell_path, &self.cell, slot, root);
+        (0..2).try_for_each(switch).map_err(of(&self.folder))
+    }
+
+    /// Removes what a switch left over; what stays is sealed under keys that no longer exist.
+    pub(super) fn clean(&self, disk: &Disk, old: (&Root, &Tree), new: &Tree) {
+        for file in superseded(&old.1.children, &new.children, old.0.generation) {
+            disk.unlink(&self.pages.join(file)).ok();
+        }
+    }
+}
+
+/// Names the files of a tree's pages.
+fn names(root: &Root, tree: &Tree) -> BTreeSet<String> {
+    let children = tree.children.iter().map(|(id, child)| id.file_name(child.generation));
+    children.chain([PageId::Top.file_name(root.generation)]).collect()
+}
+
+fn passing(path: &Path) -> PathBuf {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(".");
+    name.push(UNFINISHED);
+    path.with_file_name(name)
+}
+
+/// Says of an error that it is the mirror's.
+fn of(folder: &Path) -> impl Fn(KeysError) -> KeysError {
+    move |error| match error {
+        KeysError::InUse(_) | KeysError::MirrorRefused { .. } | KeysError::Random(_) => error,
+        error => KeysError::Mirror { mirror: folder.to_owned(), error: Box::new(error) },
+    }
+}
+
+/// Says whether a folder holds a mirror, or another root.
+pub(crate) fn is_mirror(folder: &Path) -> bool {
+    folder.join(CELL_FILE).exists()
+}
