@@ -3,6 +3,7 @@
 //! Guarantees: whatever it returns as done is durable and in the log; whatever touches a person's data was permitted.
 //! Does not: authenticate, or read a clock.
 
+mod adopt;
 mod change;
 mod commit;
 #[cfg(feature = "test-util")]

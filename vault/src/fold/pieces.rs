@@ -8,6 +8,7 @@ use crate::blocks::{
 };
 use crate::consent::{ConsentBitmaps, StoredBlock};
 use crate::disk::Disk;
+use crate::keys::PieceKind as Kind;
 use policy::schema::{ColumnId, Layout, Schema};
 use rayon::prelude::*;
 use std::path::Path;
@@ -30,6 +31,51 @@ pub struct BlockPieces {
     pub consents: Option<Arc<Piece>>,
     /// Consent at the close; none where nobody decided anything.
     pub consent_state: Option<Arc<Piece>>,
+}
+
+impl BlockPieces {
+    /// Forgets the pieces of a kind; `events` is how many event types there are.
+    pub fn clear(&mut self, kind: Kind, events: usize) {
+        match kind {
+            Kind::Attributes => self.attributes = None,
+            Kind::Events(event) => {
+                self.events.resize(events, Vec::new());
+                self.events.get_mut(usize::from(event)).into_iter().for_each(Vec::clear);
+            }
+            Kind::State(CONSENT_HISTORY) => self.consents = None,
+            Kind::State(CONSENT_STATE) => self.consent_state = None,
+            Kind::State(_) => {}
+        }
+    }
+
+    /// Adds a piece; parts of a kind come in their order.
+    pub fn add(&mut self, kind: Kind, piece: Arc<Piece>, events: usize) {
+        match kind {
+            Kind::Attributes => self.attributes = Some(piece),
+            Kind::Events(event) => {
+                self.events.resize(events, Vec::new());
+                self.events.get_mut(usize::from(event)).into_iter().for_each(|parts| parts.push(Arc::clone(&piece)));
+            }
+            Kind::State(CONSENT_HISTORY) => self.consents = Some(piece),
+            Kind::State(CONSENT_STATE) => self.consent_state = Some(piece),
+            Kind::State(_) => {}
+        }
+    }
+
+    /// Takes the pieces of a kind from another version of the block.
+    pub fn take_over(&mut self, kind: Kind, from: &Self, events: usize) {
+        match kind {
+            Kind::Attributes => self.attributes.clone_from(&from.attributes),
+            Kind::Events(event) => {
+                self.clear(kind, events);
+                let parts = from.events.get(usize::from(event)).into_iter().flatten();
+                parts.for_each(|piece| self.add(kind, Arc::clone(piece), events));
+            }
+            Kind::State(CONSENT_HISTORY) => self.consents.clone_from(&from.consents),
+            Kind::State(CONSENT_STATE) => self.consent_state.clone_from(&from.consent_state),
+            Kind::State(_) => {}
+        }
+    }
 }
 
 /// A piece that was written and is not in the key tree yet.

@@ -60,6 +60,7 @@ fn deed(leaf: &Leaf) -> String {
         Kind::TokenRevoke => format!("revoked the token{object}"),
         Kind::LogRead => format!("read the log ({what}){on}"),
         Kind::Epoch => format!("closed an epoch of {dataset}"),
+        Kind::Fold => format!("folded what was written to {dataset}"),
         Kind::Audience => format!("was delivered an audience{on}"),
         Kind::Ingest => format!("wrote data{on}"),
         Kind::Key => format!("changed the key{object} ({what})"),

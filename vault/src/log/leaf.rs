@@ -154,6 +154,8 @@ words! {
         LogRead = "log_read",
         /// An epoch was closed.
         Epoch = "epoch",
+        /// What was acknowledged was folded; no epoch closed.
+        Fold = "fold",
         /// An audience was delivered.
         Audience = "audience",
         /// A batch was ingested.

@@ -1,7 +1,7 @@
 //! Erasing people, so that no older copy of the data folder can be read for them with any key that exists from then on.
 //!
-//! Order: the intent is durable -> the people are out of the index and of every consent -> the pieces of their blocks are
-//! written again without them, under fresh keys -> what their blocks' journals hold of others is written again under a
+//! Order: the intent is durable -> the people are out of the index and of every consent -> the pieces of their blocks, in the
+//! closed epoch and in the version that is being built, are written again without them, under fresh keys -> what their blocks' journals hold of others is written again under a
 //! fresh key -> one commit of the key tree names the new pieces and forgets every key of the old, and its root is
 //! replaced -> no draw, row or scan that could hold them is left -> the outcome is durable.
 //!
@@ -10,11 +10,12 @@
 //! Does not reach: copies of the root's own medium made before; releases drawn before, which are differentially private;
 //! pseudonyms that a partner holds; what stays in a disk's spare sectors, where it is sealed under keys that are gone.
 
+use super::adopt::Adopting;
 use super::change::Change;
 use super::commit::Outgoing;
 use super::deliver::{decode, encode};
-use super::epochs::ClosedEpoch;
-use super::fold_epoch::{Adopting, open_entry};
+use super::epochs::{Building, ClosedEpoch};
+use super::fold_epoch::open_entry;
 use super::journal_keys::{SHARED_PLACE, sealers, unneeded};
 use super::recover::{SHARED_STATE, VaultRecord, read_record, restart_name};
 use super::state::{Dataset, State};
@@ -23,13 +24,14 @@ use super::{Tree, Vault, VaultError};
 use crate::blocks::{BLOCK_SUBJECTS, block_of};
 use crate::consent::ConsentBitmaps;
 use crate::erasure::{ErasureReceipt, MAX_PEOPLE};
-use crate::fold::pieces::{CONSENT_STATE, NewPiece, Writer, read_block};
+use crate::fold::pieces::{BlockPieces, CONSENT_HISTORY, CONSENT_STATE, NewPiece, Writer, read_block};
 use crate::ingest::SubjectKey;
 use crate::journal::{Delta, Seen};
-use crate::keys::Changes;
+use crate::keys::{Changes, Entries, PieceKind, PieceState};
 use crate::log::{Kind, Leaf, Word};
 use crate::pseudonym;
 use policy::decide::Reason;
+use policy::id::EpochId;
 use policy::permit::{Permit, Verb};
 use policy::schema::Schema;
 use policy::time::Timestamp;
@@ -65,6 +67,25 @@ impl Erasing {
         }
         places
     }
+}
+
+/// Consent of both versions, without the erased.
+struct Consent {
+    closed: ConsentBitmaps,
+    building: Option<ConsentBitmaps>,
+}
+
+/// Blocks that were written again and are not in the key tree yet.
+struct Rewritten<'a> {
+    schema: &'a Schema,
+    blocks: Vec<u32>,
+    /// New pieces of the closed epoch.
+    closed: Vec<NewPiece>,
+    /// New pieces of the version that is being built.
+    building: Vec<NewPiece>,
+    /// Kinds of which that version has pieces of its own.
+    own: BTreeMap<u32, BTreeSet<PieceKind>>,
+    consent: Consent,
 }
 
 /// What was done, for the receipt.
@@ -198,12 +219,22 @@ impl Vault {
 
     /// Does the work. The caller holds the lock of closing, so no other version of the blocks is made meanwhile.
     fn carry_out(&self, erasing: &Erasing) -> Result<Done, VaultError> {
+        let first_file = self.first_file();
+        let done = self.rewrite_and_replace(erasing);
+        if done.is_err() {
+            self.discard(erasing.number, first_file);
+        }
+        done
+    }
+
+    fn rewrite_and_replace(&self, erasing: &Erasing) -> Result<Done, VaultError> {
         let places = erasing.places();
-        let (schema, old) = {
+        let (schema, old, own) = {
             let state = self.lock()?;
             let dataset = state.datasets.get(&erasing.number);
             let dataset = dataset.ok_or_else(|| VaultError::damaged("dataset", "it is gone"))?;
-            (Arc::clone(&dataset.schema), Arc::clone(&dataset.closed))
+            let own = own_kinds(&state.tree.entries(), erasing.number, places.keys());
+            (Arc::clone(&dataset.schema), Arc::clone(&dataset.closed), own)
         };
         let dir = self.dataset_dir(erasing.number);
         self.settle_folder(&dir)?;
@@ -211,20 +242,30 @@ impl Vault {
         let disk = &self.config.disk;
         let writer = Writer { disk, dir: &dir, dataset: erasing.number, schema_version: 1, next_file: &next_file };
         let places: Vec<_> = places.into_iter().collect();
-        let mut consent = old.consent.clone();
-        consent.erase_all(erasing.people.iter().filter(|ordinal| *ordinal < old.bound));
-        let rewrite =
-            |(block, gone): &(u32, BTreeSet<u16>)| rewrite_block(&writer, &schema, &old, &consent, *block, gone);
+        let consent = Consent::without(&old, &erasing.people);
+        let rewrite = |(block, gone): &(u32, BTreeSet<u16>)| {
+            let closed = rewrite_block(&writer, &schema, (&old.blocks, *block), &consent.closed, gone, None)?;
+            let (Some(own), Some(consent)) = (own.get(block), &consent.building) else { return Ok((closed, Vec::new())) };
+            let version = (old.folded_blocks(), *block);
+            let building = rewrite_block(&writer, &schema, version, consent, gone, Some(own))?;
+            Ok((closed, building))
+        };
         let writers = rayon::ThreadPoolBuilder::new().num_threads(WRITERS.min(places.len())).build();
         let writers = writers.map_err(|error| VaultError::Io(error.to_string()))?;
-        let rewritten: Result<Vec<Vec<NewPiece>>, VaultError> =
+        let rewritten: Result<Vec<(Vec<NewPiece>, Vec<NewPiece>)>, VaultError> =
             writers.install(|| places.par_iter().with_max_len(1).map(rewrite).collect());
-        let rewritten = rewritten?;
-        let new: Vec<NewPiece> = rewritten.into_iter().flatten().collect();
+        let (closed, building): (Vec<_>, Vec<_>) = rewritten?.into_iter().unzip();
         disk.sync_folder(&dir).map_err(|error| VaultError::Io(error.to_string()))?;
-        let blocks: Vec<u32> = places.iter().map(|(block, _)| *block).collect();
+        let rewritten = Rewritten {
+            schema: &schema,
+            blocks: places.iter().map(|(block, _)| *block).collect(),
+            closed: closed.into_iter().flatten().collect(),
+            building: building.into_iter().flatten().collect(),
+            own,
+            consent,
+        };
         let mut state = self.lock()?;
-        let done = self.replace_keys(&mut state, erasing, &schema, &blocks, new, consent);
+        let done = self.replace_keys(&mut state, erasing, rewritten);
         let (done, readers) = self.poison_on_error(Ok(done))?;
         drop((state, old));
         // Draws and rows that began before; then scans, which hold the old pieces and their keys.
@@ -238,22 +279,18 @@ impl Vault {
         &self,
         state: &mut State,
         erasing: &Erasing,
-        schema: &Schema,
-        blocks: &[u32],
-        new: Vec<NewPiece>,
-        consent: ConsentBitmaps,
+        rewritten: Rewritten<'_>,
     ) -> Result<(Done, super::epochs::Readers), VaultError> {
         let number = erasing.number;
         let missing = || VaultError::damaged("dataset", "it is gone");
-        let mut done = Done { pieces: new.len() as u64, ..Done::default() };
-        done.bytes = new.iter().map(|piece| piece.written.bytes).sum();
         let closed = Arc::clone(&state.datasets.get(&number).ok_or_else(missing)?.closed);
-        let mut adopting =
-            Adopting { number, schema, epoch: closed.info.epoch, changes: Changes::default(), gone: Vec::new() };
-        let mut pieces = closed.blocks.clone();
-        self.adopt_all(&mut adopting, new, &mut pieces, state)?;
-        let mut changes = std::mem::take(&mut adopting.changes);
-        self.rewrite_journals(state, erasing, blocks, &mut changes)?;
+        let new = || rewritten.closed.iter().chain(&rewritten.building);
+        let mut done = Done { pieces: new().count() as u64, ..Done::default() };
+        done.bytes = new().map(|piece| piece.written.bytes).sum();
+        let (schema, blocks) = (rewritten.schema, rewritten.blocks.clone());
+        let (mut changes, mut gone) = (Changes::default(), Vec::new());
+        let next = self.adopt_rewritten(state, &closed, number, rewritten, &mut changes, &mut gone)?;
+        self.rewrite_journals(state, erasing, &blocks, &mut changes)?;
         let shared_gone = self.strip_audiences(state, erasing, schema, &mut changes)?;
         // Not only the keys that the blocks' entries are under: frames that were folded, or lost in a crash, are in older
         // copies under keys of earlier openings.
@@ -272,14 +309,54 @@ impl Vault {
         state.tree.commit(changes)?;
         done.generation.1 = state.tree.generation();
         done.top.1 = state.tree.top_sha256()?;
-        let next = ClosedEpoch::new(closed.info, closed.bound, pieces, consent);
         let dataset = state.datasets.get_mut(&number).ok_or_else(missing)?;
-        let old = std::mem::replace(&mut dataset.closed, Arc::new(next));
+        let old = std::mem::replace(&mut dataset.closed, Arc::clone(&next));
         drop(closed);
         let readers = old.readers();
-        adopting.gone.extend(shared_gone.into_iter().flatten());
-        old.supersede(&self.config.disk, adopting.gone);
+        gone.extend(shared_gone.into_iter().flatten());
+        old.supersede(&self.config.disk, gone, &next);
         Ok((done, readers))
+    }
+
+    /// Takes over the new pieces of both versions. Where the version that is being built has none of its own, it shares the
+    /// closed epoch's new ones.
+    fn adopt_rewritten(
+        &self,
+        state: &State,
+        closed: &ClosedEpoch,
+        number: u32,
+        rewritten: Rewritten<'_>,
+        changes: &mut Changes,
+        gone: &mut Vec<PathBuf>,
+    ) -> Result<Arc<ClosedEpoch>, VaultError> {
+        let (schema, entries) = (rewritten.schema, state.tree.entries());
+        let epoch = closed.info.epoch;
+        let mut adopt = |version: PieceState, epoch: EpochId, new: Vec<NewPiece>, blocks: &mut Vec<BlockPieces>| {
+            let replaced = std::slice::from_ref(&version);
+            let mut adopting =
+                Adopting { number, schema, epoch, version, replaced, changes: Changes::default(), gone: Vec::new() };
+            self.adopt(&mut adopting, new, blocks, &entries)?;
+            changes.put.extend(adopting.changes.put);
+            changes.remove.extend(adopting.changes.remove);
+            gone.extend(adopting.gone);
+            Ok::<(), VaultError>(())
+        };
+        let mut blocks = closed.blocks.clone();
+        adopt(PieceState::Closed, epoch, rewritten.closed, &mut blocks)?;
+        let mut next = ClosedEpoch::new(closed.info, closed.bound, blocks, rewritten.consent.closed);
+        if let (Some(building), Some(consent)) = (&closed.building, rewritten.consent.building) {
+            let (mut built, none) = (building.blocks.clone(), BTreeSet::new());
+            adopt(PieceState::Building, EpochId(epoch.0.saturating_add(1)), rewritten.building, &mut built)?;
+            for block in rewritten.blocks {
+                let slot = block as usize;
+                let Some((all, shared)) = built.get_mut(slot).zip(next.blocks.get(slot)) else { continue };
+                let own = std::mem::replace(all, shared.clone());
+                let kinds = rewritten.own.get(&block).unwrap_or(&none);
+                kinds.iter().for_each(|kind| all.take_over(*kind, &own, schema.events.len()));
+            }
+            next.building = Some(Building { bound: building.bound, blocks: built, consent });
+        }
+        Ok(Arc::new(next))
     }
 
     /// Writes again what the journals of some blocks hold of others, under fresh keys, and notes the old keys to destroy.
@@ -354,7 +431,7 @@ impl Vault {
             return Ok(entries);
         }
         self.wal.sync()?;
-        let all = self.journal_from_log(number, dataset.folded_seq, &dataset.restarts)?;
+        let all = self.journal_from_log(dataset)?;
         Ok(all.into_iter().filter(|(of, _)| *of == block).flat_map(|(_, entries)| entries).collect())
     }
 
@@ -391,9 +468,11 @@ impl Vault {
         let bytes = serde_json::to_vec(&state.shared).map_err(|_| damaged("it can't be written"))?;
         let piece = writer.write_state(0, SHARED_STATE, &bytes)?;
         disk.sync_folder(&home).map_err(|error| VaultError::Io(error.to_string()))?;
-        let epoch = policy::id::EpochId(0);
-        let mut adopting = Adopting { number: 0, schema, epoch, changes: Changes::default(), gone: Vec::new() };
-        self.replace(&mut adopting, &piece, state);
+        let epoch = EpochId(0);
+        let (version, changed) = (PieceState::Closed, Changes::default());
+        let mut adopting =
+            Adopting { number: 0, schema, epoch, version, replaced: &[], changes: changed, gone: Vec::new() };
+        self.replace(&mut adopting, &piece, &state.tree.entries());
         changes.put.extend(adopting.changes.put);
         state.key_uses.retire(SHARED_PLACE);
         state.journal.retire(SHARED_PLACE);
@@ -446,20 +525,59 @@ impl Dataset {
     }
 }
 
-/// Writes the folded pieces of a block again without some positions; none if nobody of them is in it.
+/// Returns, of some blocks, the kinds of which the version that is being built has pieces of its own. One that has any gets
+/// a consent state of its own too: who is in it only may be one of those erased, of whom the closed epoch knows nothing.
+fn own_kinds<'b>(
+    entries: &Entries,
+    number: u32,
+    blocks: impl Iterator<Item = &'b u32>,
+) -> BTreeMap<u32, BTreeSet<PieceKind>> {
+    let of = |block: &u32| {
+        let own = entries.block(number, *block, PieceState::Building).map(|entry| entry.id.kind);
+        let mut kinds: BTreeSet<PieceKind> = own.collect();
+        let any = !kinds.is_empty();
+        kinds.extend(any.then_some(PieceKind::State(CONSENT_STATE)));
+        any.then_some((*block, kinds))
+    };
+    blocks.filter_map(of).collect()
+}
+
+impl Consent {
+    fn without(old: &ClosedEpoch, people: &RoaringBitmap) -> Self {
+        let erased = |consent: &ConsentBitmaps, bound: u32| {
+            let mut consent = consent.clone();
+            consent.erase_all(people.iter().filter(|ordinal| *ordinal < bound));
+            consent
+        };
+        let building = old.building.as_ref().map(|building| erased(&building.consent, building.bound));
+        Self { closed: erased(&old.consent, old.bound), building }
+    }
+}
+
+/// Writes the folded pieces of a block again without some positions, those of some kinds or all; none if the version does
+/// not have the block.
 fn rewrite_block(
     writer: &Writer<'_>,
     schema: &Schema,
-    old: &ClosedEpoch,
+    (blocks, block): (&[BlockPieces], u32),
     consent: &ConsentBitmaps,
-    block: u32,
     gone: &BTreeSet<u16>,
+    kinds: Option<&BTreeSet<PieceKind>>,
 ) -> Result<Vec<NewPiece>, VaultError> {
-    let Some(pieces) = old.blocks.get(block as usize) else { return Ok(Vec::new()) };
+    let Some(pieces) = blocks.get(block as usize).filter(|pieces| pieces.attributes.is_some()) else {
+        return Ok(Vec::new());
+    };
     let mut data = read_block(schema, pieces)?;
     let broken = |_| VaultError::damaged(format!("consent history of block {block}"), "it does not parse");
     data.erase(gone).map_err(broken)?;
     debug_assert_eq!(block_of(block * BLOCK_SUBJECTS).0, block);
+    if let Some(kinds) = kinds {
+        data.changed &= kinds.contains(&PieceKind::Attributes);
+        data.consents_changed &= kinds.contains(&PieceKind::State(CONSENT_HISTORY));
+        for (event, rows) in schema.events.iter().zip(&mut data.events) {
+            rows.changed &= kinds.contains(&PieceKind::Events(event.id.0));
+        }
+    }
     let mut new = writer.write_block(schema, block, &mut data)?;
     new.push(writer.write_state(block, CONSENT_STATE, &consent.block_bytes(block))?);
     Ok(new)

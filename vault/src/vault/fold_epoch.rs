@@ -1,19 +1,29 @@
-//! Closing an epoch: every row acknowledged before it is folded, and the new manifest replaces the old in one step.
+//! Folding: what was acknowledged becomes pieces of the next epoch's version, and at a close that version becomes the
+//! closed epoch's in one step.
+//!
+//! Order: a leaf says so -> entries are read and pieces written, beside ingest and questions -> the leaves of what is
+//! folded are in the permanent log -> one commit of the key tree names the new pieces, says up to which frame all is folded,
+//! and forgets the keys of journals that nothing needs any more -> the version in memory is replaced -> what is folded goes
+//! from the databases and the log.
+//!
+//! Guarantees: a fold changes no answer, since questions read the closed epoch; a crash leaves all of it or nothing; an
+//! attempt that fails leaves no file behind.
 
+use super::adopt::Adopting;
 use super::commit::{JOURNAL, Outgoing, aad, nonce};
-use super::epochs::ClosedEpoch;
+use super::epochs::{Building, ClosedEpoch};
 use super::journal_keys::{sealers, unneeded};
 use super::journals::Sealed;
 use super::recover::{DatasetRecord, SHARED_STATE, VaultRecord, restart_name};
 use super::state::{SHARED, State};
 use super::write::{dataset_of, leaf_of, refuse, require};
 use super::{EpochInfo, Vault, VaultError};
-use crate::blocks::{Piece, id_of};
 use crate::consent::ConsentBitmaps;
-use crate::fold::pieces::{BlockPieces, CONSENT_HISTORY, CONSENT_STATE, NewPiece, Writer, read_block};
-use crate::keys::{Changes, PieceEntry, PieceKind, PieceState, Sealer};
+use crate::fold::pieces::{BlockPieces, CONSENT_STATE, NewPiece, Writer, read_block};
+use crate::keys::{Changes, PieceState, Sealer};
 use crate::log::{Kind, Leaf};
 use crate::vault::Tree;
+use parking_lot::MutexGuard;
 use policy::decide::Reason;
 use policy::id::{DatasetId, EpochId};
 use policy::permit::{Permit, Verb};
@@ -21,7 +31,6 @@ use policy::schema::Schema;
 use policy::time::Timestamp;
 use rayon::prelude::*;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// What folding needs, taken under the commit lock.
@@ -29,42 +38,33 @@ struct Work {
     number: u32,
     schema: Arc<Schema>,
     old: Arc<ClosedEpoch>,
-    /// Sealed entries of each block, in frame order.
-    entries: Vec<(u32, Vec<Sealed>)>,
+    /// Blocks with entries to fold.
+    dirty: Vec<u32>,
     sealers: HashMap<u32, Sealer>,
     bound: u32,
     consent: ConsentBitmaps,
     /// Blocks whose consent differs from their state pieces.
     decided: BTreeSet<u32>,
-    /// The last frame that is folded already.
-    folded_seq: u64,
     /// From which frame on the entries of some blocks count.
     restarts: BTreeMap<u32, u64>,
     /// The last frame to fold.
     seq: u64,
     shared: Vec<u8>,
-    info: EpochInfo,
+    /// The epoch that closes with this fold, if one does.
+    closes: Option<EpochInfo>,
+    /// Number of the first file that this attempt may write.
+    first_file: u64,
 }
 
-/// One folded block: its new pieces.
-struct Folded {
-    block: u32,
-    new: Vec<NewPiece>,
+impl Work {
+    /// Returns the epoch that the new pieces are of.
+    fn epoch(&self) -> EpochId {
+        self.closes.map_or(EpochId(self.old.info.epoch.0.saturating_add(1)), |info| info.epoch)
+    }
 }
 
-/// New pieces on their way into the key tree.
-pub(super) struct Adopting<'a> {
-    /// Number of the dataset.
-    pub number: u32,
-    /// Its description.
-    pub schema: &'a Schema,
-    /// The epoch the pieces are of.
-    pub epoch: EpochId,
-    /// What the key tree is to be told.
-    pub changes: Changes,
-    /// Files that the new pieces replace.
-    pub gone: Vec<PathBuf>,
-}
+/// Entries by block, in frame order.
+type Entries = BTreeMap<u32, Vec<Sealed>>;
 
 impl Vault {
     /// Closes the open epoch: folds every row acknowledged so far. Windows of its questions end at `as_of`.
@@ -82,17 +82,18 @@ impl Vault {
         let number = dataset.number;
         let info = EpochInfo { epoch: EpochId(dataset.closed.info.epoch.0 + 1), as_of };
         let leaf = Leaf { epoch: Some(info.epoch), ..leaf_of(permit, Kind::Epoch, "close epoch", now) };
-        let leaves = vec![(Tree::Access, leaf.to_json().into_bytes())];
-        let ticket = self.commit(&mut state, Outgoing { leaves, ..Outgoing::default() })?;
-        let mut work = self.gather_work(&mut state, number, info)?;
-        drop(state);
-        work.consent.prune(as_of);
-        ticket.wait()?;
-        let (work, folded) = self.fold_or_reread(work)?;
-        // Frames that are folded are not replayed: their leaves must be in the permanent log first.
-        self.persist_log()?;
-        self.publish(work, folded)?;
+        self.fold_and_publish(state, number, &leaf, Some(info))?;
         Ok(info)
+    }
+
+    /// Folds every row acknowledged so far into the version of the epoch that is open, and lets journals and log go. Closes
+    /// nothing: answers stay as they are. Returns how many blocks were folded.
+    pub fn fold(&self, permit: &Permit, now: Timestamp) -> Result<usize, VaultError> {
+        require(permit, &[Verb::Maintain])?;
+        let _closing = self.closing.lock();
+        let mut state = self.lock()?;
+        let number = dataset_of(&mut state, permit)?.number;
+        self.fold_and_publish(state, number, &leaf_of(permit, Kind::Fold, "fold", now), None)
     }
 
     /// Returns the last closed epoch; `None` for an unknown dataset or before the first close.
@@ -103,9 +104,38 @@ impl Vault {
         (info.epoch.0 > 0).then_some(info)
     }
 
-    fn gather_work(&self, state: &mut State, number: u32, info: EpochInfo) -> Result<Work, VaultError> {
+    fn fold_and_publish(
+        &self,
+        mut state: MutexGuard<'_, State>,
+        number: u32,
+        leaf: &Leaf,
+        closes: Option<EpochInfo>,
+    ) -> Result<usize, VaultError> {
+        let leaves = vec![(Tree::Access, leaf.to_json().into_bytes())];
+        let ticket = self.commit(&mut state, Outgoing { leaves, ..Outgoing::default() })?;
+        let mut work = self.gather_work(&mut state, number, closes)?;
+        drop(state);
+        if let Some(info) = closes {
+            work.consent.prune(info.as_of);
+        }
+        ticket.wait()?;
+        let (folded, first_file) = (work.dirty.len(), work.first_file);
+        let published = self.fold_or_reread(&work).and_then(|new| {
+            // Frames that are folded are not replayed: their leaves must be in the permanent log first.
+            self.persist_log()?;
+            self.publish(work, new)
+        });
+        if published.is_err() {
+            self.discard(number, first_file);
+        }
+        published?;
+        self.let_go(number);
+        Ok(folded)
+    }
+
+    fn gather_work(&self, state: &mut State, number: u32, closes: Option<EpochInfo>) -> Result<Work, VaultError> {
         let seq = state.next_seq.saturating_sub(1);
-        if let Some(dataset) = state.datasets.get(&number) {
+        if let Some(dataset) = state.datasets.get(&number).filter(|_| closes.is_some()) {
             // Of the epoch before the one that is served until this close is done.
             let (name, served) = (dataset.schema.dataset.clone(), dataset.closed.info.epoch);
             state.shared.held.retain(|holder, _| !ended(holder, &name, served));
@@ -114,50 +144,40 @@ impl Vault {
             serde_json::to_vec(&state.shared).map_err(|_| VaultError::damaged("state", "it can't be written"))?;
         let sealers = sealers(&state.tree)?;
         let dataset = state.datasets.get_mut(&number).ok_or_else(|| VaultError::damaged("dataset", "it is gone"))?;
-        let blocks: Vec<u32> = dataset.dirty.iter().copied().collect();
-        let mut entries = Vec::with_capacity(blocks.len());
-        for block in blocks {
-            match dataset.journal.read(block) {
-                Some(found) => entries.push((block, found)),
-                None => {
-                    entries = self.journal_from_log(number, dataset.folded_seq, &dataset.restarts)?;
-                    break;
-                }
-            }
-        }
         Ok(Work {
             number,
             schema: Arc::clone(&dataset.schema),
             old: Arc::clone(&dataset.closed),
-            entries,
+            dirty: dataset.dirty.iter().copied().collect(),
             sealers,
             bound: dataset.next_ordinal,
             consent: dataset.consent.clone(),
-            decided: dataset.consent.changed_since(&dataset.closed.consent).into_iter().collect(),
-            folded_seq: dataset.folded_seq,
+            decided: dataset.consent.changed_since(dataset.closed.folded_consent()).into_iter().collect(),
             restarts: dataset.restarts.clone(),
             seq,
             shared,
-            info,
+            closes,
+            first_file: self.first_file(),
         })
     }
 
-    /// Folds; when an entry does not open, the database lied, and the entries are read from the log instead.
-    fn fold_or_reread(&self, mut work: Work) -> Result<(Work, Vec<Folded>), VaultError> {
-        match self.fold_blocks(&work) {
-            Ok(folded) => Ok((work, folded)),
+    /// Folds; when an entry is missing or does not open, the database lied, and the entries are read from the log instead.
+    fn fold_or_reread(&self, work: &Work) -> Result<Vec<NewPiece>, VaultError> {
+        match self.fold_blocks(work, None) {
             Err(VaultError::Damaged { part, .. }) if part.starts_with("journal") => {
+                self.discard(work.number, work.first_file);
                 let state = self.lock()?;
-                work.entries = up_to(work.seq, self.journal_from_log(work.number, work.folded_seq, &work.restarts)?);
+                let dataset = state.datasets.get(&work.number);
+                let dataset = dataset.ok_or_else(|| VaultError::damaged("dataset", "it is gone"))?;
+                let entries = self.journal_from_log(dataset)?;
                 drop(state);
-                let folded = self.fold_blocks(&work)?;
-                Ok((work, folded))
+                self.fold_blocks(work, Some(&entries.into_iter().collect()))
             }
-            Err(error) => Err(error),
+            folded => folded,
         }
     }
 
-    fn fold_blocks(&self, work: &Work) -> Result<Vec<Folded>, VaultError> {
+    fn fold_blocks(&self, work: &Work, entries: Option<&Entries>) -> Result<Vec<NewPiece>, VaultError> {
         let dir = self.dataset_dir(work.number);
         self.settle_folder(&dir)?;
         let next_file = || self.file_number();
@@ -168,13 +188,24 @@ impl Vault {
             schema_version: 1,
             next_file: &next_file,
         };
-        let fold = |(block, entries): &(u32, Vec<Sealed>)| fold_one(work, &writer, *block, entries);
-        let folded: Result<Vec<Folded>, VaultError> = work.entries.par_iter().with_max_len(1).map(fold).collect();
-        folded
+        let fold = |block: &u32| match entries {
+            Some(entries) => fold_one(work, &writer, *block, entries.get(block).map_or(&[], Vec::as_slice)),
+            None => fold_one(work, &writer, *block, &self.journaled(work, *block)?),
+        };
+        let folded: Result<Vec<Vec<NewPiece>>, VaultError> =
+            work.dirty.par_iter().with_max_len(1).map(fold).collect();
+        Ok(folded?.into_iter().flatten().collect())
+    }
+
+    /// Reads a block's entries from the database. The commit lock is held for one block at a time, so that writers go on.
+    fn journaled(&self, work: &Work, block: u32) -> Result<Vec<Sealed>, VaultError> {
+        let state = self.lock()?;
+        let found = state.datasets.get(&work.number).and_then(|dataset| dataset.journal.read(block));
+        found.ok_or_else(|| VaultError::damaged(format!("journal of block {block}"), "its database lost an entry"))
     }
 
     /// Names the new pieces in the key tree and swaps the manifest.
-    fn publish(&self, work: Work, folded: Vec<Folded>) -> Result<(), VaultError> {
+    fn publish(&self, work: Work, new: Vec<NewPiece>) -> Result<(), VaultError> {
         let dir = self.dataset_dir(work.number);
         let next_file = || self.file_number();
         let home = self.dataset_dir(0);
@@ -186,124 +217,81 @@ impl Vault {
             self.config.disk.sync_folder(folder).map_err(|error| VaultError::Io(error.to_string()))?;
         }
         let mut state = self.lock()?;
-        let mut blocks = work.old.blocks.clone();
-        let (number, schema, epoch) = (work.number, &*work.schema, work.info.epoch);
-        let mut adopting = Adopting { number, schema, epoch, changes: Changes::default(), gone: Vec::new() };
-        for folded in folded {
-            self.adopt(&mut adopting, folded, &mut blocks, &state)?;
+        let mut blocks = work.old.folded_blocks().to_vec();
+        let (version, replaced) = match work.closes {
+            Some(_) => (PieceState::Closed, [PieceState::Closed, PieceState::Building].as_slice()),
+            None => (PieceState::Building, [PieceState::Building].as_slice()),
+        };
+        let (number, schema, epoch) = (work.number, &*work.schema, work.epoch());
+        let (changes, gone) = (Changes::default(), Vec::new());
+        let mut adopting = Adopting { number, schema, epoch, version, replaced, changes, gone };
+        let entries = state.tree.entries();
+        self.adopt(&mut adopting, new, &mut blocks, &entries)?;
+        if work.closes.is_some() {
+            self.promote(&mut adopting, &entries);
         }
-        self.replace(&mut adopting, &shared, &state);
+        self.replace(&mut adopting, &shared, &entries);
+        drop(entries);
         let Adopting { mut changes, gone, .. } = adopting;
-        self.put_dataset_record(&work, &mut changes)?;
+        changes.put_records.push(record_of(&work).named(number)?);
         let first_seq = settle_journals(&mut state, &work, &mut changes);
-        let restarts = work.restarts.keys().map(|block| restart_name(work.number, *block));
+        let restarts = work.restarts.keys().map(|block| restart_name(number, *block));
         changes.remove_records.extend(restarts);
         changes
             .put_records
             .push(VaultRecord { next_file: self.file_number(), shared_seq: work.seq, first_seq }.named()?);
-        let served = work.old.info.epoch;
-        let domains = state.tree.secrets("pseudonym/").map(|(name, _)| name.to_owned());
-        changes.remove_secrets.extend(domains.filter(|name| ended(name, &work.schema.dataset, served)));
+        if work.closes.is_some() {
+            let served = work.old.info.epoch;
+            let domains = state.tree.secrets("pseudonym/").map(|(name, _)| name.to_owned());
+            changes.remove_secrets.extend(domains.filter(|name| ended(name, &work.schema.dataset, served)));
+        }
         state.tree.commit(changes)?;
-        let next = ClosedEpoch::new(work.info, work.bound, blocks, work.consent);
-        if let Some(dataset) = state.datasets.get_mut(&work.number) {
-            dataset.folded_seq = work.seq;
-            dataset.restarts.clear();
-            dataset.consent.share_unchanged(&next.consent);
-            dataset.fresh.retain(|ordinal, _| *ordinal >= work.bound);
-            dataset.dirty = dataset.journal.drop_folded(work.seq);
-            let old = std::mem::replace(&mut dataset.closed, Arc::new(next));
-            old.supersede(&self.config.disk, gone);
-        }
-        self.trim(&state)
-    }
-
-    /// Takes over new pieces of several blocks; a kind of piece is replaced as a whole.
-    pub(super) fn adopt_all(
-        &self,
-        adopting: &mut Adopting<'_>,
-        new: Vec<NewPiece>,
-        blocks: &mut Vec<BlockPieces>,
-        state: &State,
-    ) -> Result<(), VaultError> {
-        let mut by_block: BTreeMap<u32, Vec<NewPiece>> = BTreeMap::new();
-        for piece in new {
-            by_block.entry(piece.meta.block).or_default().push(piece);
-        }
-        by_block.into_iter().try_for_each(|(block, new)| self.adopt(adopting, Folded { block, new }, blocks, state))
-    }
-
-    fn adopt(
-        &self,
-        adopting: &mut Adopting<'_>,
-        folded: Folded,
-        blocks: &mut Vec<BlockPieces>,
-        state: &State,
-    ) -> Result<(), VaultError> {
-        let slot = folded.block as usize;
-        if blocks.len() <= slot {
-            blocks.resize(slot + 1, BlockPieces::default());
-        }
-        let Some(pieces) = blocks.get_mut(slot) else { return Ok(()) };
-        let kinds: BTreeSet<PieceKind> = folded.new.iter().map(|new| id_of(&new.meta).kind).collect();
-        for old in state.tree.entries().block(adopting.number, folded.block, PieceState::Closed) {
-            if kinds.contains(&old.id.kind) {
-                adopting.changes.remove.push((old.id, old.state));
-                adopting.gone.push(self.config.data.join(old.path()));
+        let Some(dataset) = state.datasets.get_mut(&number) else { return Ok(()) };
+        dataset.folded_seq = work.seq;
+        dataset.restarts.clear();
+        dataset.fresh.retain(|ordinal, _| *ordinal >= work.bound);
+        dataset.dirty = dataset.journal.drop_folded(work.seq);
+        let next = Arc::new(match work.closes {
+            Some(info) => {
+                dataset.consent.share_unchanged(&work.consent);
+                ClosedEpoch::new(info, work.bound, blocks, work.consent)
             }
-        }
-        for kind in &kinds {
-            if let PieceKind::Events(event) = kind {
-                pieces.events.resize(adopting.schema.events.len(), Vec::new());
-                if let Some(parts) = pieces.events.get_mut(usize::from(*event)) {
-                    parts.clear();
-                }
-            }
-        }
-        for new in folded.new {
-            let entry = entry_of(&new, adopting.epoch);
-            let path = self.config.data.join(entry.path());
-            let piece = Arc::new(Piece::open(&path, new.written.key.clone(), &new.meta)?);
-            match entry.id.kind {
-                PieceKind::Attributes => pieces.attributes = Some(piece),
-                PieceKind::Events(event) => {
-                    if let Some(parts) = pieces.events.get_mut(usize::from(event)) {
-                        parts.push(piece);
-                    }
-                }
-                PieceKind::State(CONSENT_HISTORY) => pieces.consents = Some(piece),
-                PieceKind::State(CONSENT_STATE) => pieces.consent_state = Some(piece),
-                PieceKind::State(_) => {}
-            }
-            adopting.changes.put.push(entry);
-        }
+            None => work.old.build_on(Building { bound: work.bound, blocks, consent: work.consent }),
+        });
+        let old = std::mem::replace(&mut dataset.closed, Arc::clone(&next));
+        old.supersede(&self.config.disk, gone, &next);
         Ok(())
     }
 
-    /// Takes over a piece of state that stands for itself.
-    pub(super) fn replace(&self, adopting: &mut Adopting<'_>, new: &NewPiece, state: &State) {
-        let entry = entry_of(new, adopting.epoch);
-        if let Some(old) = state.tree.entries().get(&entry.id, PieceState::Closed) {
-            adopting.gone.push(self.config.data.join(old.path()));
+    /// Removes what is folded from the database, some of it at a time, and from the log. What can't be removed now is no
+    /// failure of the fold that is done: segments of the log go after the next one, and a database that failed is made again.
+    fn let_go(&self, number: u32) {
+        loop {
+            let mut state = self.state.lock();
+            let Some(dataset) = state.datasets.get_mut(&number) else { break };
+            if dataset.journal.sweep() {
+                continue;
+            }
+            if dataset.journal.stale
+                && let Ok(entries) = self.journal_from_log(dataset)
+            {
+                let entries = entries.into_iter().flat_map(|(block, all)| all.into_iter().map(move |one| (block, one)));
+                dataset.journal.mend(&entries.collect::<Vec<_>>());
+            }
+            break;
         }
-        adopting.changes.put.push(entry);
+        self.trim();
     }
+}
 
-    fn put_dataset_record(&self, work: &Work, changes: &mut Changes) -> Result<(), VaultError> {
-        let record =
-            DatasetRecord { epoch: work.info.epoch, as_of: work.info.as_of, bound: work.bound, folded_seq: work.seq };
-        changes.put_records.push(record.named(work.number)?);
-        Ok(())
-    }
-
-    /// Makes a folder of piece files; its name is on disk before a file in it is named by the key tree.
-    pub(super) fn settle_folder(&self, dir: &Path) -> Result<(), VaultError> {
-        let settled = self.folders.settle(&self.config.disk, &self.config.data, dir);
-        settled.map_err(|error| VaultError::Io(format!("{}: {error}", dir.display())))
-    }
-
-    pub(super) fn dataset_dir(&self, number: u32) -> PathBuf {
-        self.config.data.join("blocks").join(format!("{number:08x}"))
+fn record_of(work: &Work) -> DatasetRecord {
+    let closed = work.closes.unwrap_or(work.old.info);
+    DatasetRecord {
+        epoch: closed.epoch,
+        as_of: closed.as_of,
+        bound: if work.closes.is_some() { work.bound } else { work.old.bound },
+        folded_bound: work.bound,
+        folded_seq: work.seq,
     }
 }
 
@@ -332,32 +320,15 @@ fn ended(name: &str, dataset: &DatasetId, served: EpochId) -> bool {
     epoch.is_some_and(|epoch| epoch < served) && parts.next() == Some(dataset.as_str())
 }
 
-/// Leaves out entries of later frames, which the next epoch folds.
-fn up_to(seq: u64, mut blocks: Vec<(u32, Vec<Sealed>)>) -> Vec<(u32, Vec<Sealed>)> {
-    for (_, entries) in &mut blocks {
-        entries.retain(|entry| entry.seq <= seq);
-    }
-    blocks.retain(|(_, entries)| !entries.is_empty());
-    blocks
-}
-
-fn entry_of(new: &NewPiece, epoch: EpochId) -> PieceEntry {
-    let meta = &new.meta;
-    PieceEntry {
-        id: id_of(meta),
-        version: meta.version,
-        epoch: epoch.0,
-        state: PieceState::Closed,
-        key: new.written.key.clone(),
-        file: new.file,
-        sha256: new.written.sha256,
-        bytes: new.written.bytes,
-    }
-}
-
-fn fold_one(work: &Work, writer: &Writer<'_>, block: u32, entries: &[Sealed]) -> Result<Folded, VaultError> {
+/// Applies the entries of one block to its newest version and writes what changed. Entries of later frames stay.
+fn fold_one(
+    work: &Work,
+    writer: &Writer<'_>,
+    block: u32,
+    entries: &[Sealed],
+) -> Result<Vec<NewPiece>, VaultError> {
     let empty = BlockPieces::default();
-    let pieces = work.old.blocks.get(block as usize).unwrap_or(&empty);
+    let pieces = work.old.folded_blocks().get(block as usize).unwrap_or(&empty);
     let mut data = read_block(&work.schema, pieces)?;
     for entry in entries.iter().filter(|entry| entry.seq <= work.seq) {
         let delta = open_entry(&work.sealers, work.number, block, entry)?;
@@ -369,7 +340,7 @@ fn fold_one(work: &Work, writer: &Writer<'_>, block: u32, entries: &[Sealed]) ->
     if work.decided.contains(&block) {
         new.push(writer.write_state(block, CONSENT_STATE, &work.consent.block_bytes(block))?);
     }
-    Ok(Folded { block, new })
+    Ok(new)
 }
 
 /// Opens one sealed entry of a journal.

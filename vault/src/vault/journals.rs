@@ -1,7 +1,8 @@
 //! The journal of one dataset: sealed entries that are not folded yet, kept in its database.
 //!
 //! The write-ahead log holds the same sealed bytes until they are folded, so this database is never the only copy: when
-//! it differs from the log, or fails in any way, it is made again from the log.
+//! it differs from the log, or fails in any way, it is made again from the log. What is folded is removed block by block, so
+//! that nobody waits long; until then it is in the database and counts for nothing.
 //!
 //! Key: `j`, block u32, frame u64, part u16, slice u16, all big endian. Value: at most 4,000 bytes of
 //! key id u32 (first slice only) and sealed bytes.
@@ -14,6 +15,8 @@ use std::path::Path;
 
 const SLICE_BYTES: usize = 4_000;
 const BATCH: usize = 128;
+/// Entries removed at a time: some milliseconds' worth, since writers wait meanwhile.
+const SWEPT: usize = 16 * BATCH;
 
 /// One sealed entry of a block.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,8 +35,14 @@ pub(crate) struct Sealed {
 #[derive(Debug)]
 pub(crate) struct Journals {
     store: Option<Store>,
-    /// Frames and parts that each block must have, so that a lost entry shows.
-    expected: BTreeMap<u32, BTreeSet<(u64, u16)>>,
+    /// Frames and parts that each block must have, so that a lost entry shows, and how long each is.
+    expected: BTreeMap<u32, BTreeMap<(u64, u16), usize>>,
+    /// Sealed bytes that are not folded.
+    bytes: u64,
+    /// Entries of frames up to this one are folded.
+    folded_seq: u64,
+    /// Blocks that may have folded entries in the database.
+    to_sweep: BTreeSet<u32>,
     /// Set when the database failed; it must not be read before it was made again.
     pub stale: bool,
 }
@@ -65,37 +74,39 @@ fn slices(block: u32, entry: &Sealed) -> Vec<(Vec<u8>, Vec<u8>)> {
 impl Journals {
     /// Stands for a database that is not open yet.
     pub fn absent() -> Self {
-        Self { store: None, expected: BTreeMap::new(), stale: true }
+        let (expected, to_sweep) = (BTreeMap::new(), BTreeSet::new());
+        Self { store: None, expected, bytes: 0, folded_seq: 0, to_sweep, stale: true }
     }
 
     /// Opens the database in a folder of its own and compares it with what the log says it holds; when it differs, or
     /// does not open, it is made again from `entries`.
     pub fn settle(path: &Path, cache_bytes: u64, entries: &[(u32, Sealed)]) -> Result<Self, StoreError> {
-        let mut expected: BTreeMap<u32, BTreeSet<(u64, u16)>> = BTreeMap::new();
-        for (block, entry) in entries {
-            expected.entry(*block).or_default().insert((entry.seq, entry.part));
-        }
+        let mut journals = Self::absent();
+        entries.iter().for_each(|(block, entry)| journals.expect(*block, entry));
+        journals.stale = false;
         if let Ok(store) = open(path, cache_bytes)
             && holds(&store, entries)
         {
-            return Ok(Self { store: Some(store), expected, stale: false });
+            journals.store = Some(store);
+            return Ok(journals);
         }
         Store::destroy(path)?;
-        let mut journals = Self { store: Some(open(path, cache_bytes)?), expected, stale: false };
+        journals.store = Some(open(path, cache_bytes)?);
         journals.write(entries);
         Ok(journals)
     }
 
     /// Notes an entry that the log must keep, without storing it.
     pub fn expect(&mut self, block: u32, entry: &Sealed) {
-        self.expected.entry(block).or_default().insert((entry.seq, entry.part));
+        let bytes = entry.bytes.len();
+        if self.expected.entry(block).or_default().insert((entry.seq, entry.part), bytes).is_none() {
+            self.bytes = self.bytes.saturating_add(bytes as u64);
+        }
     }
 
     /// Adds entries. A failure leaves the database stale, and is no failure of the write: the log has it.
     pub fn put(&mut self, entries: &[(u32, Sealed)]) {
-        for (block, entry) in entries {
-            self.expected.entry(*block).or_default().insert((entry.seq, entry.part));
-        }
+        entries.iter().for_each(|(block, entry)| self.expect(*block, entry));
         self.write(entries);
     }
 
@@ -118,14 +129,14 @@ impl Journals {
         }
         let mut entries: BTreeMap<(u64, u16), Vec<u8>> = BTreeMap::new();
         let gather = |key: &[u8], value: &[u8]| {
-            if let Some(place) = place(key) {
+            if let Some(place) = place(key).filter(|(seq, _)| *seq > self.folded_seq) {
                 entries.entry(place).or_default().extend_from_slice(value);
             }
             ControlFlow::Continue(())
         };
         self.store.as_ref()?.scan_prefix(&prefix(block), gather).ok()?;
         let expected = self.expected.get(&block)?;
-        if !entries.keys().eq(expected.iter()) {
+        if !entries.keys().eq(expected.keys()) {
             return None;
         }
         entries.into_iter().map(|((seq, part), whole)| split(seq, part, whole)).collect()
@@ -133,25 +144,56 @@ impl Journals {
 
     /// Returns the first frame with an entry that is not folded.
     pub fn first_frame(&self) -> Option<u64> {
-        self.expected.values().filter_map(|places| places.first()).map(|(seq, _)| *seq).min()
+        self.expected.values().filter_map(|places| places.keys().next()).map(|(seq, _)| *seq).min()
+    }
+
+    /// Counts the sealed bytes that are not folded.
+    #[cfg(test)]
+    pub fn bytes(&self) -> u64 {
+        self.bytes
     }
 
     /// Forgets a block's entries: they are written again, or belong to nobody any more. A failure leaves the database stale.
     pub fn drop_block(&mut self, block: u32) {
-        self.expected.remove(&block);
+        let gone: usize = self.expected.remove(&block).into_iter().flatten().map(|(_, bytes)| bytes).sum();
+        self.bytes = self.bytes.saturating_sub(gone as u64);
         let removed = self.store.as_ref().map_or(Ok(0), |store| store.remove_prefix(&prefix(block)));
         self.stale |= removed.is_err();
     }
 
-    /// Forgets what is folded and returns the blocks that have later entries.
+    /// Forgets what is folded and returns the blocks that have later entries. [`Journals::sweep`] removes it.
     pub fn drop_folded(&mut self, folded_seq: u64) -> BTreeSet<u32> {
+        self.folded_seq = folded_seq;
+        self.to_sweep.extend(self.expected.keys());
         for places in self.expected.values_mut() {
-            places.retain(|(seq, _)| *seq > folded_seq);
+            let later = places.split_off(&(folded_seq.saturating_add(1), 0));
+            *places = later;
         }
         self.expected.retain(|_, places| !places.is_empty());
-        let gone = if self.expected.is_empty() { self.clear() } else { self.remove_through(folded_seq) };
-        self.stale |= gone.is_err();
+        self.bytes = self.expected.values().flat_map(BTreeMap::values).map(|bytes| *bytes as u64).sum();
         self.expected.keys().copied().collect()
+    }
+
+    /// Removes folded entries from the database: all of it if nothing else is there, else some. Says whether there may be
+    /// more. A failure leaves the database stale.
+    pub fn sweep(&mut self) -> bool {
+        if self.expected.is_empty() && !self.to_sweep.is_empty() {
+            self.to_sweep.clear();
+            self.stale |= self.clear().is_err();
+        }
+        let Some(block) = self.to_sweep.pop_first() else { return false };
+        match self.remove_folded(block) {
+            Ok(count) if count == SWEPT => drop(self.to_sweep.insert(block)),
+            removed => self.stale |= removed.is_err(),
+        }
+        !self.stale
+    }
+
+    /// Makes the database again from what the log says is not folded. A failure leaves it stale.
+    pub fn mend(&mut self, entries: &[(u32, Sealed)]) {
+        self.to_sweep.clear();
+        self.stale |= self.clear().is_err();
+        self.write(entries);
     }
 
     fn clear(&mut self) -> Result<(), StoreError> {
@@ -163,12 +205,13 @@ impl Journals {
         Ok(())
     }
 
-    fn remove_through(&mut self, folded_seq: u64) -> Result<(), StoreError> {
-        let Some(store) = &self.store else { return Ok(()) };
+    fn remove_folded(&mut self, block: u32) -> Result<usize, StoreError> {
+        let Some(store) = &self.store else { return Ok(0) };
         let mut keys: Vec<Vec<u8>> = Vec::new();
-        store.scan_prefix(b"j", |key: &[u8], _: &[u8]| {
-            if place(key).is_some_and(|(seq, _)| seq <= folded_seq) {
-                keys.push(key.to_vec());
+        store.scan_prefix(&prefix(block), |key: &[u8], _: &[u8]| {
+            match place(key) {
+                Some((seq, _)) if seq <= self.folded_seq && keys.len() < SWEPT => keys.push(key.to_vec()),
+                _ => return ControlFlow::Break(()),
             }
             ControlFlow::Continue(())
         })?;
@@ -176,7 +219,7 @@ impl Journals {
             let batch: Vec<_> = batch.iter().map(Vec::as_slice).collect();
             store.remove_batch(&batch)?;
         }
-        Ok(())
+        Ok(keys.len())
     }
 
     /// Makes the database durable, for a quick next opening.

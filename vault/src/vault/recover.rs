@@ -5,7 +5,7 @@
 
 use super::change::Change;
 use super::commit::{CHANGE, JOURNAL, Outgoing, aad, nonce};
-use super::epochs::ClosedEpoch;
+use super::epochs::{Building, ClosedEpoch};
 use super::fold_epoch::{by_block, open_entry};
 use super::journal_keys::{JournalKeys, SHARED_PLACE, sealers};
 use super::journals::{Journals, Sealed};
@@ -15,7 +15,7 @@ use super::{Config, EpochInfo, Vault, VaultError};
 use crate::blocks::{BLOCK_SUBJECTS, Piece};
 use crate::consent::ConsentBitmaps;
 use crate::disk::{Disk, Folders};
-use crate::fold::pieces::{BlockPieces, CONSENT_HISTORY, CONSENT_STATE, read_consent, read_keys};
+use crate::fold::pieces::{BlockPieces, read_consent, read_keys};
 use crate::index::Index;
 use crate::journal::{Entry, Reader};
 use crate::keys::{Changes, KeyTree, KeysError, Mirroring, PieceEntry, PieceKind, PieceState, Sealer, SecretKey};
@@ -59,7 +59,11 @@ pub(super) struct VaultRecord {
 pub(super) struct DatasetRecord {
     pub epoch: EpochId,
     pub as_of: Timestamp,
+    /// Ordinals below this existed at the close.
     pub bound: u32,
+    /// Ordinals below this are folded.
+    pub folded_bound: u32,
+    /// Frames up to this one are folded.
     pub folded_seq: u64,
 }
 
@@ -221,14 +225,12 @@ impl Vault {
     }
 
     /// Reads a dataset's unfolded entries from the log instead of its database.
-    pub(super) fn journal_from_log(
-        &self,
-        number: u32,
-        folded: u64,
-        restarts: &BTreeMap<u32, u64>,
-    ) -> Result<Vec<(u32, Vec<Sealed>)>, VaultError> {
+    pub(super) fn journal_from_log(&self, dataset: &Dataset) -> Result<Vec<(u32, Vec<Sealed>)>, VaultError> {
+        let (number, restarts) = (dataset.number, &dataset.restarts);
+        // Not all frames after the last fold need be there still: only those from its first entry on.
+        let Some(first) = dataset.journal.first_frame() else { return Ok(Vec::new()) };
         let mut entries = Vec::new();
-        for frame in self.wal.read_from(folded.saturating_add(1))? {
+        for frame in self.wal.read_from(first)? {
             let (seq, frame) = frame?;
             let parts =
                 journal_parts(seq, &frame).filter(|(of, block, _)| *of == number && !is_void(restarts, *block, seq));
@@ -237,10 +239,11 @@ impl Vault {
         Ok(by_block(entries))
     }
 
-    /// Removes the segments of the log that the key tree says nobody needs any more.
-    pub(super) fn trim(&self, state: &State) -> Result<(), VaultError> {
-        let record: VaultRecord = read_record(&state.tree, "vault")?;
-        Ok(self.wal.remove_before(record.first_seq)?)
+    /// Removes the segments of the log that the key tree says nobody needs any more. One that can't be removed is no harm,
+    /// and goes the next time.
+    pub(super) fn trim(&self) {
+        let record: Result<VaultRecord, VaultError> = read_record(&self.state.lock().tree, "vault");
+        record.ok().and_then(|record| self.wal.remove_before(record.first_seq).ok());
     }
 }
 
@@ -327,41 +330,61 @@ fn open_folded(
     mut dataset: Dataset,
     record: &DatasetRecord,
 ) -> Result<Dataset, VaultError> {
-    let number = dataset.number;
-    let entries = tree.entries();
-    let mut blocks = vec![BlockPieces::default(); record.bound.div_ceil(BLOCK_SUBJECTS) as usize];
-    for entry in entries.dataset(number).filter(|entry| entry.state == PieceState::Closed) {
+    let (entries, events) = (tree.entries(), dataset.schema.events.len());
+    let count = |bound: u32| bound.div_ceil(BLOCK_SUBJECTS) as usize;
+    let mut blocks = vec![BlockPieces::default(); count(record.bound)];
+    // What the version that is being built has of its own.
+    let mut own = vec![BlockPieces::default(); count(record.folded_bound)];
+    let mut kinds: BTreeSet<(u32, PieceKind)> = BTreeSet::new();
+    for entry in entries.dataset(dataset.number) {
         let piece = Arc::new(open_piece(config, entry)?);
-        let Some(pieces) = blocks.get_mut(entry.id.block as usize) else { continue };
-        match entry.id.kind {
-            PieceKind::Attributes => pieces.attributes = Some(piece),
-            PieceKind::Events(event) => {
-                pieces.events.resize(dataset.schema.events.len(), Vec::new());
-                if let Some(parts) = pieces.events.get_mut(usize::from(event)) {
-                    parts.push(piece);
-                }
+        let version = match entry.state {
+            PieceState::Closed => &mut blocks,
+            PieceState::Building => {
+                kinds.insert((entry.id.block, entry.id.kind));
+                &mut own
             }
-            PieceKind::State(CONSENT_HISTORY) => pieces.consents = Some(piece),
-            PieceKind::State(CONSENT_STATE) => pieces.consent_state = Some(piece),
-            PieceKind::State(_) => {}
+        };
+        if let Some(pieces) = version.get_mut(entry.id.block as usize) {
+            pieces.add(entry.id.kind, piece, events);
         }
     }
+    all_there(&blocks)?;
     read_consent(&blocks, &mut dataset.consent)?;
-    dataset.next_ordinal = record.bound;
-    dataset.folded_seq = record.folded_seq;
-    dataset.fill_index(&blocks)?;
+    dataset.consent.prune(record.as_of);
     let info = EpochInfo { epoch: record.epoch, as_of: record.as_of };
-    dataset.closed = Arc::new(ClosedEpoch::new(info, record.bound, blocks, dataset.consent.clone()));
+    let mut closed = ClosedEpoch::new(info, record.bound, blocks, dataset.consent.clone());
+    if !kinds.is_empty() {
+        let mut blocks = closed.blocks.clone();
+        blocks.resize(own.len(), BlockPieces::default());
+        for (block, kind) in kinds {
+            let own = own.get(block as usize);
+            blocks.get_mut(block as usize).zip(own).into_iter().for_each(|(all, own)| all.take_over(kind, own, events));
+        }
+        all_there(&blocks)?;
+        read_consent(&own, &mut dataset.consent)?;
+        closed.building = Some(Building { bound: record.folded_bound, blocks, consent: dataset.consent.clone() });
+    }
+    dataset.next_ordinal = record.folded_bound;
+    dataset.folded_seq = record.folded_seq;
+    dataset.fill_index(closed.folded_blocks())?;
+    dataset.closed = Arc::new(closed);
     Ok(dataset)
+}
+
+/// Checks that each block has its attributes: a scan would not miss the people of one that has not.
+fn all_there(blocks: &[BlockPieces]) -> Result<(), VaultError> {
+    match blocks.iter().position(|pieces| pieces.attributes.is_none()) {
+        Some(block) => Err(VaultError::damaged(format!("block {block}"), "its attributes are missing")),
+        None => Ok(()),
+    }
 }
 
 impl Dataset {
     fn fill_index(&mut self, blocks: &[BlockPieces]) -> Result<(), VaultError> {
         self.index.reserve(self.next_ordinal as usize);
         for (block, pieces) in (0_u32..).zip(blocks) {
-            let Some(piece) = &pieces.attributes else {
-                return Err(VaultError::damaged(format!("block {block}"), "its attributes are missing"));
-            };
+            let Some(piece) = &pieces.attributes else { continue };
             let index = &mut self.index;
             read_keys(&self.schema, piece, |position, key| {
                 // An erased person's place has no key.

@@ -5,7 +5,7 @@
 //! noise drawn and no row emitted afterwards uses the person. Each fulfilled request is kept beside the person's consents,
 //! sealed, and is erased with the person.
 //!
-//! Choices. A rectification sets attributes; the old value stays in the closed epoch until the next fold, and then nowhere:
+//! Choices. A rectification sets attributes; the old value stays in the closed epoch until the next close, and then nowhere:
 //! the history says only which attribute was corrected and when. Events are what a source reported under an id and are not
 //! rewritten: erase the person, or have the source report a correcting event. An objection is a withdrawal for that purpose
 //! on every basis. A person of whom nothing is held is refused like a field that does not exist.

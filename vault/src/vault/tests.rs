@@ -6,6 +6,7 @@ mod consents;
 mod crashes;
 mod erasures;
 mod fence;
+mod folds;
 mod subjects;
 
 use super::{Config, Vault, VaultError};

@@ -392,7 +392,7 @@ impl Dataset {
         let (block, position) = block_of(ordinal);
         let missing = || VaultError::damaged("subject", "its block is missing");
         if read.as_ref().is_none_or(|(known, _)| *known != block) {
-            let pieces = self.closed.blocks.get(block as usize).and_then(|pieces| pieces.attributes.as_ref());
+            let pieces = self.closed.folded_blocks().get(block as usize).and_then(|pieces| pieces.attributes.as_ref());
             *read = Some((block, crate::fold::pieces::read_hidden(pieces.ok_or_else(missing)?)?));
         }
         read.as_ref().and_then(|(_, all)| all.get(position as usize)).copied().ok_or_else(missing)

@@ -39,7 +39,7 @@ impl Source {
     /// Reads the person as a block of one.
     pub fn read(&self) -> Result<BlockData, VaultError> {
         let empty = BlockPieces::default();
-        let pieces = self.closed.blocks.get(self.block as usize).unwrap_or(&empty);
+        let pieces = self.closed.folded_blocks().get(self.block as usize).unwrap_or(&empty);
         let mut data = read_subject(&self.schema, pieces, self.position)?;
         for entry in &self.entries {
             let delta = open_entry(&self.sealers, self.number, self.block, entry)?;
