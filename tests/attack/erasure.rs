@@ -98,6 +98,46 @@ fn no_older_copy_gives_the_erased_away() {
     has_not(&reading, &hidden(&old));
 }
 
+#[test]
+fn no_older_copy_of_a_version_that_is_being_built_gives_the_erased_away() {
+    let mut town = Town::new(205);
+    town.register(0, 100);
+    town.fold(10);
+    let built = town.copy("built before any close");
+    town.register(8_200, 100);
+    town.close_epoch(20);
+    let closed = town.copy("closed");
+    town.register(0, 5);
+    town.write_late(0..150);
+    town.fold(30);
+    let further = town.copy("built on it");
+    town.crash();
+    town.open();
+    town.write_late(150..205);
+    town.fold(40);
+    town.register_anew(0..205);
+    let last = town.copy("just before");
+    let before = [built, closed, further, last];
+    town.erase(&ERASED).unwrap();
+    let just_after = town.copy("just after");
+    town.fold(80);
+    let folded = town.copy("folded after");
+    town.crash();
+    town.open();
+    town.close_epoch(90);
+    let closed = town.copy("closed after");
+    let after = [&just_after, &folded, &closed];
+    let all: Vec<&Taken> = before.iter().chain(after).collect();
+    let reading = read(&town, &all, &after);
+    has_nothing_of(&ERASED, &reading, &all);
+    after.iter().for_each(|copy| reading.has_everything(copy, &others(&town, &ERASED), true));
+    let old = read(&town, &all, &before.iter().collect::<Vec<_>>());
+    for (copy, people, late) in [(&before[0], 100, false), (&before[1], 200, false), (&before[3], 205, true)] {
+        old.has_everything(copy, &(0..people).collect::<Vec<_>>(), late);
+    }
+    has_not(&reading, &hidden(&old));
+}
+
 /// Takes a copy after every step of a disk, while it is told to.
 #[derive(Default)]
 struct Camera {
@@ -120,15 +160,19 @@ impl Observer for Camera {
     }
 }
 
-/// 40 planted people of one block, ten of them and the late half of what is known of all not folded, of whom some are
-/// erased; and copies from just before, and from after every step of it.
-fn erased_step_by_step(erased: &[usize]) -> (Town, Taken, Vec<Taken>) {
+/// 40 planted people of one block, ten of them and the late half of what is known of all not folded, or half of that folded
+/// beside the closed epoch, of whom some are erased; and copies from just before, and from after every step of it.
+fn erased_step_by_step(erased: &[usize], built: bool) -> (Town, Taken, Vec<Taken>) {
     let camera = Arc::new(Camera::default());
     let mut town = Town::on(Disk::observed(Arc::<Camera>::clone(&camera)), 40);
     town.register(0, 30);
     town.close_epoch(20);
     town.register(0, 10);
-    town.write_late(0..40);
+    town.write_late(0..20);
+    if built {
+        town.fold(30);
+    }
+    town.write_late(20..40);
     let before = town.copy("just before");
     *camera.pointed.lock().unwrap() = Some((town.config.clone(), town.folder()));
     town.erase(erased).unwrap();
@@ -139,22 +183,29 @@ fn erased_step_by_step(erased: &[usize]) -> (Town, Taken, Vec<Taken>) {
 
 #[test]
 fn no_copy_taken_during_the_erasure_gives_the_erased_away() {
-    let erased = [3, 29, 35];
-    let (town, before, steps) = erased_step_by_step(&erased);
-    assert!(steps.len() > 30, "{}", steps.len());
-    let after = town.copy("after");
-    let all: Vec<&Taken> = [&before].into_iter().chain(&steps).chain([&after]).collect();
-    let reading = read(&town, &all, &[&after]);
-    has_nothing_of(&erased, &reading, &all);
-    reading.has_everything(&after, &others(&town, &erased), true);
-    let old = read(&town, &all, &[&before]);
-    old.has_everything(&before, &(0..40).collect::<Vec<_>>(), true);
+    for built in [false, true] {
+        let erased = [3, 29, 35];
+        let (town, before, steps) = erased_step_by_step(&erased, built);
+        assert!(steps.len() > 30, "{}", steps.len());
+        let after = town.copy("after");
+        let all: Vec<&Taken> = [&before].into_iter().chain(&steps).chain([&after]).collect();
+        let reading = read(&town, &all, &[&after]);
+        has_nothing_of(&erased, &reading, &all);
+        reading.has_everything(&after, &others(&town, &erased), true);
+        let old = read(&town, &all, &[&before]);
+        old.has_everything(&before, &(0..40).collect::<Vec<_>>(), true);
+    }
 }
 
 #[test]
 fn a_crash_at_any_step_erases_nobody_or_for_good() {
-    let erased = [3, 29, 35];
-    let (mut town, before, steps) = erased_step_by_step(&erased);
+    for built in [false, true] {
+        crash_at_every_step(&[3, 29, 35], built);
+    }
+}
+
+fn crash_at_every_step(erased: &[usize], built: bool) {
+    let (mut town, before, steps) = erased_step_by_step(erased, built);
     let mut sizes = Vec::new();
     for (number, step) in steps.iter().enumerate() {
         town.go_on_from(step);
@@ -169,8 +220,8 @@ fn a_crash_at_any_step_erases_nobody_or_for_good() {
         if sizes[number] == 40 {
             reading.has_everything(&after, &(0..40).collect::<Vec<_>>(), true);
         } else {
-            has_nothing_of(&erased, &reading, &all);
-            reading.has_everything(&after, &others(&town, &erased), true);
+            has_nothing_of(erased, &reading, &all);
+            reading.has_everything(&after, &others(&town, erased), true);
         }
     }
     // Once the intent is durable it is carried out.

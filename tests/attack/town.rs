@@ -277,6 +277,12 @@ impl Town {
         self.vault().close_epoch(&permit, later(seconds), later(seconds)).unwrap();
     }
 
+    /// Folds beside the closed epoch.
+    pub fn fold(&self, seconds: i64) {
+        let permit = self.permit(Role::System, Verb::Maintain, None);
+        self.vault().fold(&permit, later(seconds)).unwrap();
+    }
+
     pub fn stop(&mut self) {
         self.vault.take().unwrap().close(later(5)).unwrap();
     }

@@ -23,6 +23,8 @@ pub(super) enum Act {
     Order(Range<usize>),
     /// They withdraw from all marketing.
     Withdraw(Range<usize>),
+    /// Folds beside the closed epoch.
+    Fold,
     /// Closes the epoch.
     Close,
     /// Asks, under this request id, who of a segment is in which cell.
@@ -47,10 +49,12 @@ pub(super) fn script() -> Vec<Act> {
         Open,
         Create,
         Join(0..50),
+        Fold,
         Join(50..125),
         Close,
         Ask("q1", "true"),
         Order(0..40),
+        Fold,
         Withdraw(0..5),
         Ask("q2", "children >= 2"),
         Tick,
@@ -61,13 +65,17 @@ pub(super) fn script() -> Vec<Act> {
         Ask("q3", "true"),
         Audience("a1"),
         Order(40..60),
+        Withdraw(20..22),
+        Fold,
+        Withdraw(22..25),
         Erase(10..13),
         Ask("q4", "age_band == \"young\""),
-        Withdraw(20..25),
+        Fold,
         Erase(130..133),
         Stop,
         Open,
         Join(140..145),
+        Fold,
         Close,
         Ask("q5", "true"),
         Stop,
@@ -131,7 +139,7 @@ impl World {
             }
             Act::Open => world.serving = true,
             Act::Drop | Act::Stop => world.serving = false,
-            Act::Tick => {}
+            Act::Tick | Act::Fold => {}
         }
         world
     }
@@ -255,6 +263,10 @@ impl Stage {
                 let withdrawal = |number| (key(number), consent("marketing", ConsentAct::Withdraw, -1));
                 let events = who.clone().map(withdrawal).collect();
                 self.vault().record_consents(&cast.producer(Verb::RecordConsent), events, now).map(drop)?;
+            }
+            Act::Fold => {
+                let permit = cast.permit("system", "", Role::System, Verb::Maintain, None);
+                let _ = self.vault().fold(&permit, now)?;
             }
             Act::Close => drop(self.vault().close_epoch(&cast.steward(Verb::Maintain), now, now)?),
             Act::Ask(request, text) => return self.ask(cast, request, text, now).map(|(answer, _)| Some(answer)),
