@@ -100,7 +100,11 @@ impl Vault {
         self.forget(adopting, replaced.into_iter());
         for entry in built {
             adopting.changes.remove.push((entry.id, entry.state));
-            adopting.changes.put.push(PieceEntry { state: PieceState::Closed, epoch: adopting.epoch.0, ..entry.clone() });
+            adopting.changes.put.push(PieceEntry {
+                state: PieceState::Closed,
+                epoch: adopting.epoch.0,
+                ..entry.clone()
+            });
         }
     }
 

@@ -245,7 +245,9 @@ impl Vault {
         let consent = Consent::without(&old, &erasing.people);
         let rewrite = |(block, gone): &(u32, BTreeSet<u16>)| {
             let closed = rewrite_block(&writer, &schema, (&old.blocks, *block), &consent.closed, gone, None)?;
-            let (Some(own), Some(consent)) = (own.get(block), &consent.building) else { return Ok((closed, Vec::new())) };
+            let (Some(own), Some(consent)) = (own.get(block), &consent.building) else {
+                return Ok((closed, Vec::new()));
+            };
             let version = (old.folded_blocks(), *block);
             let building = rewrite_block(&writer, &schema, version, consent, gone, Some(own))?;
             Ok((closed, building))

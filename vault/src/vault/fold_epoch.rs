@@ -192,8 +192,7 @@ impl Vault {
             Some(entries) => fold_one(work, &writer, *block, entries.get(block).map_or(&[], Vec::as_slice)),
             None => fold_one(work, &writer, *block, &self.journaled(work, *block)?),
         };
-        let folded: Result<Vec<Vec<NewPiece>>, VaultError> =
-            work.dirty.par_iter().with_max_len(1).map(fold).collect();
+        let folded: Result<Vec<Vec<NewPiece>>, VaultError> = work.dirty.par_iter().with_max_len(1).map(fold).collect();
         Ok(folded?.into_iter().flatten().collect())
     }
 
@@ -321,12 +320,7 @@ fn ended(name: &str, dataset: &DatasetId, served: EpochId) -> bool {
 }
 
 /// Applies the entries of one block to its newest version and writes what changed. Entries of later frames stay.
-fn fold_one(
-    work: &Work,
-    writer: &Writer<'_>,
-    block: u32,
-    entries: &[Sealed],
-) -> Result<Vec<NewPiece>, VaultError> {
+fn fold_one(work: &Work, writer: &Writer<'_>, block: u32, entries: &[Sealed]) -> Result<Vec<NewPiece>, VaultError> {
     let empty = BlockPieces::default();
     let pieces = work.old.folded_blocks().get(block as usize).unwrap_or(&empty);
     let mut data = read_block(&work.schema, pieces)?;

@@ -68,9 +68,9 @@ impl Vault {
         };
         // Both versions, though they may share a piece: found twice is found.
         let versions = [closed.blocks.as_slice(), closed.folded_blocks()];
-        let pieces = versions.iter().flat_map(|version| {
-            blocks.iter().filter_map(|block| version.get(*block as usize)?.attributes.as_ref())
-        });
+        let pieces = versions
+            .iter()
+            .flat_map(|version| blocks.iter().filter_map(|block| version.get(*block as usize)?.attributes.as_ref()));
         for piece in pieces {
             read_keys(&schema, piece, |_, key| found += usize::from(keys.contains(key)))?;
         }
