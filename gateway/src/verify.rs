@@ -1,11 +1,20 @@
-//! `silhouette-verify`: checks a log, a proof or two checkpoints offline, with nothing but the log's public key.
+//! `silhouette-verify`: checks a log, a proof, two checkpoints or a person's receipts offline, with nothing but the log's
+//! public key.
 //!
 //! It shares no code with the writer: every format is read here a second time, from its specification (C2SP signed-note,
-//! tlog-checkpoint, tlog-tiles and tlog-proof; RFC 6962), so that a mistake of the writer can't hide in the verifier.
-//! Does not: know whether the log is the newest one (compare checkpoints over time for that), nor what leaves mean.
+//! tlog-checkpoint, tlog-tiles and tlog-proof; RFC 6962; RFC 8785 for what leaves commit to), so that a mistake of the writer
+//! can't hide in the verifier.
+//! Does not: know whether the log is the newest one (compare checkpoints over time for that), nor what leaves mean, those of
+//! receipts aside; nor look into the data: of an erasure it checks what the log says was found.
 //!
 //! Exit codes: 0 verified, 1 not verified, 2 wrong usage.
 
+#[path = "verify/consent.rs"]
+mod consent;
+#[path = "verify/document.rs"]
+mod document;
+#[path = "verify/erasure.rs"]
+mod erasure;
 #[path = "verify/folder.rs"]
 mod folder;
 #[path = "verify/merkle.rs"]
@@ -51,6 +60,22 @@ enum Command {
         #[arg(long)]
         leaf: Option<PathBuf>,
     },
+    /// Check the receipt of an erasure
+    Receipt {
+        /// The receipt, as `silhouette subject erase` writes it
+        file: PathBuf,
+        /// The log's verifier key, of either tree, from someone you trust
+        #[arg(long, visible_alias = "key")]
+        vkey: String,
+    },
+    /// Check consent receipts, and open what the log commits to
+    Consent {
+        /// The receipts, as `silhouette subject receipts` writes them
+        file: PathBuf,
+        /// The log's verifier key, of either tree, from someone you trust
+        #[arg(long, visible_alias = "key")]
+        vkey: String,
+    },
     /// Check that an older checkpoint's entries are still the first entries of a newer one
     Consistency {
         /// The older checkpoint
@@ -83,6 +108,8 @@ fn run(command: &Command) -> Result<String, String> {
                 leaf.as_deref().map(|path| fs::read(path).map_err(|error| unreadable(path, &error))).transpose()?;
             proof::check(&read(file)?, &VerifierKey::parse(vkey)?, leaf.as_deref())
         }
+        Command::Receipt { file, vkey } => erasure::check(&read(file)?, &VerifierKey::parse(vkey)?),
+        Command::Consent { file, vkey } => consent::check(&read(file)?, &VerifierKey::parse(vkey)?),
         Command::Consistency { old, new, dir, vkey } => {
             consistency(&read(old)?, &read(new)?, dir, &VerifierKey::parse(vkey)?)
         }

@@ -54,19 +54,20 @@ pub enum ConsentAct {
     Withdraw,
 }
 
-/// One consent event of one subject.
+/// One consent event of one subject. Its fields are in the order of their names, so that its JSON is canonical: leaves
+/// commit to it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ConsentEvent {
-    /// What for. Must be a purpose of the schema or an ancestor of one.
-    pub purpose: PurposeId,
-    /// On which basis. Ignored by [`ConsentAct::Withdraw`].
-    pub basis: LawfulBasis,
     /// What happened.
     pub act: ConsentAct,
     /// When it happened, by the source's clock. An event older than the newest one of its purpose changes nothing.
     pub at: Timestamp,
+    /// On which basis. Ignored by [`ConsentAct::Withdraw`].
+    pub basis: LawfulBasis,
     /// First instant at which a `Give` no longer holds.
     pub expires: Option<Timestamp>,
+    /// What for. Must be a purpose of the schema or an ancestor of one.
+    pub purpose: PurposeId,
     /// Where it was collected, a public label: `checkout-form-3`. At most 63 characters.
     pub source: String,
 }

@@ -202,7 +202,14 @@ fn a_small_seller_gets_from_nothing_to_a_portrait() {
 fn the_demo_shows_everything_and_ends_well() {
     let desk = Desk::new();
     let (told, _) = desk.ends(DONE, &["demo", "--consumers", "8000"]);
-    let shown = ["Ceramics lovers", "PURPOSE_DENIED", "pseudonyms", "this quarter, everyone", "nothing was changed"];
+    let shown = [
+        "Ceramics lovers",
+        "PURPOSE_DENIED",
+        "pseudonyms",
+        "this quarter, everyone",
+        "nothing was changed",
+        "1 person erased",
+    ];
     for text in shown {
         assert!(told.contains(text), "`{text}` is not in\n{told}");
     }

@@ -14,6 +14,7 @@ mod decoders;
 mod door;
 mod real_data;
 mod refusals;
+mod rights;
 mod samples;
 mod secrecy;
 mod serving;

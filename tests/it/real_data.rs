@@ -5,7 +5,8 @@ use super::cli::{Desk, Served};
 use harness::figures::{Figure, Kind, data_folder, deployed, figures, reference, workspace};
 use policy::schema::{FieldRef, Schema};
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
 
 /// A figure is rounded wrongly with probability under 1e-15 a cell at this noise.
 const LARGEST_SIGMA: f64 = 0.06;
@@ -53,26 +54,32 @@ fn cells(answer: &Value) -> BTreeMap<Vec<String>, i64> {
     cells.iter().map(read).filter(|(labels, _): &(Vec<String>, i64)| !labels.iter().any(|l| l == "(missing)")).collect()
 }
 
-fn released_equal_the_reference(dataset: &str, at_least: usize) {
-    let Some(folder) = data_folder() else { return };
-    let schema = policy::schema::parse(&deployed(dataset, "schema.toml")).unwrap();
-    let answers = reference(&folder, dataset);
+/// Serves a public data set that was imported from its files.
+fn imported(dataset: &str, folder: &Path) -> (Desk, Served) {
     let mut desk = Desk::new();
     let config = desk.path("settings.toml");
     std::fs::write(&config, "grpc = \"127.0.0.1:0\"\nhttp = \"127.0.0.1:0\"\nadmin = \"127.0.0.1:0\"\n").unwrap();
     desk.ends(0, &["init", "--config", "settings.toml"]);
-    let _served = Served::start(&mut desk, &config);
+    let served = Served::start(&mut desk, &config);
     desk.ends(0, &["client", "create", "--name", "shop", "--role", "producer"]);
-    desk.ends(0, &["client", "create", "--name", "ads", "--role", "service", "--purpose", "marketing"]);
-    let shipped: String = policy::rules::Rules::default_texts().iter().map(|(_, text)| *text).collect();
-    let (open, _closed) = shipped.split_once("// To open sensitive fields").unwrap();
-    std::fs::write(desk.path("policies.cedar"), open.to_owned() + SENSITIVE_TOO).unwrap();
-    desk.ends(0, &["policy", "publish", "policies.cedar", "--widen"]);
     let mapping = workspace().join("deploy/datasets").join(dataset).join("mapping.toml");
     let source = folder.join(dataset);
     let (mapping, source) = (mapping.to_str().unwrap(), source.to_str().unwrap());
     let import = ["import", "--mapping", mapping, "--source", source, "--key", "shop-key.toml"];
     desk.ends(0, &[&import[..], &["--create-as", "silhouette-key.toml"]].concat());
+    (desk, served)
+}
+
+fn released_equal_the_reference(dataset: &str, at_least: usize) {
+    let Some(folder) = data_folder() else { return };
+    let schema = policy::schema::parse(&deployed(dataset, "schema.toml")).unwrap();
+    let answers = reference(&folder, dataset);
+    let (desk, _served) = imported(dataset, &folder);
+    desk.ends(0, &["client", "create", "--name", "ads", "--role", "service", "--purpose", "marketing"]);
+    let shipped: String = policy::rules::Rules::default_texts().iter().map(|(_, text)| *text).collect();
+    let (open, _closed) = shipped.split_once("// To open sensitive fields").unwrap();
+    std::fs::write(desk.path("policies.cedar"), open.to_owned() + SENSITIVE_TOO).unwrap();
+    desk.ends(0, &["policy", "publish", "policies.cedar", "--widen"]);
     desk.ends(0, &["epoch", "close", "-d", dataset]);
     let mine: Vec<Figure> = figures().into_iter().filter(|figure| figure.dataset == dataset).collect();
     assert!(mine.len() >= at_least, "{} figures", mine.len());
@@ -111,4 +118,170 @@ fn census_people_are_released_as_the_reference_counts_them() {
 #[test]
 fn survey_people_are_released_as_the_reference_counts_them() {
     released_equal_the_reference("pums", 4);
+}
+
+type Row = HashMap<String, String>;
+
+/// The rows of a file, by column.
+fn rows(folder: &Path, file: &str) -> Vec<Row> {
+    csv::Reader::from_path(folder.join(file)).unwrap().deserialize().map(|row| row.unwrap()).collect()
+}
+
+/// What a package says of events of one type, as sorted lines of instant and values.
+fn told(package: &Value, event: &str, columns: &[&str]) -> Vec<String> {
+    let all = package["events"].as_array().unwrap();
+    let events = all.iter().find(|events| events["name"] == event).unwrap();
+    let named = events["columns"].as_array().unwrap().iter().map(|column| column["name"].as_str().unwrap());
+    assert_eq!(named.collect::<Vec<_>>(), columns);
+    let line = |row: &Value| {
+        let values = row["values"].as_array().unwrap().iter().map(|value| value.as_str().unwrap_or("-"));
+        std::iter::once(row["at"].as_str().unwrap()).chain(values).collect::<Vec<_>>().join("|")
+    };
+    let mut lines: Vec<String> = events["rows"].as_array().unwrap().iter().map(line).collect();
+    lines.sort();
+    lines
+}
+
+/// Midnight in New York, as the mapping reads a day; the clocks of 2017 changed on 12 March and 5 November.
+fn midnight(day: &str) -> String {
+    let summer = ("2017-03-13".."2017-11-06").contains(&day);
+    format!("{day}T0{}:00:00Z", if summer { 4 } else { 5 })
+}
+
+const WEEKDAYS: [&str; 7] = ["thursday", "friday", "saturday", "sunday", "monday", "tuesday", "wednesday"];
+
+fn weekday(day: &str) -> &'static str {
+    let days = policy::time::parse_day(day).unwrap();
+    WEEKDAYS[usize::try_from(days.rem_euclid(7)).unwrap()]
+}
+
+/// A cell; an empty one is missing.
+fn some(cell: &str) -> &str {
+    if cell.is_empty() { "-" } else { cell }
+}
+
+/// What the files say of one household, in the lines of [`told`].
+struct Household {
+    facts: Row,
+    orders: Vec<String>,
+    campaigns: Vec<String>,
+    redemptions: Vec<String>,
+}
+
+impl Household {
+    fn read(folder: &Path, household: &str) -> Self {
+        let of = |file: &str| -> Vec<Row> {
+            rows(folder, file).into_iter().filter(|row| row["household_id"] == household).collect()
+        };
+        let products: HashMap<String, Row> =
+            rows(folder, "products.csv").into_iter().map(|row| (row["product_id"].clone(), row)).collect();
+        let kinds: HashMap<String, Row> = rows(folder, "campaign_descriptions.csv")
+            .into_iter()
+            .map(|row| (row["campaign_id"].clone(), row))
+            .collect();
+        let order = |row: &Row| {
+            let product = products.get(&row["product_id"]);
+            let department = product.map_or("(product missing)", |product| some(&product["department"]));
+            let brand = product.map_or("-", |product| some(&product["brand"]));
+            let (day, clock) = row["transaction_time_local"].split_once('T').unwrap();
+            let mut line =
+                ["transaction_timestamp_utc", "basket_id", "product_id"].map(|name| row[name].as_str()).to_vec();
+            line.extend([department, brand]);
+            line.extend(["quantity", "sales_value", "retail_disc", "coupon_disc"].map(|name| row[name].as_str()));
+            line.extend([&day[..7], &clock[..2], weekday(day)]);
+            line.join("|")
+        };
+        let campaign = |row: &Row| {
+            let kind = &kinds[&row["campaign_id"]];
+            [midnight(&kind["start_date"]).as_str(), &row["campaign_id"], &kind["campaign_type"]].join("|")
+        };
+        let redemption = |row: &Row| {
+            let kind = &kinds[&row["campaign_id"]]["campaign_type"];
+            [midnight(&row["redemption_date"]).as_str(), &row["campaign_id"], kind, &row["coupon_upc"]].join("|")
+        };
+        let lines = |file: &str, line: &dyn Fn(&Row) -> String| {
+            let mut lines: Vec<String> = of(file).iter().map(line).collect();
+            lines.sort();
+            lines
+        };
+        Self {
+            facts: of("demographics.csv").remove(0),
+            orders: lines("transactions_sample.csv", &order),
+            campaigns: lines("campaigns.csv", &campaign),
+            redemptions: lines("coupon_redemptions.csv", &redemption),
+        }
+    }
+}
+
+const ORDER: [&str; 11] = [
+    "basket",
+    "product",
+    "department",
+    "brand",
+    "quantity",
+    "amount",
+    "retail_discount",
+    "coupon_discount",
+    "month",
+    "hour",
+    "weekday",
+];
+
+/// A household that bought much, was sent campaigns and redeemed coupons.
+const HOUSEHOLD: &str = "2488";
+
+#[test]
+fn a_real_household_sees_all_of_its_own_and_leaves_nothing_behind() {
+    let Some(folder) = data_folder() else { return };
+    let (desk, _served) = imported("completejourney", &folder);
+    let folder = folder.join("completejourney");
+    for (name, role) in [("portal", "portal"), ("audit", "officer")] {
+        desk.ends(0, &["client", "create", "--name", name, "--role", role]);
+    }
+    desk.ends(0, &["epoch", "close", "-d", "completejourney"]);
+    let mine = ["-d", "completejourney"];
+
+    // Every row and value of the household, and nothing of others: as multisets they are equal.
+    desk.for_person(0, HOUSEHOLD, &[&["access", "--out", "mine"], &mine[..]].concat());
+    let package = desk.read_json("mine/access-package.json");
+    let Household { facts, orders, campaigns, redemptions } = Household::read(&folder, HOUSEHOLD);
+    for held in package["attributes"].as_array().unwrap() {
+        let name = held["column"]["name"].as_str().unwrap();
+        assert_eq!(held["value"].as_str().unwrap_or(""), facts[name], "{name}");
+    }
+    assert_eq!(package["attributes"].as_array().unwrap().len(), facts.len());
+    assert_eq!(told(&package, "order", &ORDER), orders);
+    assert_eq!(told(&package, "campaign", &["campaign", "kind"]), campaigns);
+    assert_eq!(told(&package, "redemption", &["campaign", "kind", "coupon"]), redemptions);
+    assert!(orders.len() > 10 && campaigns.len() > 1 && redemptions.len() > 1, "a household that says little");
+    let page = desk.read("mine/access-package.html");
+    for text in orders.iter().chain(&redemptions).flat_map(|line| line.split('|').skip(1)) {
+        assert!(page.contains(&text.replace('&', "&#38;")), "`{text}` is not on the page");
+    }
+    eprintln!("{} basket lines, {} campaigns, {} coupons", orders.len(), campaigns.len(), redemptions.len());
+
+    // Erased, provably, and gone from the files as well.
+    let vkey = desk.json(&["audit", "key", "--key", "audit-key.toml"])["verifier_key"].as_str().unwrap().to_owned();
+    desk.for_person(0, HOUSEHOLD, &[&["receipts"], &mine[..]].concat());
+    desk.for_person(0, HOUSEHOLD, &[&["erase", "--yes", "--verifier-key", &vkey], &mine[..]].concat());
+    let line = desk.verify("receipt", &desk.read("erasure-receipt.json"), &vkey).unwrap();
+    let before = desk.verify("consent", &desk.read("consent-receipts.json"), &vkey);
+    assert!(before.is_ok(), "what the household was given before stays true: {before:?}");
+    desk.for_person(3, HOUSEHOLD, &[&["access", "--out", "gone"], &mine[..]].concat());
+
+    // Who comes back under the same key is someone new.
+    let reference = |text: &str| text.rsplit("reference ").next().unwrap().trim().to_owned();
+    let was = reference(&line);
+    assert_eq!(was.len(), 32, "{line}");
+    let give = ["consent", "give", "--subject", HOUSEHOLD, "--purpose", "marketing", "--key", "shop-key.toml"];
+    desk.ends(0, &[&give[..], &mine[..]].concat());
+    desk.for_person(0, HOUSEHOLD, &[&["access", "--out", "anew"], &mine[..]].concat());
+    let anew = desk.read_json("anew/access-package.json");
+    let known: Vec<_> = anew["attributes"].as_array().unwrap().iter().filter(|held| !held["value"].is_null()).collect();
+    assert_eq!(known.len(), 1, "the key alone");
+    assert!(anew["events"].as_array().unwrap().iter().all(|events| events["rows"].as_array().unwrap().is_empty()));
+    assert_eq!((anew["consents"].as_array().unwrap().len(), anew["requests"].as_array().unwrap().len()), (1, 1));
+    desk.for_person(0, HOUSEHOLD, &[&["erase", "--yes", "--out", "second.json"], &mine[..]].concat());
+    let line = desk.verify("receipt", &desk.read("second.json"), &vkey).unwrap();
+    assert_ne!(reference(&line), was, "a new reference, unlinkable to the old");
 }

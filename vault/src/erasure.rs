@@ -1,16 +1,18 @@
 //! What an erasure leaves behind: a receipt.
 
+use crate::vault::VaultError;
 use policy::id::DatasetId;
 use policy::time::Timestamp;
 use serde::Serialize;
+use serde_json::Value;
+use std::collections::BTreeMap;
 
 /// Most people of one erasure.
 pub const MAX_PEOPLE: usize = 10_000;
 
 /// States what was done, and which leaf of the subject tree says so. Names nobody.
 ///
-/// Verifiable offline: the outcome leaf commits to the hash of these fields, and its inclusion proof is given by
-/// [`crate::Vault::proof`].
+/// Verifiable offline: the outcome leaf commits to the SHA-256 of [`ErasureReceipt::to_json`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ErasureReceipt {
     /// Format version.
@@ -37,4 +39,43 @@ pub struct ErasureReceipt {
     pub bytes: u64,
     /// When it was done.
     pub at: Timestamp,
+}
+
+impl ErasureReceipt {
+    /// Writes the receipt as canonical JSON (RFC 8785): its fields are numbers and plain texts, sorted by name here.
+    pub fn to_json(&self) -> Result<String, VaultError> {
+        let unwritable = || VaultError::damaged("receipt", "it can't be written");
+        let Ok(Value::Object(fields)) = serde_json::to_value(self) else { return Err(unwritable()) };
+        let sorted: BTreeMap<String, Value> = fields.into_iter().collect();
+        serde_json::to_string(&sorted).map_err(|_| unwritable())
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_receipt_is_written_as_it_was_written_down() {
+        let receipt = ErasureReceipt {
+            version: 1,
+            dataset: DatasetId::new("shop").unwrap(),
+            people: 2,
+            intent: 10,
+            outcome: 12,
+            generation_before: 3,
+            generation_after: 4,
+            top_before: "aa".repeat(32),
+            top_after: "bb".repeat(32),
+            pieces: 5,
+            bytes: 4096,
+            at: Timestamp(1_700_000_000_000_000),
+        };
+        let (before, after) = ("aa".repeat(32), "bb".repeat(32));
+        let golden = format!(
+            r#"{{"at":1700000000000000,"bytes":4096,"dataset":"shop","generation_after":4,"generation_before":3,"intent":10,"outcome":12,"people":2,"pieces":5,"top_after":"{after}","top_before":"{before}","version":1}}"#
+        );
+        assert_eq!(receipt.to_json().unwrap(), golden);
+    }
 }

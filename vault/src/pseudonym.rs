@@ -10,6 +10,7 @@
 //!
 //! ```text
 //! derive(label)     HMAC-SHA-256(hidden bytes, label)
+//! salt              HMAC-SHA-256(body key, index of the leaf, 8 bytes, most significant first)
 //! pseudonym         "s1-" + base32(tag 2 | code 16 | check 2), 35 characters, RFC 4648 lower case without padding
 //!   tag             SHA-256("silhouette/pseudonym/v1/partner" | partner), first 2 bytes
 //!   code            HMAC-SHA-256(domain key, derive("silhouette/subject/v1/pseudonym")), first 16 bytes
@@ -56,6 +57,11 @@ pub fn subject_reference(hidden: &[u8; 32]) -> [u8; 16] {
 /// Returns the key that a subject's sealed bodies are under.
 pub fn body_key(hidden: &[u8; 32]) -> SecretKey {
     SecretKey::from_bytes(derive(hidden, BODY))
+}
+
+/// Returns the salt of the commitment in one leaf of a subject's. Whoever is told it can open that commitment and no other.
+pub fn commitment_salt(hidden: &[u8; 32], leaf: u64) -> [u8; 32] {
+    derive(body_key(hidden).expose(), &leaf.to_be_bytes())
 }
 
 /// Returns a subject's pseudonym in the domain of one (partner, purpose, epoch), whose key is random and in the key tree.

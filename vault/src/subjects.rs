@@ -89,6 +89,17 @@ fn deadline(received: Timestamp) -> Timestamp {
     Timestamp(received.0.saturating_add(DEADLINE_DAYS * 86_400 * 1_000_000))
 }
 
+/// A leaf of the subject tree with the proof that it is there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProvenLeaf {
+    /// Its index.
+    pub index: u64,
+    /// The leaf as it is hashed.
+    pub json: String,
+    /// C2SP tlog-proof that it is in the subject tree.
+    pub proof: String,
+}
+
 /// An erasure, with what proves it and whether anything is still found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ErasureReport {
@@ -96,14 +107,16 @@ pub struct ErasureReport {
     pub receipt: ErasureReceipt,
     /// The receipt as its outcome leaf commits to it.
     pub json: String,
-    /// That leaf as it is hashed.
-    pub leaf_json: String,
-    /// C2SP tlog-proof that the leaf is in the subject tree.
-    pub proof: String,
+    /// The leaves that say it was taken up, one a person.
+    pub intents: Vec<ProvenLeaf>,
+    /// The leaf that says it was done.
+    pub outcome: ProvenLeaf,
     /// Whether a look-up of every key, and a count of their rows, found nothing.
     pub confirmed: bool,
-    /// Index of the leaf in the subject tree that says so.
-    pub confirmation: u64,
+    /// The leaf that says so.
+    pub confirmation: ProvenLeaf,
+    /// The key that the proofs are signed with, to be compared with the one that the operator publishes.
+    pub verifier_key: String,
 }
 
 impl ErasureReport {
@@ -268,22 +281,28 @@ impl std::fmt::Debug for AccessPackage {
     }
 }
 
-/// A consent event with the proof that the log has it.
+/// A consent event with what proves that the log has it, and has it so.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProvenConsent {
     /// The event.
     pub consent: HeldConsent,
-    /// Its leaf as it is hashed.
-    pub json: String,
-    /// C2SP tlog-proof that the leaf is in the subject tree.
-    pub proof: String,
+    /// The event as its leaf commits to it.
+    pub committed: String,
+    /// What opens the commitment, beside the event.
+    pub salt: [u8; 32],
+    /// Its leaf.
+    pub leaf: ProvenLeaf,
 }
 
 /// A person's consent receipts.
 #[derive(Debug)]
 pub struct ConsentReceipts {
+    /// The dataset's description.
+    pub schema: Arc<Schema>,
     /// In the order received.
     pub receipts: Vec<ProvenConsent>,
+    /// The key that the proofs are signed with, to be compared with the one that the operator publishes.
+    pub verifier_key: String,
     /// Held until they are with the transport.
     pub on_its_way: OnItsWay,
 }
@@ -307,7 +326,7 @@ mod tests {
     #[test]
     fn both_kinds_of_history_of_version_1_stay_readable() {
         let rights = r#"{"right":"rectification","received":5,"done":6,"intent":7,"columns":[3]}"#;
-        let consent = r#"{"purpose":"a.b","basis":"consent","act":"give","at":1,"expires":null,"source":"till"}"#;
+        let consent = r#"{"act":"give","at":1,"basis":"consent","expires":null,"purpose":"a.b","source":"till"}"#;
         let read = |text: &str| serde_json::from_str::<Happened>(text).unwrap();
         assert!(matches!(read(rights), Happened::Rights(event) if event.columns == [ColumnId(3)] && event.intent == 7));
         assert!(matches!(read(consent), Happened::Consent(event) if event.source == "till"));

@@ -15,6 +15,7 @@ pub mod generate;
 pub mod import;
 mod keyfile;
 mod out;
+mod rights;
 mod session;
 mod verifier;
 

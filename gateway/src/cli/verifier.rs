@@ -3,6 +3,12 @@
 //! The same sources as the offline verifier `silhouette-verify`, compiled here a second time: what checks shares no code
 //! with what writes.
 
+#[path = "../verify/consent.rs"]
+mod consent;
+#[path = "../verify/document.rs"]
+mod document;
+#[path = "../verify/erasure.rs"]
+mod erasure;
 #[path = "../verify/merkle.rs"]
 mod merkle;
 #[path = "../verify/note.rs"]
@@ -10,6 +16,8 @@ mod note;
 #[path = "../verify/proof.rs"]
 mod proof;
 
+pub use consent::FORMAT as CONSENT_RECEIPTS;
+pub use erasure::FORMAT as ERASURE_RECEIPT;
 pub use note::{Head, VerifierKey};
 
 /// Checks a signed checkpoint of either tree.
@@ -20,6 +28,16 @@ pub fn head(checkpoint: &str, key: &VerifierKey) -> Result<Head, String> {
 /// Checks a proof that `leaf` is in the log; says what holds.
 pub fn proof(text: &str, key: &VerifierKey, leaf: &str) -> Result<String, String> {
     proof::check(text, key, Some(leaf.as_bytes()))
+}
+
+/// Checks the receipt of an erasure; says what holds.
+pub fn erasure_receipt(text: &str, key: &VerifierKey) -> Result<String, String> {
+    erasure::check(text, key)
+}
+
+/// Checks consent receipts; says what holds.
+pub fn consent_receipts(text: &str, key: &VerifierKey) -> Result<String, String> {
+    consent::check(text, key)
 }
 
 /// Leaves of one tree, from the first on, hashed as they come.

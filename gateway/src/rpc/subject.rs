@@ -155,9 +155,7 @@ fn receipts(
 ) -> Result<(v1::GetConsentReceiptsResponse, OnItsWay), Failure> {
     let v1::GetConsentReceiptsRequest { dataset, subject: who, request_id } = request;
     let about = About::begin(call, &dataset, &who, &request_id, Verb::AccessSubject)?;
-    let found = call.app.vault.consent_receipts(&about.permit, &about.key, call.now)?;
-    let receipts = found.receipts.iter().map(subject::proven).collect();
-    Ok((v1::GetConsentReceiptsResponse { receipts }, found.on_its_way))
+    Ok(subject::receipts(call.app.vault.consent_receipts(&about.permit, &about.key, call.now)?))
 }
 
 fn uses(call: &mut Call, request: v1::ListUsesRequest) -> Result<(v1::ListUsesResponse, OnItsWay), Failure> {

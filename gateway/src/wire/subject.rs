@@ -4,14 +4,14 @@
 use super::{consent, names, schema, time};
 use crate::status::Failure;
 use policy::consent::ConsentAct;
-use policy::schema::{ColumnId, Encoded, EventType, Field, FieldRef, FieldType, Schema};
+use policy::schema::{ColumnId, Controller, Encoded, EventType, Field, FieldRef, FieldType, Notice, Schema};
 use policy::time::Timestamp;
 use proto::v1;
 use std::collections::BTreeMap;
 use vault::ingest::{SubjectKey, Value};
 use vault::subjects::{
-    AccessPackage, AudienceUse, ErasureReport, Fulfilled, HeldConsent, HeldEvent, HeldEvents, OnItsWay, ProvenConsent,
-    ReleaseUse, Right, RightsEvent, Standing, Uses,
+    AccessPackage, AudienceUse, ConsentReceipts, ErasureReport, Fulfilled, HeldConsent, HeldEvent, HeldEvents,
+    OnItsWay, ProvenConsent, ProvenLeaf, ReleaseUse, Right, RightsEvent, Standing, Uses,
 };
 
 /// Most attributes of one rectification.
@@ -78,9 +78,25 @@ pub fn package(package: AccessPackage, now: Timestamp) -> (v1::GetAccessPackageR
         audiences: audiences.iter().map(|used| audience(&schema, used)).collect(),
         requests: known.map(|request| self::request(&schema, request)).collect(),
         withheld: withheld.iter().map(|field| schema.path(*field)).collect(),
+        controller: schema.controller.as_ref().map(controller),
+        notice: schema.notice.as_ref().map(notice),
+        subject_key: schema
+            .field(FieldRef::Attribute(schema.subject_key))
+            .map(|field| field.name.to_string())
+            .unwrap_or_default(),
     };
     let request = Some(self::request(&schema, &request));
     (v1::GetAccessPackageResponse { package: Some(message), request }, on_its_way)
+}
+
+fn controller(controller: &Controller) -> v1::Controller {
+    let Controller { name, contact, address, jurisdiction, storage, authority } = controller.clone();
+    v1::Controller { name, contact, address, jurisdiction, storage, authority }
+}
+
+fn notice(notice: &Notice) -> v1::PrivacyNotice {
+    let Notice { name, version, language, url, sha256, withdrawal } = notice.clone();
+    v1::PrivacyNotice { name, version, language, url, sha256, withdrawal }
 }
 
 fn attribute(schema: &Schema, column: ColumnId, held: &Value) -> Option<v1::HeldAttribute> {
@@ -151,13 +167,33 @@ fn receipt(held: &HeldConsent) -> v1::ConsentReceipt {
         leaf: *leaf,
         leaf_json: String::new(),
         proof: String::new(),
+        committed_json: String::new(),
+        salt: Vec::new(),
     }
 }
 
-/// Writes a receipt with its proof.
-pub fn proven(proven: &ProvenConsent) -> v1::ConsentReceipt {
-    let ProvenConsent { consent, json, proof } = proven;
-    v1::ConsentReceipt { leaf_json: json.clone(), proof: proof.clone(), ..receipt(consent) }
+/// Writes receipts with their proofs. Hold what is returned beside them until the message is with the transport.
+pub fn receipts(found: ConsentReceipts) -> (v1::GetConsentReceiptsResponse, OnItsWay) {
+    let ConsentReceipts { schema, receipts, verifier_key, on_its_way } = found;
+    let fields = schema.references().into_iter().filter_map(|reference| {
+        let field = schema.field(reference)?;
+        Some(v1::HeldColumn { name: schema.path(reference), ..column(field) })
+    });
+    let message = v1::GetConsentReceiptsResponse {
+        receipts: receipts.into_iter().map(proven).collect(),
+        verifier_key,
+        controller: schema.controller.as_ref().map(controller),
+        notice: schema.notice.as_ref().map(notice),
+        organization: format!("organizations/{}", schema.organization),
+        fields: fields.collect(),
+    };
+    (message, on_its_way)
+}
+
+fn proven(proven: ProvenConsent) -> v1::ConsentReceipt {
+    let ProvenConsent { consent, committed, salt, leaf: ProvenLeaf { index: _, json, proof } } = proven;
+    let (leaf_json, committed_json, salt) = (json, committed, salt.to_vec());
+    v1::ConsentReceipt { leaf_json, proof, committed_json, salt, ..receipt(&consent) }
 }
 
 fn standing(standing: &Standing) -> v1::PurposeStanding {
@@ -240,7 +276,7 @@ fn of_right(right: Right) -> v1::SubjectRight {
 /// Writes what an erasure leaves behind.
 pub fn erased(report: ErasureReport) -> v1::EraseSubjectsResponse {
     let deadline = report.deadline();
-    let ErasureReport { receipt, json, leaf_json, proof, confirmed, confirmation } = report;
+    let ErasureReport { receipt, json, intents, outcome, confirmed, confirmation, verifier_key } = report;
     let state = if confirmed { v1::SubjectRequestState::Fulfilled } else { v1::SubjectRequestState::Open };
     let request = v1::SubjectRequest {
         right: v1::SubjectRight::Erasure.into(),
@@ -249,10 +285,59 @@ pub fn erased(report: ErasureReport) -> v1::EraseSubjectsResponse {
         deadline_time: Some(time::encode(deadline)),
         complete_time: confirmed.then(|| time::encode(receipt.at)),
         intent_leaf: receipt.intent,
-        outcome_leaf: confirmation,
+        outcome_leaf: confirmation.index,
         fields: Vec::new(),
         purpose: String::new(),
     };
-    let receipt = v1::ErasureReceipt { json, leaf: receipt.outcome, leaf_json, proof };
+    let ProvenLeaf { index: leaf, json: leaf_json, proof } = outcome;
+    let (intents, confirmation) = (intents.into_iter().map(proven_leaf).collect(), Some(proven_leaf(confirmation)));
+    let receipt = v1::ErasureReceipt { json, leaf, leaf_json, proof, intents, confirmation, verifier_key };
     v1::EraseSubjectsResponse { receipt: Some(receipt), request: Some(request) }
+}
+
+fn proven_leaf(leaf: ProvenLeaf) -> v1::ProvenLeaf {
+    let ProvenLeaf { index, json, proof } = leaf;
+    v1::ProvenLeaf { index, json, proof }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+    use policy::id::DatasetId;
+    use vault::erasure::ErasureReceipt;
+
+    #[test]
+    fn an_erasure_is_fulfilled_only_when_nothing_was_found() {
+        let leaf = |index| ProvenLeaf { index, json: String::new(), proof: String::new() };
+        for confirmed in [true, false] {
+            let receipt = ErasureReceipt {
+                version: 1,
+                dataset: DatasetId::new("shop").unwrap(),
+                people: 1,
+                intent: 4,
+                outcome: 5,
+                generation_before: 1,
+                generation_after: 2,
+                top_before: String::new(),
+                top_after: String::new(),
+                pieces: 1,
+                bytes: 1,
+                at: Timestamp(0),
+            };
+            let report = ErasureReport {
+                receipt,
+                json: String::new(),
+                intents: vec![leaf(4)],
+                outcome: leaf(5),
+                confirmed,
+                confirmation: leaf(6),
+                verifier_key: String::new(),
+            };
+            let request = erased(report).request.unwrap();
+            let fulfilled = request.state == i32::from(v1::SubjectRequestState::Fulfilled);
+            assert_eq!((fulfilled, request.complete_time.is_some()), (confirmed, confirmed));
+            assert_eq!((request.intent_leaf, request.outcome_leaf), (4, 6));
+        }
+    }
 }

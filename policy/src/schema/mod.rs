@@ -4,6 +4,7 @@
 //! and error texts may use it freely. A [`Schema`] is only built by checked constructors, so every column id, domain
 //! and bound in it is consistent. Column ids are dense, appended and never reused; codes of a domain likewise.
 
+mod controller;
 mod encode;
 mod field;
 pub(crate) mod number;
@@ -13,6 +14,7 @@ mod raw;
 #[expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
 mod tests;
 
+pub use controller::{Controller, Notice};
 pub use encode::{EncodeError, Encoded, Encoder};
 pub use parse::{CAP_LIFETIME, CAP_QUARTER, SchemaError, parse};
 
@@ -218,6 +220,12 @@ pub struct Schema {
     pub cap_quarter: NanoRho,
     /// Most loss in a lifetime.
     pub cap_lifetime: NanoRho,
+    /// Who is responsible.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub controller: Option<Controller>,
+    /// What people are told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub notice: Option<Notice>,
 }
 
 /// A reference to a field of a schema.
@@ -301,10 +309,12 @@ impl Schema {
         self.field(reference).map_or(FieldClass::Behavioral, |f| f.class)
     }
 
-    /// Returns the hash of the whole description: SHA-256 of its JSON, in hex. Equal schemas, equal hashes.
+    /// Returns the hash of the description: SHA-256 of its JSON, in hex. Equal schemas, equal hashes. Who is responsible and
+    /// what people are told are left out: no answer depends on them.
     pub fn hash(&self) -> String {
+        let described = Self { controller: None, notice: None, ..self.clone() };
         // Why no error: a struct of names, numbers and lists always has a JSON form.
-        let json = serde_json::to_vec(self).unwrap_or_default();
+        let json = serde_json::to_vec(&described).unwrap_or_default();
         hex(&Sha256::digest(json))
     }
 

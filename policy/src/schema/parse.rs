@@ -15,6 +15,22 @@
 //! quarter = "0.20"
 //! lifetime = "0.80"
 //!
+//! [controller]                     # optional; who is responsible, for receipts and access packages
+//! name = "Hill Farms Co-operative Ltd"
+//! contact = "privacy@hillfarms.example"
+//! address = "1 Hill Road, Hillbury"                 # this and what follows: optional
+//! jurisdiction = "GB"
+//! storage = "United Kingdom"
+//! authority = "Information Commissioner's Office"
+//!
+//! [notice]                         # optional; what people are told when they are asked
+//! name = "Privacy notice for members"
+//! version = "3"
+//! language = "en"                  # this and what follows: optional
+//! url = "https://hillfarms.example/privacy/3"
+//! sha256 = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"       # of its text
+//! withdrawal = "In the shop, or at https://hillfarms.example/privacy"
+//!
 //! [[attributes]]
 //! name = "member_no"               # field names: as names, with `_` instead of `-`, so that segments can say them
 //! class = "identifier"             # identifier quasi_identifier sensitive behavioral non_personal
@@ -161,6 +177,8 @@ pub fn parse(text: &str) -> Result<Schema, SchemaError> {
     };
     let kind = raw.kind.unwrap_or(DatasetKind::Private);
     let (cap_quarter, cap_lifetime) = doc.budget(raw.budget.as_ref(), kind)?;
+    let controller = raw.controller.map(|raw| (doc.line(&raw), raw.into_inner()));
+    let notice = raw.notice.map(|raw| (doc.line(&raw), raw.into_inner()));
     let attributes = doc.fields(&raw.attributes, "attribute", None)?;
     let events = doc.events(&raw.events, &attributes)?;
     Ok(Schema {
@@ -177,6 +195,8 @@ pub fn parse(text: &str) -> Result<Schema, SchemaError> {
         purposes: doc.purposes(&raw.purposes)?,
         cap_quarter,
         cap_lifetime,
+        controller: controller.map(|(line, controller)| controller.checked(&line)).transpose()?,
+        notice: notice.map(|(line, notice)| notice.checked(&line)).transpose()?,
     })
 }
 

@@ -1,6 +1,6 @@
 //! A schema as it is written, before anything is checked but the names and kinds of keys.
 
-use super::{DatasetKind, FieldClass};
+use super::{Controller, DatasetKind, FieldClass, Notice};
 use serde::Deserialize;
 use toml::{Spanned, Value};
 
@@ -17,6 +17,8 @@ pub(super) struct RawSchema {
     pub(super) subject_key: Spanned<String>,
     pub(super) purposes: Spanned<Vec<Spanned<String>>>,
     pub(super) budget: Option<Spanned<RawBudget>>,
+    pub(super) controller: Option<Spanned<Controller>>,
+    pub(super) notice: Option<Spanned<Notice>>,
     #[serde(default)]
     pub(super) attributes: Vec<RawField>,
     #[serde(default)]

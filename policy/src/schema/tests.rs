@@ -51,6 +51,22 @@ fn the_hash_follows_every_change_and_nothing_else() {
     assert_eq!(schema.hash().len(), 64);
     let other = parse(&documented().replace("max = 12", "max = 13")).unwrap();
     assert_ne!(schema.hash(), other.hash());
+    let other = parse(&documented().replace("version = \"3\"", "version = \"4\"")).unwrap();
+    assert_eq!(other.notice.as_ref().map(|notice| notice.version.as_str()), Some("4"));
+    assert_eq!(schema.hash(), other.hash(), "no answer depends on a notice");
+}
+
+#[test]
+fn who_is_responsible_is_stated_whole_or_not_at_all() {
+    let schema = parse(&documented()).unwrap();
+    let (controller, notice) = (schema.controller.clone().unwrap(), schema.notice.clone().unwrap());
+    assert_eq!((controller.jurisdiction.as_str(), notice.language.as_str()), ("GB", "en"));
+    assert_eq!(serde_json::from_str::<Schema>(&serde_json::to_string(&schema).unwrap()).unwrap(), schema);
+    changed("contact = \"privacy@hillfarms.example\"", "contact = \" \"", "[controller]", "`contact` is not empty");
+    changed("version = \"3\"", "version = \"\"", "[notice]", "`version` is not empty");
+    changed("sha256 = \"9f", "sha256 = \"9F", "[notice]", "SHA-256");
+    changed("storage = \"United Kingdom\"", "storage = \"a\\nb\"", "[controller]", "one line");
+    changed("jurisdiction = \"GB\"", "country = \"GB\"", "line", "unknown field");
 }
 
 /// Stored answers are found by this hash: whatever changes it makes every dataset pay for its answers again.

@@ -5767,6 +5767,58 @@ pub struct ConsentReceipt {
     /// C2SP tlog-proof that the leaf is in the subject tree. Only from GetConsentReceipts.
     #[prost(string, tag = "10")]
     pub proof: ::prost::alloc::string::String,
+    /// The event as the leaf commits to it, in canonical JSON: times are microseconds since 1970-01-01T00:00:00Z. Only from
+    /// GetConsentReceipts.
+    #[prost(string, tag = "11")]
+    pub committed_json: ::prost::alloc::string::String,
+    /// 32 bytes that open the leaf's `commit`: it is SHA-256(salt | committed_json). Whoever has them can show what was agreed
+    /// to; they open nothing else. Only from GetConsentReceipts.
+    #[prost(bytes = "vec", tag = "12")]
+    pub salt: ::prost::alloc::vec::Vec<u8>,
+}
+/// Who is responsible for a dataset, as its description says.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Controller {
+    /// Its name in law.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// Where to write to about personal data: an e-mail address, a page, a telephone number.
+    #[prost(string, tag = "2")]
+    pub contact: ::prost::alloc::string::String,
+    /// Its postal address; may be empty.
+    #[prost(string, tag = "3")]
+    pub address: ::prost::alloc::string::String,
+    /// Whose law applies: `GB`, `EU`; may be empty.
+    #[prost(string, tag = "4")]
+    pub jurisdiction: ::prost::alloc::string::String,
+    /// Where the data is stored; may be empty.
+    #[prost(string, tag = "5")]
+    pub storage: ::prost::alloc::string::String,
+    /// The authority that one can complain to; may be empty.
+    #[prost(string, tag = "6")]
+    pub authority: ::prost::alloc::string::String,
+}
+/// What people are told when they are asked for consent, as the dataset's description says.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PrivacyNotice {
+    /// What it is called.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// Which version is in use.
+    #[prost(string, tag = "2")]
+    pub version: ::prost::alloc::string::String,
+    /// In which language: `en`.
+    #[prost(string, tag = "3")]
+    pub language: ::prost::alloc::string::String,
+    /// Where it can be read; may be empty.
+    #[prost(string, tag = "4")]
+    pub url: ::prost::alloc::string::String,
+    /// SHA-256 of its text, in hex; may be empty.
+    #[prost(string, tag = "5")]
+    pub sha256: ::prost::alloc::string::String,
+    /// How consent is taken back; may be empty.
+    #[prost(string, tag = "6")]
+    pub withdrawal: ::prost::alloc::string::String,
 }
 /// Whether the person may be used for a purpose on a basis now.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -5892,6 +5944,15 @@ pub struct AccessPackage {
     /// Fields that are held and that a policy keeps out of packages.
     #[prost(string, repeated, tag = "14")]
     pub withheld: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Who is responsible; absent if the dataset's description does not say.
+    #[prost(message, optional, tag = "15")]
+    pub controller: ::core::option::Option<Controller>,
+    /// What people are told; absent if the dataset's description does not say.
+    #[prost(message, optional, tag = "16")]
+    pub notice: ::core::option::Option<PrivacyNotice>,
+    /// Name of the identifier attribute that names a person in this dataset.
+    #[prost(string, tag = "17")]
+    pub subject_key: ::prost::alloc::string::String,
 }
 /// A request for all that is held about one person.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -6025,8 +6086,21 @@ pub struct EraseSubjectsRequest {
     #[prost(string, tag = "3")]
     pub request_id: ::prost::alloc::string::String,
 }
-/// What an erasure leaves behind. Names nobody; verifiable offline.
+/// A leaf of the log with the proof that it is there.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ProvenLeaf {
+    /// Its index in its tree.
+    #[prost(uint64, tag = "1")]
+    pub index: u64,
+    /// The leaf as it is hashed.
+    #[prost(string, tag = "2")]
+    pub json: ::prost::alloc::string::String,
+    /// C2SP tlog-proof that it is in the tree.
+    #[prost(string, tag = "3")]
+    pub proof: ::prost::alloc::string::String,
+}
+/// What an erasure leaves behind. Names nobody; verifiable offline.
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct ErasureReceipt {
     /// The receipt in JSON: the outcome leaf commits to the SHA-256 of these bytes.
     #[prost(string, tag = "1")]
@@ -6040,9 +6114,18 @@ pub struct ErasureReceipt {
     /// C2SP tlog-proof that the outcome leaf is in the subject tree.
     #[prost(string, tag = "4")]
     pub proof: ::prost::alloc::string::String,
+    /// The leaves that say the erasure was taken up, one a person, in the order of the log.
+    #[prost(message, repeated, tag = "5")]
+    pub intents: ::prost::alloc::vec::Vec<ProvenLeaf>,
+    /// The leaf that says what a look-up and a count found afterwards.
+    #[prost(message, optional, tag = "6")]
+    pub confirmation: ::core::option::Option<ProvenLeaf>,
+    /// The log's verifier key. Compare it with the one that the operator or an officer publishes.
+    #[prost(string, tag = "7")]
+    pub verifier_key: ::prost::alloc::string::String,
 }
 /// The people are erased.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct EraseSubjectsResponse {
     /// The receipt.
     #[prost(message, optional, tag = "1")]
@@ -6070,6 +6153,21 @@ pub struct GetConsentReceiptsResponse {
     /// In the order in which they were received.
     #[prost(message, repeated, tag = "1")]
     pub receipts: ::prost::alloc::vec::Vec<ConsentReceipt>,
+    /// The log's verifier key. Compare it with the one that the operator or an officer publishes.
+    #[prost(string, tag = "2")]
+    pub verifier_key: ::prost::alloc::string::String,
+    /// Who is responsible; absent if the dataset's description does not say.
+    #[prost(message, optional, tag = "3")]
+    pub controller: ::core::option::Option<Controller>,
+    /// What people are told; absent if the dataset's description does not say.
+    #[prost(message, optional, tag = "4")]
+    pub notice: ::core::option::Option<PrivacyNotice>,
+    /// The dataset's owner: `organizations/{o}`.
+    #[prost(string, tag = "5")]
+    pub organization: ::prost::alloc::string::String,
+    /// What is kept about people of this dataset, by path: `age_band`, `order.amount`.
+    #[prost(message, repeated, tag = "6")]
+    pub fields: ::prost::alloc::vec::Vec<HeldColumn>,
 }
 /// A request to list uses.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]

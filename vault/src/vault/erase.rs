@@ -482,15 +482,13 @@ impl Vault {
     }
 
     fn conclude(&self, erasing: &Erasing, leaf: Leaf, receipt: &mut ErasureReceipt) -> Result<(), VaultError> {
-        let commit = |receipt: &ErasureReceipt| {
-            let json =
-                serde_json::to_vec(receipt).map_err(|_| VaultError::damaged("receipt", "it can't be written"))?;
-            Ok::<[u8; 32], VaultError>(Sha256::digest(json).into())
-        };
-        let leaf = leaf.count("people", receipt.people)?.count("pieces", receipt.pieces)?;
+        let leaf =
+            leaf.count("people", receipt.people)?.count("pieces", receipt.pieces)?.count("bytes", receipt.bytes)?;
+        let leaf = leaf.count("generation before", receipt.generation_before)?;
+        let leaf = leaf.count("generation after", receipt.generation_after)?;
         let mut state = self.lock()?;
         receipt.outcome = self.next_leaf(Tree::Subject);
-        let leaf = Leaf { of: Some(erasing.leaf), commit: Some(commit(receipt)?), ..leaf };
+        let leaf = Leaf { of: Some(erasing.leaf), commit: Some(Sha256::digest(receipt.to_json()?).into()), ..leaf };
         let leaves = vec![(Tree::Subject, leaf.to_json().into_bytes())];
         let changes = vec![Change::Erased { leaf: erasing.leaf }];
         let ticket = self.commit(&mut state, Outgoing { leaves, changes, ..Outgoing::default() })?;

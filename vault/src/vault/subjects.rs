@@ -301,9 +301,8 @@ impl Dataset {
         let outcome = first_leaf + gathered.leaves.len() as u64;
         let body = serde_json::to_vec(&event).map_err(|_| unwritable())?;
         let mut hash = Sha256::new();
-        // The person's own body key is the salt, as for consents.
-        hash.update(pseudonym::body_key(hidden).expose());
-        hash.update(outcome.to_be_bytes());
+        // Salted with what is the person's own, as consents are.
+        hash.update(pseudonym::commitment_salt(hidden, outcome));
         hash.update(&body);
         let leaf = Leaf {
             of: Some(event.intent),

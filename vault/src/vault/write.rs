@@ -473,9 +473,8 @@ fn consent_leaf(
 ) -> Result<Vec<u8>, VaultError> {
     let body = serde_json::to_vec(consent).map_err(|_| VaultError::damaged("consent event", "it can't be written"))?;
     let mut hash = Sha256::new();
-    // The subject's own body key is the salt, with the index: it is random, secret, and erased with the subject.
-    hash.update(pseudonym::body_key(hidden).expose());
-    hash.update(index.to_be_bytes());
+    // The salt is derived from the subject's own secret: it can't be guessed, and is erased with the subject.
+    hash.update(pseudonym::commitment_salt(hidden, index));
     hash.update(&body);
     let what = match consent.act {
         ConsentAct::Give => "give",

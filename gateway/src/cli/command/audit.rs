@@ -28,6 +28,12 @@ pub async fn run(command: AuditCommand, session: &Session, canvas: Canvas) -> Re
             let text = checkpoint(tree, session).await?;
             Ok(Shown::new(text.clone(), json!({ "checkpoint": text })))
         }
+        AuditCommand::Key { tree } => {
+            let request = GetVerifierKeyRequest { tree: log_tree(tree).into() };
+            let answer = session.audit().get_verifier_key(session.request(request).await?).await?.into_inner();
+            let key = answer.verifier_key;
+            Ok(Shown::new(format!("{key}\n"), json!({ "verifier_key": key })))
+        }
         AuditCommand::Proof { index, tree } => proof(index, tree, session).await,
         AuditCommand::Verify { verifier_key } => verify(verifier_key, session).await,
         search @ AuditCommand::Search { .. } => self::search(search, session, canvas).await,

@@ -10,6 +10,7 @@ pub(super) mod local;
 pub(super) mod schema;
 mod segment;
 pub(super) mod steward;
+pub(super) mod subject;
 
 use super::args::{BackupCommand, Basis, Cli, Command, For, Global, Spending, Who};
 use super::error::{CliError, Exit};
@@ -74,6 +75,7 @@ async fn remote(command: Command, context: &Context, session: &Session) -> Resul
         Command::Portrait(args) => ask::portrait(args, session, context.out.canvas()).await,
         Command::Audience(args) => audience::deliver(args, session, context.out.canvas()).await,
         Command::Consent(command) => consent::run(command, session).await,
+        Command::Subject(command) => subject::run(command, session, context.out.canvas()).await,
         Command::Budget(args) => steward::budget(args, session, context.out.canvas()).await,
         Command::Audit(command) => audit::run(command, session, context.out.canvas()).await,
         Command::Client(command) => steward::client(command, session, &context.global, context.out.canvas()).await,

@@ -1,4 +1,4 @@
-//! Who plays: five clients, each with its own key and no more than it needs.
+//! Who plays: six clients, each with its own key and no more than it needs.
 
 use crate::authn::ClientKey;
 use crate::cli::args::Role;
@@ -24,6 +24,8 @@ pub struct Cast {
     pub partner: Session,
     /// Reads the log.
     pub officer: Session,
+    /// Acts for members who have signed in at the co-operative.
+    pub portal: Session,
 }
 
 impl Cast {
@@ -45,7 +47,8 @@ impl Cast {
         let marketing = add("marketing", Role::Service, &["marketing.segmentation", "marketing.portrait"]).await?;
         let partner = add("greenbox-crm", Role::Partner, &["sharing.partner.greenbox"]).await?;
         let officer = add("officer", Role::Officer, &[]).await?;
-        Ok(Self { steward, shop, marketing, partner, officer })
+        let portal = add("portal", Role::Portal, &[]).await?;
+        Ok(Self { steward, shop, marketing, partner, officer, portal })
     }
 
     /// Returns where a client's key file is.

@@ -5,6 +5,7 @@
 //! that everyone gets.
 
 mod cast;
+mod member;
 mod story;
 mod teller;
 
@@ -54,6 +55,7 @@ fn calls(place: &Place, url: &str) -> Vec<String> {
         format!("{us} --key {} size -d coop --within 50 'age_band == \"65+\"'", key("marketing")),
         format!("{us} --key {} audit search --decision refuse", key("officer")),
         format!("{us} --key {} budget -d coop", key("marketing")),
+        format!("{us} --key {} subject access -d coop --subject m0000008 --out m0000008", key("portal")),
     ]
 }
 

@@ -1,8 +1,8 @@
 //! What happens in the demo, step by step.
 
-use super::Place;
 use super::cast::{Cast, PARTNER};
 use super::teller::Teller;
+use super::{Place, member};
 use crate::cli::answer;
 use crate::cli::args::DemoArgs;
 use crate::cli::chart::{self, grouped};
@@ -46,8 +46,8 @@ pub async fn tell(
     ))?;
     let cast = Cast::register(place.path(), steward, url).await?;
     teller.say(
-        "The steward has registered a shop that writes, a marketing service that asks, a partner that receives, and a \
-         compliance officer who reads the log. Each has its own key and may do nothing else.",
+        "The steward has registered a shop that writes, a marketing service that asks, a partner that receives, a \
+         compliance officer who reads the log, and the portal that acts for members. Each has its own key and may do nothing else.",
     )?;
     ingest(args, teller, &cast, clock).await?;
     close(teller, &cast).await?;
@@ -56,6 +56,7 @@ pub async fn tell(
     refusals(teller, &cast).await?;
     strangers(teller, &cast, clock).await?;
     partner(teller, &cast).await?;
+    member::asks(teller, &cast).await?;
     budget(teller, &cast).await?;
     log(teller, &cast).await
 }

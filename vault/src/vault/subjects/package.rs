@@ -8,14 +8,15 @@ use super::uses::Timeline;
 use super::{TakenUp, find, outgoing};
 use crate::fold::data::BlockData;
 use crate::ingest::SubjectKey;
+use crate::pseudonym;
 use crate::subjects::{
-    AccessPackage, ConsentReceipts, Fulfilled, HeldEvent, HeldEvents, ProvenConsent, Right, RightsEvent, Standing,
-    Uses, UsesReport,
+    AccessPackage, ConsentReceipts, Fulfilled, HeldConsent, HeldEvent, HeldEvents, ProvenConsent, ProvenLeaf, Right,
+    RightsEvent, Standing, Uses, UsesReport,
 };
 use policy::consent::LawfulBasis;
 use policy::decide::Reason;
 use policy::permit::Permit;
-use policy::schema::{EventType, FieldRef};
+use policy::schema::{EventType, FieldRef, Schema};
 use policy::time::Timestamp;
 use policy::treatment::Treatment;
 use std::sync::Arc;
@@ -58,9 +59,10 @@ impl Vault {
     ) -> Result<ConsentReceipts, VaultError> {
         let taken = self.take_up(permit, subject, RECEIPTS, now)?;
         match self.prove_consents(&taken) {
-            Ok(receipts) => {
+            Ok((schema, receipts)) => {
                 self.conclude_reading(permit, &taken, RECEIPTS, None)?;
-                Ok(ConsentReceipts { receipts, on_its_way: taken.on_its_way })
+                let verifier_key = self.log_vkey(Tree::Subject);
+                Ok(ConsentReceipts { schema, receipts, verifier_key, on_its_way: taken.on_its_way })
             }
             Err(error) => Err(self.gave_up(permit, &taken, RECEIPTS, error)),
         }
@@ -88,16 +90,28 @@ impl Vault {
         Ok(Read { source, data, history, uses })
     }
 
-    fn prove_consents(&self, taken: &TakenUp) -> Result<Vec<ProvenConsent>, VaultError> {
-        let data = self.source(taken.number, taken.ordinal)?.read()?;
-        let history = self.history(&data)?;
+    fn prove_consents(&self, taken: &TakenUp) -> Result<(Arc<Schema>, Vec<ProvenConsent>), VaultError> {
+        let source = self.source(taken.number, taken.ordinal)?;
+        let history = self.history(&source.read()?)?;
         self.persist_log()?;
-        let prove = |consent: crate::subjects::HeldConsent| {
-            let json = self.log.leaf(Tree::Subject, consent.leaf)?;
-            let proof = self.log.tlog_proof(Tree::Subject, consent.leaf)?;
-            Ok(ProvenConsent { json: String::from_utf8_lossy(&json).into_owned(), proof, consent })
+        let prove = |consent: HeldConsent| {
+            let unwritable = |_| VaultError::damaged("consent event", "it can't be written");
+            Ok(ProvenConsent {
+                committed: serde_json::to_string(&consent.event).map_err(unwritable)?,
+                salt: pseudonym::commitment_salt(&taken.hidden, consent.leaf),
+                leaf: self.proven_leaf(consent.leaf)?,
+                consent,
+            })
         };
-        history.consents.into_iter().map(prove).collect()
+        let proven: Result<Vec<_>, VaultError> = history.consents.into_iter().map(prove).collect();
+        Ok((source.schema, proven?))
+    }
+
+    /// Returns a leaf of the subject tree with its proof; persist the log first if it is new.
+    pub(super) fn proven_leaf(&self, index: u64) -> Result<ProvenLeaf, VaultError> {
+        let json = self.log.leaf(Tree::Subject, index)?;
+        let proof = self.log.tlog_proof(Tree::Subject, index)?;
+        Ok(ProvenLeaf { index, json: String::from_utf8_lossy(&json).into_owned(), proof })
     }
 
     /// Logs that a package is handed over, unless the person was erased meanwhile.

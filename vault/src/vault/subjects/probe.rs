@@ -17,12 +17,15 @@ use policy::time::Timestamp;
 use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
-const CONFIRMED: &str = "confirmed: nothing is found";
-const NOT_CONFIRMED: &str = "not confirmed: something is found";
+/// What a probe found, as its leaf says it.
+const NOTHING: &str = "confirmed: nothing is found";
+const SOMETHING: &str = "not confirmed: something is found";
+const UNKNOWN: &str = "not confirmed: the look-up failed";
 
 impl Vault {
     /// Erases people as [`Vault::erase`] does, then looks for them. The report says whether anything was found: still, or
-    /// again, if someone registered a key anew meanwhile.
+    /// again, if someone registered a key anew meanwhile. A look-up that fails confirms nothing, and the receipt is
+    /// returned all the same: the people are erased, and nobody can ask for it a second time.
     pub fn erase_subjects(
         &self,
         permit: &Permit,
@@ -32,15 +35,25 @@ impl Vault {
         require(permit, &[Verb::EraseSubject])?;
         let (number, blocks) = self.blocks_of(permit, subjects)?;
         let receipt = self.erase(permit, subjects, now)?;
-        let confirmed = self.rows_found(number, &blocks, subjects)? == 0;
-        let confirmation = self.log_probe(permit, &receipt, confirmed, now)?;
-        let json =
-            serde_json::to_string(&receipt).map_err(|_| VaultError::damaged("receipt", "it can't be written"))?;
+        let found = self.rows_found(number, &blocks, subjects);
+        let confirmed = matches!(found, Ok(0));
+        let words = match found {
+            Ok(0) => NOTHING,
+            Ok(_) => SOMETHING,
+            Err(_) => UNKNOWN,
+        };
+        let confirmation = self.log_probe(permit, &receipt, words, now)?;
         self.persist_log()?;
-        let leaf = self.log.leaf(Tree::Subject, receipt.outcome)?;
-        let proof = self.log.tlog_proof(Tree::Subject, receipt.outcome)?;
-        let leaf_json = String::from_utf8_lossy(&leaf).into_owned();
-        Ok(ErasureReport { receipt, json, leaf_json, proof, confirmed, confirmation })
+        let intents = receipt.intent..receipt.intent.saturating_add(receipt.people);
+        Ok(ErasureReport {
+            json: receipt.to_json()?,
+            intents: intents.map(|index| self.proven_leaf(index)).collect::<Result<_, _>>()?,
+            outcome: self.proven_leaf(receipt.outcome)?,
+            confirmed,
+            confirmation: self.proven_leaf(confirmation)?,
+            verifier_key: self.log_vkey(Tree::Subject),
+            receipt,
+        })
     }
 
     /// Returns the blocks that people are in before they are erased. Who does not exist is refused by the erasure.
@@ -52,7 +65,12 @@ impl Vault {
     }
 
     /// Counts how often these keys are found: in the index, in the key column of some blocks, in their journals.
-    fn rows_found(&self, number: u32, blocks: &BTreeSet<u32>, subjects: &[SubjectKey]) -> Result<usize, VaultError> {
+    pub(in crate::vault) fn rows_found(
+        &self,
+        number: u32,
+        blocks: &BTreeSet<u32>,
+        subjects: &[SubjectKey],
+    ) -> Result<usize, VaultError> {
         let keys: HashSet<&[u8]> = subjects.iter().map(SubjectKey::expose).collect();
         let (mut found, schema, closed, entries, sealers) = {
             let state = self.lock()?;
@@ -91,10 +109,9 @@ impl Vault {
         &self,
         permit: &Permit,
         receipt: &ErasureReceipt,
-        confirmed: bool,
+        what: &str,
         now: Timestamp,
     ) -> Result<u64, VaultError> {
-        let what = if confirmed { CONFIRMED } else { NOT_CONFIRMED };
         let leaf = Leaf { of: Some(receipt.outcome), ..leaf_of(permit, Kind::Erase, what, now) };
         let mut state = self.lock()?;
         let index = self.next_leaf(Tree::Subject);

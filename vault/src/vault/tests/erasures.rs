@@ -2,6 +2,8 @@
 
 use super::*;
 use crate::erasure::ErasureReceipt;
+use sha2::{Digest, Sha256};
+use std::collections::BTreeSet;
 
 impl Shop {
     fn erase(&self, numbers: impl IntoIterator<Item = usize>) -> Result<ErasureReceipt, VaultError> {
@@ -170,4 +172,30 @@ fn held_audiences_forget_the_erased() {
     shop.reopen();
     let again = shop.vault().audience(&permit, &question, later(42)).unwrap();
     assert_eq!(again.len(), 299);
+}
+
+#[test]
+fn a_look_up_finds_who_is_there_folded_or_not_and_nobody_after_an_erasure() {
+    let shop = Shop::new();
+    shop.fill(0, 20, PURPOSE);
+    shop.close(20);
+    shop.fill(20, 5, PURPOSE);
+    let found = |shop: &Shop| {
+        [3, 22, 99].map(|number| shop.vault().rows_found(1, &BTreeSet::from([0]), &[key(number)]).unwrap())
+    };
+    assert_eq!(found(&shop), [2, 2, 0], "in the index, and in a piece or a journal");
+    let permit = shop.permit(Role::Portal, Verb::EraseSubject, None);
+    let report = shop.vault().erase_subjects(&permit, &[key(3), key(22)], later(40)).unwrap();
+    assert!(report.confirmed);
+    assert_eq!(found(&shop), [0, 0, 0]);
+    let leaf = |json: &str| crate::log::Leaf::parse(json.as_bytes()).unwrap();
+    let (outcome, confirmation) = (leaf(&report.outcome.json), leaf(&report.confirmation.json));
+    assert_eq!((outcome.of, confirmation.of), (Some(report.receipt.intent), Some(report.receipt.outcome)));
+    assert_eq!(outcome.commit, Some(Sha256::digest(&report.json).into()));
+    assert_eq!(confirmation.what.unwrap().as_str(), "confirmed: nothing is found");
+    let intents: Vec<u64> = report.intents.iter().map(|leaf| leaf.index).collect();
+    assert_eq!(intents, [report.receipt.intent, report.receipt.intent + 1]);
+    // Whoever registers the key anew is found, and is someone else.
+    shop.fill(3, 1, PURPOSE);
+    assert_eq!(found(&shop), [2, 0, 0]);
 }

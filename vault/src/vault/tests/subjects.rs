@@ -260,3 +260,30 @@ fn uses_are_those_the_person_allowed_when_they_were_made() {
     assert_eq!(list(2).releases.len(), 3);
     assert_eq!(list(2).releases[2].fields, ["children"]);
 }
+
+#[test]
+fn a_consent_receipt_opens_its_own_commitment_and_no_other() {
+    use sha2::{Digest, Sha256};
+    let mut shop = Shop::new();
+    shop.fill(0, 3, &["marketing.segmentation", "marketing"]);
+    for _ in 0..2 {
+        let permit = shop.permit_about(Verb::AccessSubject, 1);
+        let found = shop.vault().consent_receipts(&permit, &key(1), later(60)).unwrap();
+        let opened = |salt: &[u8; 32], committed: &str| -> [u8; 32] {
+            Sha256::new().chain_update(salt).chain_update(committed).finalize().into()
+        };
+        let [first, second] = found.receipts.as_slice() else { panic!("{:?}", found.receipts) };
+        for (receipt, other) in [(first, second), (second, first)] {
+            let leaf = Leaf::parse(receipt.leaf.json.as_bytes()).unwrap();
+            assert_eq!(leaf.commit, Some(opened(&receipt.salt, &receipt.committed)));
+            assert_ne!(leaf.commit, Some(opened(&other.salt, &receipt.committed)));
+            // The verifier sorts the members: they must be sorted when they are committed to.
+            let sorted: std::collections::BTreeMap<String, serde_json::Value> =
+                serde_json::from_str(&receipt.committed).unwrap();
+            assert_eq!(serde_json::to_string(&sorted).unwrap(), receipt.committed);
+        }
+        drop(found);
+        shop.close(70);
+        shop.reopen();
+    }
+}

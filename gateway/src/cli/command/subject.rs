@@ -1,0 +1,276 @@
+//! `subject`: what one person can ask for, done with the portal's key.
+//!
+//! A person's key and values are in no error, and in no file but those that are for the person. What can't be undone asks
+//! first; where its receipt goes is settled before it is done.
+
+mod who;
+
+use super::{dataset_name, short};
+use crate::cli::answer::instant;
+use crate::cli::args::{CorrectArgs, EraseArgs, SubjectCommand};
+use crate::cli::chart::{self, Canvas};
+use crate::cli::error::CliError;
+use crate::cli::out::Shown;
+use crate::cli::rights::{self, Package, Reserved};
+use crate::cli::session::Session;
+use proto::v1::{
+    AudienceUse, EraseSubjectsRequest, GetAccessPackageRequest, GetConsentReceiptsRequest, ListUsesRequest,
+    ObjectToPurposeRequest, RectifySubjectRequest, ReleaseUse, RestrictSubjectRequest, SubjectRequest,
+    SubjectRequestState, UnrestrictSubjectRequest,
+};
+use serde_json::json;
+use std::path::PathBuf;
+
+/// Releases of one page.
+const PAGE: i32 = 1000;
+
+/// Runs one of them.
+pub async fn run(command: SubjectCommand, session: &Session, canvas: Canvas) -> Result<Shown, CliError> {
+    match command {
+        SubjectCommand::Access { whose, out, tables } => {
+            let subject = who::one(&whose)?;
+            access(&whose.of.dataset, &subject, out, tables, session).await
+        }
+        SubjectCommand::Correct(args) => correct(args, session).await,
+        SubjectCommand::Restrict { whose } => {
+            let (dataset, subject) = (dataset_name(&whose.of.dataset), who::one(&whose)?.to_string());
+            let message = RestrictSubjectRequest { dataset, subject, request_id: String::new() };
+            let answer = session.subjects().restrict_subject(session.request(message).await?).await?.into_inner();
+            let words = "In force: this person's data is kept, and from now on used for nothing.";
+            Ok(fulfilled(words, answer.request))
+        }
+        SubjectCommand::Unrestrict { whose } => {
+            let (dataset, subject) = (dataset_name(&whose.of.dataset), who::one(&whose)?.to_string());
+            let message = UnrestrictSubjectRequest { dataset, subject, request_id: String::new() };
+            let answer = session.subjects().unrestrict_subject(session.request(message).await?).await?.into_inner();
+            let words = "Lifted: what this person agreed to holds again, in answers from the next epoch on.";
+            Ok(fulfilled(words, answer.request))
+        }
+        SubjectCommand::Object { whose, purpose } => {
+            let (dataset, subject) = (dataset_name(&whose.of.dataset), who::one(&whose)?.to_string());
+            let words = format!("In force: nothing drawn from now on uses this person for {purpose}, on any basis.");
+            let message = ObjectToPurposeRequest { dataset, subject, purpose, request_id: String::new() };
+            let answer = session.subjects().object_to_purpose(session.request(message).await?).await?.into_inner();
+            Ok(fulfilled(&words, answer.request))
+        }
+        SubjectCommand::Erase(args) => erase(args, session).await,
+        SubjectCommand::Uses { whose } => {
+            let subject = who::one(&whose)?;
+            uses(&whose.of.dataset, &subject, session, canvas).await
+        }
+        SubjectCommand::Receipts { whose, out, verifier_key } => {
+            let (dataset, subject) = (dataset_name(&whose.of.dataset), who::one(&whose)?.to_string());
+            let file = Reserved::make(out)?;
+            let message = GetConsentReceiptsRequest { dataset: dataset.clone(), subject, request_id: String::new() };
+            let found = session.subjects().get_consent_receipts(session.request(message).await?).await?.into_inner();
+            let count = found.receipts.len();
+            let (text, verdict) = rights::consent_receipts(&dataset, found, verifier_key.as_deref())?;
+            let path = file.fill(&text)?;
+            let verdict = verdict?;
+            let words = format!("{verdict}\nWritten to {}.\n{}", path.display(), trust(verifier_key.is_some()));
+            Ok(Shown::new(words, json!({ "file": path, "receipts": count, "verified": verdict })))
+        }
+    }
+}
+
+/// Reads a package into two files.
+async fn access(
+    dataset: &str,
+    subject: &str,
+    out: PathBuf,
+    tables: bool,
+    session: &Session,
+) -> Result<Shown, CliError> {
+    std::fs::create_dir_all(&out).map_err(|problem| CliError::file(&out, &problem))?;
+    let data = Reserved::make(out.join("access-package.json"))?;
+    let page = Reserved::make(out.join("access-package.html"))?;
+    let (package, request) = package(dataset, subject, session).await?;
+    let (data, page) = (data.fill(&package.json()?)?, page.fill(&rights::page(&package)?)?);
+    let mut more = Vec::new();
+    if tables {
+        for (name, text) in rights::tables(&package)? {
+            more.push(Reserved::make(out.join(name))?.fill(&text)?);
+        }
+    }
+    let lines: usize = package.events.iter().map(|events| events.rows.len()).sum();
+    let known = package.attributes.iter().filter(|held| held.value.is_some()).count();
+    let words = format!(
+        "All that is held about this person: {}, {}, {}.\n  for programs  {}\n  for people    {}\n{}{}These are personal: \
+         give them to this person and keep no copy.\n",
+        counted(known, "fact", "facts"),
+        counted(lines, "record of what was done", "records of what was done"),
+        counted(package.consents.len(), "act of consent", "acts of consent"),
+        data.display(),
+        page.display(),
+        more.iter().map(|path| format!("  a table       {}\n", path.display())).collect::<String>(),
+        request_words(&request),
+    );
+    let counts = json!({ "facts": known, "records": lines, "consents": package.consents.len() });
+    Ok(Shown::new(
+        words,
+        json!({
+            "package": data, "page": page, "tables": more, "held": counts, "request": rights::request_json(&request),
+        }),
+    ))
+}
+
+/// Asks for all that is held about a person.
+pub async fn package(dataset: &str, subject: &str, session: &Session) -> Result<(Package, SubjectRequest), CliError> {
+    let (dataset, subject) = (dataset_name(dataset), subject.to_owned());
+    let message = GetAccessPackageRequest { dataset, subject, request_id: String::new() };
+    let answer = session.subjects().get_access_package(session.request(message).await?).await?.into_inner();
+    let missing = || CliError::failed("the gateway sent no package");
+    Ok((Package::of(answer.package.ok_or_else(missing)?), answer.request.unwrap_or_default()))
+}
+
+async fn correct(args: CorrectArgs, session: &Session) -> Result<Shown, CliError> {
+    let CorrectArgs { whose, set, empty, values } = args;
+    let values = who::values(set, empty, values.as_deref())?;
+    let (dataset, subject) = (dataset_name(&whose.of.dataset), who::one(&whose)?.to_string());
+    let message = RectifySubjectRequest { dataset, subject, values, request_id: String::new() };
+    let answer = session.subjects().rectify_subject(session.request(message).await?).await?.into_inner();
+    let fields = answer.request.as_ref().map(|request| request.fields.join(", ")).unwrap_or_default();
+    Ok(fulfilled(&format!("Corrected: {fields}. Answers read it from the next epoch on."), answer.request))
+}
+
+async fn erase(args: EraseArgs, session: &Session) -> Result<Shown, CliError> {
+    let EraseArgs { whose, out, verifier_key, yes } = args;
+    let subjects = who::several(&whose)?;
+    let file = Reserved::make(out)?;
+    if !yes {
+        who::confirm(&format!("Erase {} from {}?", counted(subjects.len(), "person", "people"), whose.of.dataset))?;
+    }
+    let erased = erase_people(&whose.of.dataset, &subjects, verifier_key.as_deref(), session).await?;
+    let Erased { text, verdict, request } = erased;
+    // Whoever is erased can't be erased again: without a file, the receipt itself is better said than lost.
+    let path = file.fill(&text).map_err(|problem| problem.hint(format!("keep this instead of the file:\n{text}")))?;
+    let verdict = verdict?;
+    let words = format!(
+        "{verdict}\nThe receipt is in {}; silhouette-verify receipt checks it anywhere.\n{}{}",
+        path.display(),
+        request_words(&request),
+        trust(verifier_key.is_some()),
+    );
+    Ok(Shown::new(words, json!({ "receipt": path, "verified": verdict, "request": rights::request_json(&request) })))
+}
+
+/// What an erasure came to.
+#[derive(Debug)]
+pub struct Erased {
+    /// The receipt's file.
+    pub text: String,
+    /// What in it was found to hold, or what does not.
+    pub verdict: Result<String, CliError>,
+    /// The request, as the log has it.
+    pub request: SubjectRequest,
+}
+
+/// Erases people, and checks the receipt.
+pub async fn erase_people(
+    dataset: &str,
+    subjects: &[String],
+    verifier_key: Option<&str>,
+    session: &Session,
+) -> Result<Erased, CliError> {
+    let (dataset, subjects) = (dataset_name(dataset), subjects.to_vec());
+    let message = EraseSubjectsRequest { dataset, subjects, request_id: String::new() };
+    let answer = session.subjects().erase_subjects(session.request(message).await?).await?.into_inner();
+    let receipt = answer.receipt.ok_or_else(|| CliError::failed("the gateway sent no receipt"))?;
+    let request = answer.request.unwrap_or_default();
+    let (text, mut verdict) = rights::erasure_receipt(receipt, verifier_key)?;
+    if verdict.is_ok() && request.state != i32::from(SubjectRequestState::Fulfilled) {
+        verdict = Err(CliError::not_verified("the gateway does not say that the request is fulfilled"));
+    }
+    Ok(Erased { text, verdict, request })
+}
+
+async fn uses(dataset: &str, subject: &str, session: &Session, canvas: Canvas) -> Result<Shown, CliError> {
+    let (mut releases, mut audiences, mut page_token) = (Vec::new(), Vec::new(), String::new());
+    loop {
+        let (dataset, subject) = (dataset_name(dataset), subject.to_owned());
+        let message = ListUsesRequest { dataset, subject, page_size: PAGE, page_token, request_id: String::new() };
+        let page = session.subjects().list_uses(session.request(message).await?).await?.into_inner();
+        releases.extend(page.releases);
+        audiences.extend(page.audiences);
+        page_token = page.next_page_token;
+        if page_token.is_empty() {
+            break;
+        }
+    }
+    let mut words = String::new();
+    if releases.is_empty() {
+        words.push_str("No answer was given while what this person had agreed to allowed it.\n");
+    } else {
+        let header = ["when", "who", "for", "asked", "fields"];
+        words.push_str("Answers this person could have been counted in; whether they were is recorded nowhere.\n");
+        words.push_str(&chart::table(&header, &releases.iter().map(release_row).collect::<Vec<_>>(), canvas.width));
+    }
+    if audiences.is_empty() {
+        words.push_str("This person was in no list passed to a partner.\n");
+    } else {
+        words.push_str("Lists passed to a partner with this person, under a pseudonym of that partner's own.\n");
+        let header = ["when", "to", "for", "with"];
+        words.push_str(&chart::table(&header, &audiences.iter().map(audience_row).collect::<Vec<_>>(), canvas.width));
+    }
+    let releases: Vec<_> = releases.iter().map(release_json).collect();
+    let audiences: Vec<_> = audiences.iter().map(audience_json).collect();
+    Ok(Shown::new(words, json!({ "releases": releases, "audiences": audiences })))
+}
+
+fn release_row(used: &ReleaseUse) -> Vec<String> {
+    let purpose = used.r#use.as_ref().map(|used_for| used_for.purpose.clone()).unwrap_or_default();
+    let again = if used.repeated_answer { " (again)" } else { "" };
+    let when = used.time.as_ref().map(instant).unwrap_or_default();
+    vec![when, short(&used.client).to_owned(), purpose, format!("{}{again}", used.question), used.fields.join(", ")]
+}
+
+fn release_json(used: &ReleaseUse) -> serde_json::Value {
+    let ReleaseUse { client, r#use, question, fields, time, leaf, repeated_answer } = used;
+    let used_for = r#use.clone().unwrap_or_default();
+    json!({
+        "client": client, "purpose": used_for.purpose, "basis": rights::basis_name(used_for.basis),
+        "question": question, "fields": fields, "time": time.as_ref().map(instant), "leaf": leaf,
+        "repeated_answer": repeated_answer,
+    })
+}
+
+fn audience_row(used: &AudienceUse) -> Vec<String> {
+    let when = used.time.as_ref().map(instant).unwrap_or_default();
+    vec![when, short(&used.partner).to_owned(), used.purpose.clone(), used.tags.join(", ")]
+}
+
+fn audience_json(used: &AudienceUse) -> serde_json::Value {
+    let AudienceUse { partner, purpose, tags, epoch, time, leaf } = used;
+    json!({
+        "partner": partner, "purpose": purpose, "tags": tags, "epoch": epoch, "time": time.as_ref().map(instant),
+        "leaf": leaf,
+    })
+}
+
+fn fulfilled(words: &str, request: Option<SubjectRequest>) -> Shown {
+    let request = request.unwrap_or_default();
+    Shown::new(format!("{words}\n{}", request_words(&request)), json!({ "request": rights::request_json(&request) }))
+}
+
+/// Says how the log has a request.
+fn request_words(request: &SubjectRequest) -> String {
+    let state = if request.state == i32::from(SubjectRequestState::Fulfilled) { "fulfilled" } else { "open" };
+    let due = request.deadline_time.as_ref().map(crate::cli::answer::day).unwrap_or_default();
+    format!(
+        "Request {state}: entries {} and {} of the log of requests; it was due by {due}.\n",
+        request.intent_leaf, request.outcome_leaf
+    )
+}
+
+fn counted(count: usize, one: &str, many: &str) -> String {
+    format!("{} {}", chart::grouped(count as u64), if count == 1 { one } else { many })
+}
+
+fn trust(given: bool) -> &'static str {
+    if given {
+        ""
+    } else {
+        "Checked with the key that the gateway itself sent: for more, give the one that an officer publishes with \
+         --verifier-key.\n"
+    }
+}

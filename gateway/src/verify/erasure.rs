@@ -1,0 +1,125 @@
+//! Checking the receipt of an erasure: that the log says it was taken up, done and confirmed, and that the log's words are
+//! the receipt's.
+//!
+//! ```text
+//! {"format": "silhouette.erasure-receipt", "version": 1,
+//!  "receipt": {..},                   numbers and texts; SHA-256 of their canonical JSON is `commit` of the outcome leaf
+//!  "intents": [{index, leaf, proof}], one a person: the erasure was taken up
+//!  "outcome": {index, leaf, proof},   it was done
+//!  "confirmation": {index, leaf, proof},  and nothing was found afterwards
+//!  "verifier_key": ".."}
+//! ```
+
+use super::document::{Leaf, Members};
+use super::note::VerifierKey;
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+/// The name of the format.
+pub const FORMAT: &str = "silhouette.erasure-receipt";
+
+/// Members that the outcome leaf states too, with a space for `_`.
+const COUNTED: [&str; 5] = ["people", "pieces", "bytes", "generation_before", "generation_after"];
+
+/// What a confirmed erasure's leaf says.
+const CONFIRMED: &str = "confirmed: nothing is found";
+
+/// Checks a receipt; says what holds, or which member does not fit.
+pub fn check(text: &str, key: &VerifierKey) -> Result<String, String> {
+    let members = ["receipt", "intents", "outcome", "confirmation", "verifier_key"];
+    let document = Members::document(text, FORMAT, &members)?;
+    same_key(&document, key)?;
+    let receipt = document.object("receipt")?;
+    receipt.same("version", &Value::from(1))?;
+    let references = intents(&document, &receipt, key)?;
+    let outcome = document.object("outcome")?.proven(key)?;
+    check_outcome(&receipt, &outcome)?;
+    let confirmation = document.object("confirmation")?.proven(key)?;
+    says(&confirmation, &receipt)?;
+    confirmation.says.same("of", &Value::from(outcome.index))?;
+    let found = confirmation.says.text("what")?;
+    if found != CONFIRMED {
+        return Err(format!("`confirmation.leaf`: the erasure is in the log, and afterwards it says: {found}"));
+    }
+    let number = |name: &str| receipt.number(name);
+    let top = |name: &str| receipt.text(name).map(|top| top.get(..16).unwrap_or(top).to_owned());
+    Ok(format!(
+        "verified: {} erased from `{}` at {}\n  log {}: taken up as entry {}, done as entry {}, nothing found as entry {}\n  \
+         key tree: generation {} ({}..) replaced by {} ({}..)\n  who: the log's reference {}",
+        if number("people")? == 1 { "1 person".to_owned() } else { format!("{} people", number("people")?) },
+        receipt.text("dataset")?,
+        outcome.says.text("t")?,
+        key.for_tree("subject").name,
+        number("intent")?,
+        outcome.index,
+        confirmation.index,
+        number("generation_before")?,
+        top("top_before")?,
+        number("generation_after")?,
+        top("top_after")?,
+        references.join(", "),
+    ))
+}
+
+/// The key in a file is for convenience and must not be taken for the one that is trusted.
+pub fn same_key(document: &Members, key: &VerifierKey) -> Result<(), String> {
+    let stated = VerifierKey::parse(document.text("verifier_key")?);
+    let stated = stated.map_err(|problem| format!("`verifier_key`: {problem}"))?;
+    let same = stated.for_tree("subject") == key.for_tree("subject");
+    if same { Ok(()) } else { Err("`verifier_key` is another key than the one given".to_owned()) }
+}
+
+/// Checks that a leaf is of an erasure, and of this receipt's dataset.
+fn says(leaf: &Leaf, receipt: &Members) -> Result<(), String> {
+    leaf.says.same("kind", &Value::from("erase"))?;
+    receipt.same("dataset", leaf.says.member("dataset"))
+}
+
+/// Checks that there is one intent a person, side by side; returns the people's references.
+fn intents(document: &Members, receipt: &Members, key: &VerifierKey) -> Result<Vec<String>, String> {
+    let entries = document.objects("intents")?;
+    receipt.same("people", &Value::from(entries.len()))?;
+    let first = receipt.number("intent")?;
+    let mut references = Vec::with_capacity(entries.len());
+    for (at, entry) in (0_u64..).zip(&entries) {
+        let (leaf, index) = (entry.proven(key)?, first.saturating_add(at));
+        if leaf.index != index {
+            let path = entry.path("index");
+            return Err(format!("`{path}` is {}, by `receipt.intent` it must be {index}", leaf.index));
+        }
+        says(&leaf, receipt)?;
+        leaf.says.same("what", &Value::from("erase"))?;
+        let reference = leaf.says.text("subject_ref")?.to_owned();
+        if references.contains(&reference) {
+            return Err(format!("`{}` is about someone who was named before", entry.path("leaf")));
+        }
+        references.push(reference);
+    }
+    Ok(references)
+}
+
+/// Says whether a member of a receipt is checked on its own.
+fn known(key: &str) -> bool {
+    COUNTED.contains(&key) || ["version", "dataset", "intent", "outcome", "at"].contains(&key)
+}
+
+fn check_outcome(receipt: &Members, outcome: &Leaf) -> Result<(), String> {
+    says(outcome, receipt)?;
+    outcome.says.same("what", &Value::from("erased"))?;
+    receipt.same("outcome", &Value::from(outcome.index))?;
+    // Each on its own first, so that what was changed is named; then the whole.
+    receipt.same("intent", outcome.says.member("of"))?;
+    receipt.same("at", &Value::from(outcome.says.micros("t")?))?;
+    let counts = outcome.says.object("counts")?;
+    for name in COUNTED {
+        receipt.same(name, counts.member(&name.replace('_', " ")))?;
+    }
+    let hash = Sha256::digest(receipt.canonical()?);
+    let hash: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
+    if outcome.says.text("commit")? != hash {
+        let told: Vec<String> =
+            receipt.keys().filter(|key| !known(key)).map(|key| format!("`receipt.{key}`")).collect();
+        return Err(format!("{}: not what the log commits to", told.join(" or ")));
+    }
+    Ok(())
+}
