@@ -32,17 +32,17 @@ const PRICE: u64 = 2_000_000_000_000;
 /// Seed of the flips: the same places at every run.
 const SEED: [u8; 32] = *b"one flip after another, for ever";
 
-fn later(seconds: i64) -> Timestamp {
+pub(crate) fn later(seconds: i64) -> Timestamp {
     Timestamp::from_seconds(NOW.seconds() + seconds)
 }
 
-fn rng() -> TestRng {
+pub(crate) fn rng() -> TestRng {
     TestRng::from_seed(RngAlgorithm::ChaCha, &SEED)
 }
 
 /// A vault without a gateway, with two datasets of the same shape: `shop` is number 1, `mill` is number 2.
-struct Cellar {
-    config: Config,
+pub(crate) struct Cellar {
+    pub(crate) config: Config,
     rules: Rules,
     schemas: [Schema; 2],
     vault: Option<Vault>,
@@ -51,7 +51,7 @@ struct Cellar {
 }
 
 impl Cellar {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let config = config(folder.path());
         Vault::init(&config, NOW).unwrap();
@@ -69,7 +69,7 @@ impl Cellar {
     }
 
     /// Copies the folders of a closed vault and opens the copy after `harm` has been done to it.
-    fn copy(&self, harm: impl FnOnce(&Config)) -> Self {
+    pub(crate) fn copy(&self, harm: impl FnOnce(&Config)) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let config = config(folder.path());
         copy_folder(&self.config.data, &config.data);
@@ -81,37 +81,45 @@ impl Cellar {
         Self { config, rules, schemas: self.schemas.clone(), vault, price, _folder: folder }
     }
 
-    fn vault(&self) -> &Vault {
+    /// Takes the place of this one on another vault.
+    pub(crate) fn standing_on(&self, config: Config, vault: Vault) -> Self {
+        let rules = Rules::parse(Rules::default_texts(), 1).unwrap();
+        let price = Cell::new(self.price.get());
+        let folder = tempfile::tempdir().unwrap();
+        Self { config, rules, schemas: self.schemas.clone(), vault: Some(vault), price, _folder: folder }
+    }
+
+    pub(crate) fn vault(&self) -> &Vault {
         self.vault.as_ref().unwrap()
     }
 
-    fn stop(&mut self) {
+    pub(crate) fn stop(&mut self) {
         self.vault.take().unwrap().close(later(5)).unwrap();
     }
 
-    fn open(&mut self) {
+    pub(crate) fn open(&mut self) {
         self.vault = Some(Vault::open(&self.config, later(10)).unwrap());
     }
 
-    fn permit(&self, dataset: usize, role: Role, verb: Verb, purpose: Option<&str>) -> Permit {
+    pub(crate) fn permit(&self, dataset: usize, role: Role, verb: Verb, purpose: Option<&str>) -> Permit {
         permit(&self.rules, &self.schemas[dataset], role, verb, purpose)
     }
 
     /// `count` people numbered from `first`, each with a consent and an order.
-    fn fill(&self, dataset: usize, first: u32, count: u32) {
+    pub(crate) fn fill(&self, dataset: usize, first: u32, count: u32) {
         let records = (first..first + count).flat_map(person).collect();
         let permit = self.permit(dataset, Role::Producer, Verb::Ingest, None);
         self.vault().ingest(&permit, records, NOW).unwrap();
     }
 
-    fn close(&self, dataset: usize, seconds: i64) {
+    pub(crate) fn close(&self, dataset: usize, seconds: i64) {
         let permit = self.permit(dataset, Role::Steward, Verb::Maintain, None);
         self.vault().close_epoch(&permit, later(seconds), later(seconds)).unwrap();
     }
 
     /// Counts the people of each cell of each table of a portrait over all columns, and of the segment. Every question
     /// has a price of its own, so that none is answered from the store.
-    fn portrait(&self, dataset: usize) -> Result<Vec<Vec<i64>>, VaultError> {
+    pub(crate) fn portrait(&self, dataset: usize) -> Result<Vec<Vec<i64>>, VaultError> {
         let schema = &self.schemas[dataset];
         self.price.set(self.price.get() + 1);
         let fields = ["age_band", "region", "order.category"].map(|path| schema.resolve(path).unwrap()).to_vec();
@@ -190,14 +198,14 @@ fn person(number: u32) -> [Record; 3] {
 }
 
 /// What a portrait of people `0..count` says: missing first, then each value.
-fn expected(count: i64) -> Vec<Vec<i64>> {
+pub(crate) fn expected(count: i64) -> Vec<Vec<i64>> {
     let share = |of: i64, rest: i64| (count + of - 1 - rest) / of;
     let table =
         |of: i64, tail: &[i64]| [&[0], &(0..of).map(|rest| share(of, rest)).collect::<Vec<_>>()[..], tail].concat();
     vec![table(3, &[]), table(2, &[]), table(2, &[])]
 }
 
-fn files(folder: &Path) -> Vec<PathBuf> {
+pub(crate) fn files(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
@@ -207,7 +215,7 @@ fn files(folder: &Path) -> Vec<PathBuf> {
     found
 }
 
-fn copy_folder(from: &Path, to: &Path) {
+pub(crate) fn copy_folder(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
     for file in files(from) {
         let copy = to.join(file.strip_prefix(from).unwrap());
@@ -217,7 +225,7 @@ fn copy_folder(from: &Path, to: &Path) {
 }
 
 /// Flips bits of one byte of a file in place.
-fn flip(file: &Path, offset: usize) {
+pub(crate) fn flip(file: &Path, offset: usize) {
     use std::os::unix::fs::FileExt;
     let file = fs::OpenOptions::new().read(true).write(true).open(file).unwrap();
     let mut byte = [0];
@@ -226,7 +234,7 @@ fn flip(file: &Path, offset: usize) {
     file.write_all_at(&byte, offset as u64).unwrap();
 }
 
-fn below(rng: &mut TestRng, limit: usize) -> usize {
+pub(crate) fn below(rng: &mut TestRng, limit: usize) -> usize {
     use proptest::prelude::Rng;
     usize::try_from(rng.next_u64() % limit as u64).unwrap()
 }

@@ -18,5 +18,6 @@ mod rights;
 mod samples;
 mod secrecy;
 mod serving;
+mod tamper;
 mod tidy;
 mod verifier;

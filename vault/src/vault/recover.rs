@@ -156,10 +156,13 @@ impl Vault {
         }
         let mut journals = HashMap::new();
         let keys = sealers(&state.tree)?;
+        let mut end = None;
         for frame in replay {
             let (seq, frame) = frame?;
+            end = Some(sizes_after(&frame));
             apply_frame(config, &mut state, &log, &keys, record.shared_seq, (seq, &frame), &mut journals)?;
         }
+        refuse_lost_frames(&wal, &log, end)?;
         state.next_seq = wal.next_seq();
         for (number, dataset) in state.datasets.iter_mut().filter(|(_, dataset)| dataset.damage.is_none()) {
             let entries = journals.remove(number).unwrap_or_default();
@@ -437,6 +440,25 @@ impl Dataset {
         self.dirty.insert(block);
         Ok(())
     }
+}
+
+/// Returns the sizes of both trees with a frame's leaves.
+fn sizes_after(frame: &Frame) -> Sizes {
+    let count = |tree: Tree| frame.leaves.iter().filter(|(of, _)| *of == tree).count() as u64;
+    let after = |tree: Tree| frame.before.of(tree).saturating_add(count(tree));
+    Sizes { access: after(Tree::Access), subject: after(Tree::Subject) }
+}
+
+/// Refuses a write-ahead log that ends before what the permanent log holds: frames that were acknowledged are gone, and
+/// with them what they withdrew or charged. `end` is what the replayed frames came to; without one the last frame is asked,
+/// if its segment is still there.
+fn refuse_lost_frames(wal: &Wal, log: &Log, end: Option<Sizes>) -> Result<(), VaultError> {
+    let last = || wal.read_from(wal.next_seq().saturating_sub(1)).ok()?.next()?.ok();
+    let Some(end) = end.or_else(|| last().map(|(_, frame)| sizes_after(&frame))) else { return Ok(()) };
+    if log.sizes() == end {
+        return Ok(());
+    }
+    Err(VaultError::damaged("write-ahead log", "it ends before what is signed: frames at its end are gone"))
 }
 
 /// Walks the journal parts of a frame: dataset, block, entry.

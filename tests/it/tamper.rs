@@ -1,0 +1,256 @@
+//! Harm to stored files, each kind to each file: the vault says what is wrong and with which part, or the harm is none. An
+//! answer is never another, and what was withdrawn is never back.
+
+use super::damage::{Cellar, copy_folder, expected, files, flip, later};
+use policy::consent::{ConsentAct, ConsentEvent, LawfulBasis};
+use policy::id::PurposeId;
+use policy::permit::{Role, Verb};
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use tempfile::TempDir;
+use vault::ingest::SubjectKey;
+use vault::{Config, Tree, Vault, VaultError};
+
+/// People of the first dataset in the older copy, and later.
+const OLD: u32 = 40;
+const NEW: u32 = 70;
+/// The people numbered below this withdrew after the last close.
+const WITHDREW: i64 = 6;
+/// Places of a file at which a byte is flipped.
+const FLIPS: usize = 3;
+
+/// A closed vault and an older copy of it.
+struct Origin {
+    cellar: Cellar,
+    older: TempDir,
+    leaves: [u64; 2],
+}
+
+impl Origin {
+    fn new() -> Self {
+        let mut cellar = Cellar::new();
+        cellar.fill(0, 0, OLD);
+        cellar.fill(1, 0, 30);
+        cellar.close(0, 20);
+        cellar.close(1, 20);
+        cellar.stop();
+        let older = tempfile::tempdir().unwrap();
+        for (from, name) in [(&cellar.config.data, "data"), (&cellar.config.root, "root")] {
+            copy_folder(from, &older.path().join(name));
+        }
+        cellar.open();
+        cellar.fill(0, OLD, NEW - OLD);
+        cellar.close(0, 30);
+        let permit = cellar.permit(0, Role::Producer, Verb::RecordConsent, None);
+        let withdrawn = (0..WITHDREW).map(|number| (SubjectKey::new(&format!("member-{number:06}")).unwrap(), no()));
+        cellar.vault().record_consents(&permit, withdrawn.collect(), later(31)).unwrap();
+        cellar.stop();
+        cellar.open();
+        let leaves = log_sizes(&cellar);
+        cellar.stop();
+        Self { cellar, older, leaves }
+    }
+
+    /// The older copy's file or folder.
+    fn older(&self, relative: &Path) -> PathBuf {
+        self.older.path().join(relative)
+    }
+}
+
+fn no() -> ConsentEvent {
+    ConsentEvent {
+        purpose: PurposeId::new("marketing.segmentation").unwrap(),
+        basis: LawfulBasis::Consent,
+        act: ConsentAct::Withdraw,
+        at: later(31),
+        expires: None,
+        source: "form-1".into(),
+    }
+}
+
+/// How many leaves are signed, of the access tree and of the subject tree.
+fn log_sizes(cellar: &Cellar) -> [u64; 2] {
+    let permit = cellar.permit(0, Role::Officer, Verb::ReadLog, None);
+    let size = |tree| {
+        let checkpoint = cellar.vault().checkpoint(&permit, tree, later(40)).unwrap();
+        checkpoint.lines().nth(1).unwrap().parse().unwrap()
+    };
+    [Tree::Access, Tree::Subject].map(size)
+}
+
+/// How a harm ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    /// Opening was refused.
+    Closed,
+    /// A dataset is refused, the other serves.
+    Refused,
+    /// Nothing was lost.
+    None,
+}
+
+/// Opens a harmed copy and asks it all it knows.
+fn open(origin: &Origin, what: &str, harm: impl FnOnce(&Config)) -> End {
+    let folder = tempfile::tempdir().unwrap();
+    let config =
+        Config { data: folder.path().join("data"), root: folder.path().join("root"), ..origin.cellar.config.clone() };
+    copy_folder(&origin.cellar.config.data, &config.data);
+    copy_folder(&origin.cellar.config.root, &config.root);
+    harm(&config);
+    let vault = match Vault::open(&config, later(40)) {
+        Ok(vault) => vault,
+        Err(error) => {
+            names_a_part(&error, what);
+            return End::Closed;
+        }
+    };
+    let harmed = origin.cellar.standing_on(config, vault);
+    let sizes = log_sizes(&harmed);
+    assert!(sizes[0] >= origin.leaves[0] && sizes[1] >= origin.leaves[1], "{what}: the log lost leaves: {sizes:?}");
+    let people = i64::from(NEW);
+    let end = match harmed.portrait(0) {
+        // Those who withdrew are in no answer; 40 and 70 people are of each kind alike.
+        Ok(answer) => {
+            let total: i64 = answer[1].iter().sum();
+            assert_eq!(total, people - WITHDREW, "{what}: {answer:?}");
+            End::None
+        }
+        Err(error) => {
+            names_a_part(&error, what);
+            End::Refused
+        }
+    };
+    match harmed.portrait(1) {
+        Ok(answer) => assert_eq!(answer, expected(30), "{what}"),
+        Err(error) => {
+            assert_ne!(end, End::Refused, "{what}: one file, two datasets: {error}");
+            names_a_part(&error, what);
+            return End::Refused;
+        }
+    }
+    end
+}
+
+#[track_caller]
+fn names_a_part(error: &VaultError, what: &str) {
+    let text = error.to_string();
+    assert!(!matches!(error, VaultError::Refused(_)), "{what}: {text}");
+    assert!(text.len() > 12 && !text.contains("member-"), "{what}: {text}");
+}
+
+/// The first folder of a file's path.
+fn kind(relative: &Path) -> String {
+    relative
+        .components()
+        .take(2)
+        .map(|part| part.as_os_str().to_string_lossy().into_owned())
+        .collect::<Vec<_>>()
+        .join("/")
+}
+
+#[test]
+#[expect(clippy::print_stdout, reason = "a table for whoever asks with --nocapture")]
+fn harm_to_a_stored_file_is_refused_by_name_or_is_none() {
+    let origin = Origin::new();
+    let mut ends: BTreeMap<(String, &str), [u32; 3]> = BTreeMap::new();
+    let mut note = |kind: &str, harm: &'static str, end: End| {
+        ends.entry((kind.to_owned(), harm)).or_default()[end as usize] += 1;
+    };
+    let parent = origin.cellar.config.data.parent().unwrap().to_owned();
+    let all: Vec<PathBuf> = files(&parent).iter().map(|file| file.strip_prefix(&parent).unwrap().to_owned()).collect();
+    // The databases are caches with a test of their own; their files are many.
+    for file in all.iter().filter(|file| !file.starts_with("data/store")) {
+        let length = fs::metadata(parent.join(file)).unwrap().len();
+        if length == 0 {
+            continue;
+        }
+        let kind = kind(file);
+        let at = |config: &Config| config.data.parent().unwrap().join(file);
+        let mut harm = |name: &'static str, harm: &dyn Fn(&Path)| {
+            let end = open(&origin, &format!("{} {name}", file.display()), |config| harm(&at(config)));
+            note(&kind, name, end);
+        };
+        harm("removed", &|file| fs::remove_file(file).unwrap());
+        harm("emptied", &|file| drop(fs::File::create(file).unwrap()));
+        harm("cut in half", &|file| cut(file, length / 2));
+        harm("cut by a byte", &|file| cut(file, length - 1));
+        harm("grown", &|file| cut(file, length + 1));
+        for place in 0..FLIPS {
+            let offset = usize::try_from(length).unwrap() * (2 * place + 1) / (2 * FLIPS);
+            harm("flipped", &|file| flip(file, offset));
+        }
+        let old = origin.older(file);
+        if fs::read(&old).is_ok_and(|old| fs::read(parent.join(file)).unwrap() != old) {
+            harm("put back", &|file| _ = fs::copy(&old, file).unwrap());
+        }
+        let sibling = all.iter().find(|other| *other != file && other.parent() == file.parent());
+        if let Some(sibling) = sibling {
+            harm("exchanged", &|file| {
+                let other = file.with_file_name(sibling.file_name().unwrap());
+                let (a, b) = (fs::read(file).unwrap(), fs::read(&other).unwrap());
+                fs::write(file, b).unwrap();
+                fs::write(other, a).unwrap();
+            });
+        }
+    }
+    let harmless = |(kind, harm): &(String, &str)| ends[&(kind.clone(), *harm)][End::None as usize];
+    for ((kind, harm), [closed, refused, none]) in &ends {
+        println!("{kind:<16} {harm:<14} closed {closed:>3}, one dataset refused {refused:>3}, none {none:>3}");
+    }
+    for key in ends.keys().filter(|(kind, _)| kind == "data/keys") {
+        assert_eq!(harmless(key), 0, "{key:?}");
+    }
+}
+
+#[test]
+fn a_rollback_of_a_folder_is_refused() {
+    let origin = Origin::new();
+    for folder in ["data/wal", "data/keys", "data/log", "root"] {
+        let end = open(&origin, folder, |config| {
+            let to = config.data.parent().unwrap().join(folder);
+            fs::remove_dir_all(&to).unwrap();
+            copy_folder(&origin.older(Path::new(folder)), &to);
+        });
+        // Leaves that the permanent log lacks are in the write-ahead log until they are folded.
+        let fine: &[End] = if folder == "data/log" { &[End::Closed, End::None] } else { &[End::Closed] };
+        assert!(fine.contains(&end), "{folder}: {end:?}");
+    }
+}
+
+/// Frames that were acknowledged and are cut off without a trace: only the permanent log knows that they were there.
+#[test]
+fn a_write_ahead_log_that_ends_before_what_was_signed_is_refused() {
+    let origin = Origin::new();
+    let last = files(&origin.cellar.config.data.join("wal")).into_iter().rfind(|file| length(file) > 0).unwrap();
+    let name = last.file_name().unwrap().to_owned();
+    let ends: Vec<u64> = frame_ends(&fs::read(&last).unwrap());
+    assert!(ends.len() > 2);
+    for end in ends.iter().rev().skip(1) {
+        let ended = open(&origin, &format!("cut at {end}"), |config| cut(&config.data.join("wal").join(&name), *end));
+        assert_eq!(ended, End::Closed, "cut at {end} of {}", length(&last));
+    }
+}
+
+/// Where the frames of a segment end, by the documented format: a header of 52 bytes; then each frame's length (u32), 28
+/// bytes more, and the payload.
+fn frame_ends(segment: &[u8]) -> Vec<u64> {
+    let mut ends = Vec::new();
+    let mut at = 52;
+    while let Some(length) = segment.get(at..at + 4) {
+        at += 32 + usize::try_from(u32::from_le_bytes(length.try_into().unwrap())).unwrap();
+        if at > segment.len() {
+            break;
+        }
+        ends.push(at as u64);
+    }
+    ends
+}
+
+fn length(file: &Path) -> u64 {
+    fs::metadata(file).unwrap().len()
+}
+
+fn cut(file: &Path, length: u64) {
+    fs::OpenOptions::new().write(true).open(file).unwrap().set_len(length).unwrap();
+}
