@@ -96,6 +96,10 @@ impl Drop for Served {
 fn help_is_as_it_was_written_down() {
     let (help, _) = Desk::new().ends(DONE, &["--help"]);
     assert_eq!(help, include_str!("../golden/help.txt"));
+    let (help, _) = Desk::new().ends(DONE, &["subject", "--help"]);
+    assert_eq!(help, include_str!("../golden/help_subject.txt"));
+    let (help, _) = Desk::new().ends(DONE, &["subject", "erase", "--help"]);
+    assert_eq!(help, include_str!("../golden/help_subject_erase.txt"));
 }
 
 #[test]

@@ -177,7 +177,7 @@ fn a_person_is_shown_corrected_restricted_and_erased_and_can_prove_it() {
     desk.for_person(DONE, me, &["receipts", "-d", "coop", "--verifier-key", &vkey]);
     let receipts = desk.read("consent-receipts.json");
     let line = desk.verify("consent", &receipts, &vkey).unwrap();
-    assert!(line.contains("withdrawn marketing"), "{line}");
+    assert!(line.contains("withdrawn marketing") && line.contains("; notice 3 in use"), "{line}");
     every_change_is_named(&desk, "consent", &receipts, &vkey, &["receipts"]);
 
     // An erasure asks, and takes all or none.

@@ -7,7 +7,7 @@
 //!                salt}],              SHA-256(salt | canonical JSON of `event`) is `commit` of the leaf
 //!  "verifier_key": ".."}
 //! ```
-//! Who is responsible, the notice and the list of what is kept are the operator's words: they are in no log.
+//! The leaf also says which version of the notice was in use. Who is responsible, the notice and the list of what is kept are the operator's words: they are in no log.
 
 use super::document::Members;
 use super::erasure::same_key;
@@ -52,7 +52,8 @@ pub fn check(text: &str, key: &VerifierKey) -> Result<String, String> {
                 "`{event}` (its times, its source or another member) or `{salt}`: not what the log commits to"
             ));
         }
-        lines.push(format!("\n  entry {}: {}", leaf.index, words(&event)?));
+        let notice = leaf.says.member("object").as_str().map(|notice| format!("; {notice} in use"));
+        lines.push(format!("\n  entry {}: {}{}", leaf.index, words(&event)?, notice.unwrap_or_default()));
     }
     let (count, tree) = (lines.len(), key.for_tree("subject").name);
     Ok(format!(

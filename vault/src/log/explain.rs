@@ -48,7 +48,10 @@ fn deed(leaf: &Leaf) -> String {
     match leaf.kind {
         Kind::Intent | Kind::Refuse => format!("{}{on}", asked(what)),
         Kind::Outcome => format!("got {}{on}", one(what)),
-        Kind::Consent => format!("recorded that one person chose to {what}{on}"),
+        Kind::Consent => {
+            let notice = leaf.object.as_ref().map_or_else(String::new, |notice| format!(", `{notice}` in use"));
+            format!("recorded that one person chose to {what}{on}{notice}")
+        }
         Kind::Erase => match what {
             "erase" => format!("began to erase one person{on}"),
             "erased" | "erased after a restart" => format!("erased people{on}"),

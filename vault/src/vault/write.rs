@@ -462,7 +462,8 @@ pub(super) fn place(ordinal: u32) -> (u32, u16) {
 }
 
 /// A consent leaf holds a keyed reference of the subject and a salted commitment to the event, nothing else of it but
-/// the purpose. The salt is the subject's own, so that erasing the subject closes both.
+/// the purpose. The salt is the subject's own, so that erasing the subject closes both. It also names the notice that was
+/// in use in the dataset when the event was received.
 fn consent_leaf(
     permit: &Permit,
     schema: &Schema,
@@ -484,6 +485,7 @@ fn consent_leaf(
         dataset: Some(schema.dataset.clone()),
         purpose: Some(consent.purpose.clone()),
         basis: Some(consent.basis),
+        object: schema.notice.as_ref().map(|notice| Word::from_id(&format!("notice {}", notice.version))),
         subject_ref: Some(pseudonym::subject_reference(hidden)),
         commit: Some(hash.finalize().into()),
         ..leaf_of(permit, Kind::Consent, what, now)

@@ -85,7 +85,9 @@ async fn access(
     let data = Reserved::make(out.join("access-package.json"))?;
     let page = Reserved::make(out.join("access-package.html"))?;
     let (package, request) = package(dataset, subject, session).await?;
-    let (data, page) = (data.fill(&package.json()?)?, page.fill(&rights::page(&package)?)?);
+    // Both are made before either is written: a folder holds all of it or nothing.
+    let (json, html) = (package.json()?, rights::page(&package)?);
+    let (data, page) = (data.fill(&json)?, page.fill(&html)?);
     let mut more = Vec::new();
     if tables {
         for (name, text) in rights::tables(&package)? {

@@ -22,8 +22,9 @@ pub async fn asks(teller: &Teller, cast: &Cast) -> Result<(), CliError> {
     let answers: u64 = package.uses.iter().map(|used| used.releases).sum();
     teller.say(&format!(
         "The co-operative's portal acts for members who have signed in there. Of this one {facts} facts, {records} views, \
-         carts and orders and {} acts of consent are held: {} bytes of JSON, and a page to read and print. It also says \
-         who could have counted this member ({answers} answers) and which partners got a list with this member in it ({}).",
+         carts and orders and {} acts of consent are held: {} bytes of JSON, and a page to read and print. It also says in \
+         how many answers this member could have been counted, {answers}, and in how many lists passed to partners this \
+         member was, {}.",
         package.consents.len(),
         grouped(package.json()?.len() as u64),
         package.audiences.len()
