@@ -23,6 +23,7 @@ pub mod log;
 pub mod pseudonym;
 pub mod rehearsal;
 pub mod release;
+pub mod rotation;
 mod scan;
 pub mod store;
 pub mod subjects;

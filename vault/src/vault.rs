@@ -13,10 +13,12 @@ mod epochs;
 mod erase;
 mod fold_epoch;
 mod inspect;
+mod inventory;
 mod journal_keys;
 mod journals;
 mod recover;
 mod release;
+mod rotate;
 mod state;
 mod subjects;
 mod write;
@@ -25,6 +27,7 @@ mod write;
 #[expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 mod tests;
 
+pub use rotate::Watch;
 pub use write::Acknowledging;
 
 use crate::blocks::BlockError;
@@ -152,6 +155,8 @@ pub struct Vault {
     folders: Folders,
     /// Serializes closing of epochs, which works outside the commit lock for most of its time.
     closing: Mutex<()>,
+    /// Held by the rotation that is under way.
+    rotating: Mutex<()>,
     /// Serializes deliveries of audiences: each is checked against all before it.
     delivering: Mutex<()>,
     /// Set when the state in memory is ahead of the log for good: why.

@@ -20,6 +20,7 @@ mod header;
 mod named;
 mod piece;
 mod read;
+mod reseal;
 mod survey;
 mod write;
 

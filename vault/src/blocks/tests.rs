@@ -1,5 +1,6 @@
 use super::*;
 use crate::disk::Disk;
+use crate::keys::limits::Limit;
 use policy::schema::{ColumnId, EventTypeId, Layout};
 use std::path::{Path, PathBuf};
 
@@ -195,5 +196,38 @@ fn the_chunks_of_pieces_agree_with_all_wycheproof_vectors() {
             Some(bytes)
         },
         |vector, mut bytes| read::open_chunk(&with(vector), vector.nonce, &vector.aad, &mut bytes).map(<[u8]>::to_vec),
+    );
+}
+
+#[test]
+fn a_piece_that_is_more_than_one_key_may_seal_is_not_sealed() {
+    let codes: Column<'_> = (ColumnKey::of(ColumnId(1)), Layout::Code8, &[1, 2, 0, 3]);
+    let hidden: Column<'_> = (ColumnKey::HIDDEN, Layout::Bytes, &[7; 128]);
+    let key = crate::keys::SecretKey::random().unwrap();
+    let seal = |seals, bytes| write::seal(&attributes(1), &[&codes, &hidden], &key, Limit { seals, bytes }).map(drop);
+    assert_eq!(seal(2, 132), Ok(()));
+    let refused = Err(BlockError::invalid(&attributes(1), "more than one key may seal"));
+    assert_eq!((seal(1, 132), seal(2, 131)), (refused.clone(), refused));
+}
+
+#[test]
+fn a_piece_that_is_sealed_again_holds_the_same_under_another_key() {
+    let folder = Folder::new("reseal");
+    let written = write_attributes(&folder.0, 1, 1);
+    let old = Piece::open(&folder.file(1), written.key.clone(), &attributes(1)).unwrap();
+    let (meta, again) = old.reseal(&Disk::default(), &folder.0, 7).unwrap();
+    assert_eq!(meta, attributes(7));
+    assert_eq!(again.bytes, written.bytes);
+    assert_ne!(again.key.expose(), written.key.expose());
+    let new = Piece::open(&folder.file(7), again.key, &meta).unwrap();
+    assert_eq!(new.columns(), old.columns());
+    let (mut one, mut other) = (Buffer::default(), Buffer::default());
+    let bytes = |piece: &Piece, buffer: &mut Buffer| -> Vec<Vec<u8>> {
+        piece.read_all(buffer).unwrap().iter().map(|chunk| chunk.bytes.to_vec()).collect()
+    };
+    assert_eq!(bytes(&new, &mut one), bytes(&old, &mut other));
+    assert!(
+        Piece::open(&folder.file(7), written.key, &meta).unwrap().read_all(&mut one).is_err(),
+        "the old key opens it"
     );
 }

@@ -6,6 +6,7 @@ use super::piece::{ColumnKey, PieceKind, PieceMeta};
 use super::{HIDDEN_BYTES, STATE_PART_BYTES};
 use crate::disk::Disk;
 use crate::keys::SecretKey;
+use crate::keys::limits::{Limit, PIECE, Uses};
 use policy::schema::Layout;
 use ring::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, Tag, UnboundKey};
 use sha2::{Digest, Sha256};
@@ -40,7 +41,7 @@ pub fn write_piece(
     let mut order: Vec<&Column<'_>> = columns.iter().collect();
     order.sort_by_key(|(key, layout, _)| (rank(*key, *layout), *key));
     let key = SecretKey::random()?;
-    let bytes = seal(meta, &order, &key)?;
+    let bytes = seal(meta, &order, &key, PIECE)?;
     store(disk, dir, file_no, meta, &bytes)?;
     Ok(Written { key, sha256: Sha256::digest(&bytes).into(), bytes: bytes.len() as u64 })
 }
@@ -97,8 +98,18 @@ fn check_columns(meta: &PieceMeta, columns: &[Column<'_>]) -> Result<(), BlockEr
     if columns.iter().all(fits) { Ok(()) } else { invalid("a column's length is not its rows'") }
 }
 
-fn seal(meta: &PieceMeta, columns: &[&Column<'_>], secret: &SecretKey) -> Result<Vec<u8>, BlockError> {
+/// Seals a whole file. The key must be fresh: what it may seal is counted from nothing.
+pub(super) fn seal(
+    meta: &PieceMeta,
+    columns: &[&Column<'_>],
+    secret: &SecretKey,
+    limit: Limit,
+) -> Result<Vec<u8>, BlockError> {
     let invalid = |problem| BlockError::invalid(meta, problem);
+    let mut uses = Uses::of(limit);
+    if columns.iter().any(|(.., bytes)| uses.take(bytes.len()).is_err()) {
+        return Err(invalid("more than one key may seal"));
+    }
     let chunks = u32::try_from(columns.len()).map_err(|_| invalid("too many columns"))?;
     let fixed = header::encode_fixed(meta, chunks);
     let head = header::FIXED_BYTES + columns.len() * header::ENTRY_BYTES;

@@ -22,11 +22,13 @@ pub(crate) mod decoders;
 mod derive;
 mod entry;
 mod error;
+pub mod limits;
 mod load;
 mod mirror;
 mod page;
 mod sealer;
 mod secret;
+mod state;
 mod survey;
 mod tree;
 
@@ -48,6 +50,7 @@ pub(crate) use mirror::is_mirror;
 pub(crate) use page::HEADER_FIELDS;
 pub use sealer::{SealError, Sealer, TAG_BYTES};
 pub use secret::{RandomUnavailable, SecretKey, random_bytes};
+pub use state::{KeyState, WrongStep};
 pub(crate) use survey::survey;
 pub use tree::{Changes, KeyTree, MAX_NAME_BYTES, MAX_RECORD_BYTES};
 

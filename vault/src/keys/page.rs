@@ -11,6 +11,7 @@
 use super::codec::Reader;
 use super::derive::derive_key;
 use super::error::{KeysError, Part};
+use super::limits::{PAGE, Uses};
 use super::secret::{RandomUnavailable, SecretKey};
 use aes_gcm::Aes256Gcm;
 use aes_gcm::aead::{AeadInOut, KeyInit};
@@ -123,8 +124,12 @@ pub(super) fn seal_with_salt(
     mut body: Zeroizing<Vec<u8>>,
     salt: &[u8; 32],
 ) -> Result<Vec<u8>, KeysError> {
-    let too_long = || KeysError::Size { what: "key page", bytes: body.len(), limit: u32::MAX as usize };
-    let length = u32::try_from(body.len()).map_err(|_| too_long())?;
+    let bytes = body.len();
+    let too_long =
+        || KeysError::Size { what: "key page", bytes, limit: usize::try_from(PAGE.bytes).unwrap_or(usize::MAX) };
+    // The key that is derived below seals this body and nothing else.
+    Uses::of(PAGE).take(bytes).map_err(|_| too_long())?;
+    let length = u32::try_from(bytes).map_err(|_| too_long())?;
     let (kind, dataset, group) = id.numbers();
     let mut page = Vec::with_capacity(HEADER_BYTES + body.len() + TAG_BYTES);
     page.extend_from_slice(&MAGIC);

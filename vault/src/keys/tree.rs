@@ -42,6 +42,8 @@ pub struct Changes {
     pub put_records: Vec<(String, Vec<u8>)>,
     /// Records to forget.
     pub remove_records: Vec<String>,
+    /// Writes every page again under a fresh key, not only those that change.
+    pub all_pages: bool,
 }
 
 /// The key tree of an open vault. Holds the folders' locks until dropped.
@@ -158,6 +160,11 @@ impl KeyTree {
     pub fn top_sha256(&self) -> Result<[u8; 32], KeysError> {
         let path = self.pages.join(PageId::Top.file_name(self.root.generation));
         Ok(Sha256::digest(disk::read(&path, load::MAX_FILE_BYTES).map_err(at(&path))?).into())
+    }
+
+    /// Walks the generations in which the pages were written, the top page's last.
+    pub fn page_generations(&self) -> impl Iterator<Item = u64> + '_ {
+        self.tree.children.values().map(|child| child.generation).chain([self.root.generation])
     }
 
     /// Says whether it is known which generation is on the disk. If not, nothing can be changed until it is opened again.
@@ -304,6 +311,9 @@ fn apply(old: &Tree, changes: Changes) -> (Tree, BTreeSet<PageId>) {
         names.secrets.extend(changes.put_secrets);
         names.records.extend(changes.put_records);
         changed.insert(PageId::Names);
+    }
+    if changes.all_pages {
+        changed.extend(tree.children.keys());
     }
     (tree, changed)
 }

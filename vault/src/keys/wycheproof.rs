@@ -85,7 +85,7 @@ pub(crate) fn check(
 
 #[test]
 fn the_sealer_of_journals_agrees_with_all_vectors() {
-    let with = |vector: &Vector| Sealer::new(&vector.key).unwrap();
+    let with = |vector: &Vector| Sealer::new(&vector.key, super::limits::JOURNAL).unwrap();
     check(
         |vector, mut bytes| with(vector).seal(vector.nonce, &vector.aad, &mut bytes).ok().map(|()| bytes),
         |vector, mut bytes| with(vector).open(vector.nonce, &vector.aad, &mut bytes).ok().map(|()| bytes),

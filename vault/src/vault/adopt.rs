@@ -108,13 +108,18 @@ impl Vault {
         }
     }
 
-    /// Takes over a piece of the gateway's own state.
-    pub(super) fn replace(&self, adopting: &mut Adopting<'_>, new: &NewPiece, entries: &Entries) {
-        let entry = entry_of(new, adopting.epoch, PieceState::Closed);
-        if let Some(old) = entries.get(&entry.id, PieceState::Closed) {
-            adopting.gone.push(self.config.data.join(old.path()));
-        }
-        adopting.changes.put.push(entry);
+    /// Takes over a piece of the gateway's own state, and returns the file that it replaces.
+    pub(super) fn replace(
+        &self,
+        changes: &mut Changes,
+        new: &NewPiece,
+        epoch: EpochId,
+        entries: &Entries,
+    ) -> Option<PathBuf> {
+        let entry = entry_of(new, epoch, PieceState::Closed);
+        let old = entries.get(&entry.id, PieceState::Closed).map(|old| self.config.data.join(old.path()));
+        changes.put.push(entry);
+        old
     }
 
     /// Makes a folder of piece files; its name is on disk before a file in it is named by the key tree.

@@ -60,7 +60,7 @@ fn seal_part(
 ) -> Result<SealedPart, VaultError> {
     sealer
         .seal(nonce(seq, part), &aad(kind, dataset, block, key_id), &mut bytes)
-        .map_err(|_| VaultError::damaged("journal key", "sealing failed"))?;
+        .map_err(|error| VaultError::damaged("journal key", error.to_string()))?;
     Ok(SealedPart { kind, dataset, block, key_id, sealed: bytes })
 }
 
@@ -83,14 +83,15 @@ impl Vault {
         let mut journaled: Vec<(u32, u32, Sealed)> = Vec::with_capacity(out.deltas.len());
         for (dataset, block, mut delta) in out.deltas {
             let part = next_number()?;
-            let (key_id, sealer) = state.journal.of(&mut state.tree, (dataset, block))?;
-            let sealed = seal_part((key_id, sealer), seq, part, (JOURNAL, dataset, block), delta.take())?;
+            let key = state.journal.of(&mut state.tree, (dataset, block), delta.len())?;
+            let key_id = key.0;
+            let sealed = seal_part(key, seq, part, (JOURNAL, dataset, block), delta.take())?;
             journaled.push((dataset, block, Sealed { seq, part, key_id, bytes: sealed.sealed.clone() }));
             parts.push(sealed);
         }
         for change in &out.changes {
             let json = serde_json::to_vec(change).map_err(|_| VaultError::damaged("change", "it can't be written"))?;
-            let key = state.journal.of(&mut state.tree, SHARED_PLACE)?;
+            let key = state.journal.of(&mut state.tree, SHARED_PLACE, json.len())?;
             let sealed = seal_part(key, seq, next_number()?, (CHANGE, 0, 0), json)?;
             state.key_uses.note(SHARED_PLACE, sealed.key_id, seq);
             parts.push(sealed);

@@ -156,10 +156,10 @@ impl Vault {
         now: Timestamp,
     ) -> Result<Audience, VaultError> {
         let holder = holder(source);
-        let key = self.domain_key(&holder)?;
         let leaf = self.intend(source, size, now)?;
         // One delivery at a time: each is checked against all before it.
         let _turn = self.delivering.lock();
+        let key = self.domain_key(&holder)?;
         let allowed = self.allowed_now(source, now)?;
         let blocks = source.epoch.scan_blocks();
         let resolved = super::release::resolve(plan, size, &source.schema, source.epoch.info.as_of)?;
@@ -249,7 +249,7 @@ impl Vault {
         Ok(closed & live.allowed(purpose, basis, now, bound))
     }
 
-    /// Returns the key of a partner's pseudonym domain, made at first use and destroyed with the partner.
+    /// Returns the key of a partner's pseudonym domain, made at first use and destroyed with the epoch.
     pub(super) fn domain_key(&self, holder: &str) -> Result<SecretKey, VaultError> {
         let name = format!("pseudonym/{holder}");
         let mut state = self.lock()?;

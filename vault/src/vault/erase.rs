@@ -76,16 +76,16 @@ struct Consent {
 }
 
 /// Blocks that were written again and are not in the key tree yet.
-struct Rewritten<'a> {
-    schema: &'a Schema,
-    blocks: Vec<u32>,
+pub(super) struct Rewritten<'a> {
+    pub schema: &'a Schema,
+    pub blocks: Vec<u32>,
     /// New pieces of the closed epoch.
-    closed: Vec<NewPiece>,
+    pub closed: Vec<NewPiece>,
     /// New pieces of the version that is being built.
-    building: Vec<NewPiece>,
+    pub building: Vec<NewPiece>,
     /// Kinds of which that version has pieces of its own.
-    own: BTreeMap<u32, BTreeSet<PieceKind>>,
-    consent: Consent,
+    pub own: BTreeMap<u32, BTreeSet<PieceKind>>,
+    pub consent: Consent,
 }
 
 /// What was done, for the receipt.
@@ -292,7 +292,7 @@ impl Vault {
         let (schema, blocks) = (rewritten.schema, rewritten.blocks.clone());
         let (mut changes, mut gone) = (Changes::default(), Vec::new());
         let next = self.adopt_rewritten(state, &closed, number, rewritten, &mut changes, &mut gone)?;
-        self.rewrite_journals(state, erasing, &blocks, &mut changes)?;
+        self.rewrite_journals(state, number, &erasing.people, &blocks, &mut changes)?;
         let shared_gone = self.strip_audiences(state, erasing, schema, &mut changes)?;
         // Not only the keys that the blocks' entries are under: frames that were folded, or lost in a crash, are in older
         // copies under keys of earlier openings.
@@ -322,7 +322,7 @@ impl Vault {
 
     /// Takes over the new pieces of both versions. Where the version that is being built has none of its own, it shares the
     /// closed epoch's new ones.
-    fn adopt_rewritten(
+    pub(super) fn adopt_rewritten(
         &self,
         state: &State,
         closed: &ClosedEpoch,
@@ -361,15 +361,16 @@ impl Vault {
         Ok(Arc::new(next))
     }
 
-    /// Writes again what the journals of some blocks hold of others, under fresh keys, and notes the old keys to destroy.
-    fn rewrite_journals(
+    /// Writes again what the journals of some blocks hold of others than `people`, under fresh keys, and notes the old keys
+    /// to destroy.
+    pub(super) fn rewrite_journals(
         &self,
         state: &mut State,
-        erasing: &Erasing,
+        number: u32,
+        people: &RoaringBitmap,
         blocks: &[u32],
         changes: &mut Changes,
     ) -> Result<(), VaultError> {
-        let number = erasing.number;
         let keys = sealers(&state.tree)?;
         let mut kept: Vec<(u32, Delta)> = Vec::new();
         for block in blocks {
@@ -380,7 +381,7 @@ impl Vault {
                 if full {
                     kept.push((*block, Delta::default()));
                 }
-                let gone = |position: u16| erasing.people.contains(block * BLOCK_SUBJECTS + u32::from(position));
+                let gone = |position: u16| people.contains(block * BLOCK_SUBJECTS + u32::from(position));
                 let broken = |_| VaultError::damaged(format!("journal of block {block}"), "an entry does not parse");
                 if let Some((_, delta)) = kept.last_mut() {
                     delta.append_without(&clear, gone, &mut seen).map_err(broken)?;
@@ -462,23 +463,25 @@ impl Vault {
         if !found {
             return Ok(None);
         }
+        self.restate_shared(state, changes).map(Some)
+    }
+
+    /// Writes the gateway's own state anew, so that no frame is needed for it, and lets go of the key of its journal.
+    /// Returns the file that is replaced. The caller notes the last frame that is in it.
+    pub(super) fn restate_shared(&self, state: &mut State, changes: &mut Changes) -> Result<Vec<PathBuf>, VaultError> {
         let home = self.dataset_dir(0);
         self.settle_folder(&home)?;
         let next_file = || self.file_number();
         let disk = &self.config.disk;
         let writer = Writer { disk, dir: &home, dataset: 0, schema_version: 1, next_file: &next_file };
-        let bytes = serde_json::to_vec(&state.shared).map_err(|_| damaged("it can't be written"))?;
+        let unwritable = |_| VaultError::damaged("shared state", "it can't be written");
+        let bytes = serde_json::to_vec(&state.shared).map_err(unwritable)?;
         let piece = writer.write_state(0, SHARED_STATE, &bytes)?;
         disk.sync_folder(&home).map_err(|error| VaultError::Io(error.to_string()))?;
-        let epoch = EpochId(0);
-        let (version, changed) = (PieceState::Closed, Changes::default());
-        let mut adopting =
-            Adopting { number: 0, schema, epoch, version, replaced: &[], changes: changed, gone: Vec::new() };
-        self.replace(&mut adopting, &piece, &state.tree.entries());
-        changes.put.extend(adopting.changes.put);
+        let gone = self.replace(changes, &piece, EpochId(0), &state.tree.entries());
         state.key_uses.retire(SHARED_PLACE);
         state.journal.retire(SHARED_PLACE);
-        Ok(Some(adopting.gone))
+        Ok(gone.into_iter().collect())
     }
 
     fn conclude(&self, erasing: &Erasing, leaf: Leaf, receipt: &mut ErasureReceipt) -> Result<(), VaultError> {

@@ -229,9 +229,9 @@ impl Vault {
         if work.closes.is_some() {
             self.promote(&mut adopting, &entries);
         }
-        self.replace(&mut adopting, &shared, &entries);
+        let Adopting { mut changes, mut gone, .. } = adopting;
+        gone.extend(self.replace(&mut changes, &shared, epoch, &entries));
         drop(entries);
-        let Adopting { mut changes, gone, .. } = adopting;
         changes.put_records.push(record_of(&work).named(number)?);
         let first_seq = settle_journals(&mut state, &work, &mut changes);
         let restarts = work.restarts.keys().map(|block| restart_name(number, *block));

@@ -38,8 +38,8 @@ use std::sync::{Arc, OnceLock};
 pub(super) const SHARED_STATE: u16 = 0;
 
 const ORIGIN: &str = "silhouette";
-const SIGNING_SEED: &str = "log signing seed";
-const TOKEN_SEED: &str = "token signing seed";
+pub(super) const SIGNING_SEED: &str = "log signing seed";
+pub(super) const TOKEN_SEED: &str = "token signing seed";
 /// Cache of a dataset's database: journals are written once and read once.
 const STORE_CACHE_BYTES: u64 = 32 << 20;
 
@@ -183,6 +183,7 @@ impl Vault {
             next_file: AtomicU64::new(next_file),
             folders: Folders::default(),
             closing: Mutex::new(()),
+            rotating: Mutex::new(()),
             delivering: Mutex::new(()),
             poisoned: OnceLock::new(),
             #[cfg(test)]
@@ -190,6 +191,7 @@ impl Vault {
         };
         vault.begin(now)?;
         vault.resume_erasures(now)?;
+        vault.resume_rotation(now)?;
         Ok(vault)
     }
 
@@ -260,7 +262,7 @@ fn read_state_piece(config: &Config, entry: &PieceEntry) -> Result<zeroize::Zero
     Ok(open_piece(config, entry)?.read_state()?)
 }
 
-fn open_piece(config: &Config, entry: &PieceEntry) -> Result<Piece, VaultError> {
+pub(super) fn open_piece(config: &Config, entry: &PieceEntry) -> Result<Piece, VaultError> {
     Ok(Piece::open_named(&config.data.join(entry.path()), entry.key.clone(), &entry.id, entry.version)?)
 }
 

@@ -62,6 +62,11 @@ impl KeyUses {
         self.0.keys().map(|(_, key_id)| *key_id).collect()
     }
 
+    /// Returns the places with frames under some keys.
+    pub fn places_under(&self, keys: impl Fn(u32) -> bool) -> BTreeSet<Place> {
+        self.0.keys().filter(|(_, key_id)| keys(*key_id)).map(|(place, _)| *place).collect()
+    }
+
     /// Returns the keys that a place's frames are under.
     #[cfg(test)]
     pub fn clone_of(&self, place: Place) -> BTreeSet<u32> {

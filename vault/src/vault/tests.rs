@@ -7,6 +7,7 @@ mod crashes;
 mod erasures;
 mod fence;
 mod folds;
+mod rotations;
 mod subjects;
 
 use super::{Config, Vault, VaultError};
@@ -237,6 +238,24 @@ fn permit_under(
         basis: purpose.as_ref().map(|_| LawfulBasis::Consent),
         fields: &[],
         request_id,
+    };
+    match decide(rules, &request) {
+        Decision::Permit(permit) => permit,
+        Decision::Refusal(refusal) => panic!("{refusal:?}"),
+    }
+}
+
+/// A steward's permit for the whole vault.
+fn permit_for_all(rules: &Rules) -> Permit {
+    let principal = Principal { client: ClientId::new("steward").unwrap(), role: Role::Steward, purposes: Vec::new() };
+    let request = Request {
+        principal: &principal,
+        verb: Verb::Maintain,
+        dataset: None,
+        purpose: None,
+        basis: None,
+        fields: &[],
+        request_id: "",
     };
     match decide(rules, &request) {
         Decision::Permit(permit) => permit,

@@ -2,6 +2,7 @@
 
 use super::super::*;
 use crate::release::Table;
+use crate::rotation::Rotation;
 use parking_lot::Mutex;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -35,6 +36,8 @@ pub(super) enum Act {
     Audience(&'static str),
     /// Erases them.
     Erase(Range<usize>),
+    /// Replaces keys.
+    Rotate(Rotation),
     /// Drops the vault as it is.
     Drop,
     /// Stops it in order.
@@ -71,6 +74,9 @@ pub(super) fn script() -> Vec<Act> {
         Erase(10..13),
         Ask("q4", "age_band == \"young\""),
         Fold,
+        Rotate(Rotation::Journals),
+        Rotate(Rotation::Pieces),
+        Rotate(Rotation::Root),
         Erase(130..133),
         Stop,
         Open,
@@ -139,7 +145,7 @@ impl World {
             }
             Act::Open => world.serving = true,
             Act::Drop | Act::Stop => world.serving = false,
-            Act::Tick | Act::Fold => {}
+            Act::Tick | Act::Fold | Act::Rotate(_) => {}
         }
         world
     }
@@ -192,6 +198,12 @@ impl Cast {
 
     pub(super) fn steward(&self, verb: Verb) -> Arc<Permit> {
         self.permit("steward", "", Role::Steward, verb, None)
+    }
+
+    /// Speaks for the whole vault.
+    fn whole(&self) -> Arc<Permit> {
+        let mint = || Arc::new(permit_for_all(&self.rules));
+        Arc::clone(self.permits.lock().entry("whole".to_owned()).or_insert_with(mint))
     }
 
     pub(super) fn producer(&self, verb: Verb) -> Arc<Permit> {
@@ -276,6 +288,7 @@ impl Stage {
                 let subjects: Vec<_> = who.clone().map(key).collect();
                 self.vault().erase(&cast.portal(Verb::EraseSubject), &subjects, now).map(drop)?;
             }
+            Act::Rotate(what) => drop(self.vault().rotate(&cast.whole(), *what, now, &|_| ())?),
             Act::Drop => self.vault = None,
             Act::Stop => {
                 self.vault().close(now)?;
