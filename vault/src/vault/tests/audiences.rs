@@ -25,8 +25,8 @@ fn person(number: usize, age_band: u16, children: i64, region: u16) -> Vec<Recor
 
 /// All rows of a delivered audience.
 #[derive(Debug)]
-struct Delivered {
-    members: Vec<Member>,
+pub(super) struct Delivered {
+    pub(super) members: Vec<Member>,
 }
 
 impl Shop {
@@ -65,7 +65,7 @@ impl Shop {
         !state.datasets[&1].consent.allowed_of([ordinal], &purpose, basis, later(31)).is_empty()
     }
 
-    fn audience_of(&self, name: &str, text: &str, tags: &[&str]) -> Result<Delivered, Reason> {
+    pub(super) fn audience_of(&self, name: &str, text: &str, tags: &[&str]) -> Result<Delivered, Reason> {
         self.deliver(&self.question(name, "true", text, tags))
     }
 
