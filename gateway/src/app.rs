@@ -2,7 +2,7 @@
 
 use crate::authn::{Authority, AuthorityError, SeenAssertions};
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config::{Config, ConfigError, Typed};
 use crate::pace::Pace;
 use crate::records::{self, Client, PolicySet, UnreadableRecord};
 use arc_swap::ArcSwap;
@@ -49,6 +49,9 @@ pub enum StartError {
     /// The vault can't be opened.
     #[error(transparent)]
     Vault(#[from] VaultError),
+    /// The settings can't be used.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
     /// A stored record can't be read.
     #[error(transparent)]
     Record(#[from] UnreadableRecord),
@@ -63,11 +66,11 @@ pub enum StartError {
 impl App {
     /// Opens the vault and reads what the gateway keeps in it. Blocks.
     pub fn open(config: Config, clock: Clock) -> Result<Self, StartError> {
-        let vault = Vault::open(&config.vault(), clock.now())?;
+        let vault = Vault::open(&config.vault()?, clock.now())?;
         for (dataset, problem) in vault.damage() {
             tracing::error!(%dataset, problem, "a dataset can't be opened and refuses every call");
         }
-        let authority = Authority::new(&vault.token_seed()?, &config.audience, &config.audience, clock.now())?;
+        let authority = Authority::new(&vault.token_keys()?, &config.audience, &config.audience, clock.now())?;
         let rules = stored_rules(&vault)?;
         let clients = records::clients(&vault.records(records::CLIENTS))?;
         Ok(Self {
@@ -82,7 +85,8 @@ impl App {
             calls: Arc::new(Semaphore::new(config.concurrent_calls)),
             anonymous: Mutex::default(),
             counters: Mutex::default(),
-            config,
+            // The passphrase has done its work.
+            config: Config { typed: Typed::default(), ..config },
         })
     }
 
@@ -113,7 +117,14 @@ impl App {
         if !counts.is_empty() {
             self.vault.log_anonymous_refusals(&counts, now)?;
         }
-        self.vault.tick(now)
+        self.vault.tick(now)?;
+        self.reload_token_keys()
+    }
+
+    /// Takes over the token keys that the vault has now.
+    pub fn reload_token_keys(&self) -> Result<(), VaultError> {
+        let problem = |problem: AuthorityError| VaultError::Io(problem.to_string());
+        self.authority.reload(&self.vault.token_keys()?).map_err(problem)
     }
 }
 

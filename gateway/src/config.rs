@@ -1,8 +1,10 @@
 //! The gateway's settings: one TOML file, every key with a default, unknown keys refused.
 
+use crate::passphrase;
 use serde::Deserialize;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use vault::keys::{Passphrase, SecondLock};
 
 /// Beside the place where the gateway is started, so that a first run needs no rights and leaves nothing elsewhere.
 pub const DEFAULT_DATA: &str = "./silhouette-data";
@@ -37,6 +39,11 @@ pub struct Config {
     pub root: PathBuf,
     /// The mirror of the root and the key tree: a folder on another disk or host. Without it a dead disk loses everything.
     pub mirror: Option<PathBuf>,
+    /// The file with the passphrase that the root is locked with; none if it is not locked.
+    pub passphrase_file: Option<PathBuf>,
+    /// The passphrase that was typed at the terminal instead.
+    #[serde(skip)]
+    pub typed: Typed,
     /// Where gRPC listens.
     pub grpc: SocketAddr,
     /// Where HTTP for partners and the console listens.
@@ -60,6 +67,19 @@ pub struct Config {
     /// Seconds that running calls may take to end at a stop.
     pub drain_seconds: u64,
 }
+
+/// A passphrase that was typed, in no file and no environment.
+#[derive(Debug, Clone, Default)]
+pub struct Typed(pub Option<Passphrase>);
+
+/// Settings are compared by what can be written down.
+impl PartialEq for Typed {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.is_some() == other.0.is_some()
+    }
+}
+
+impl Eq for Typed {}
 
 /// Files for TLS.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -85,6 +105,9 @@ pub enum ConfigError {
     /// The text is not what it should be.
     #[error("{0}")]
     Invalid(String),
+    /// There is no passphrase where there should be one.
+    #[error(transparent)]
+    Passphrase(#[from] passphrase::PassphraseError),
 }
 
 const fn loopback(port: u16) -> SocketAddr {
@@ -97,6 +120,8 @@ impl Default for Config {
             data: DEFAULT_DATA.into(),
             root: DEFAULT_ROOT.into(),
             mirror: None,
+            passphrase_file: None,
+            typed: Typed::default(),
             grpc: loopback(DEFAULT_GRPC_PORT),
             http: loopback(DEFAULT_HTTP_PORT),
             admin: loopback(DEFAULT_ADMIN_PORT),
@@ -169,15 +194,25 @@ impl Config {
         Ok(())
     }
 
+    /// Returns the second lock of the root: what was typed, else what is in the file or the environment.
+    pub fn lock(&self) -> Result<SecondLock, ConfigError> {
+        let found = match &self.typed.0 {
+            Some(typed) => Some(typed.clone()),
+            None => passphrase::found(self.passphrase_file.as_deref())?,
+        };
+        Ok(found.map_or(SecondLock::None, SecondLock::Passphrase))
+    }
+
     /// Returns the vault's part.
-    pub fn vault(&self) -> vault::Config {
-        vault::Config {
+    pub fn vault(&self) -> Result<vault::Config, ConfigError> {
+        Ok(vault::Config {
             data: self.data.clone(),
             root: self.root.clone(),
             mirror: self.mirror.clone(),
+            lock: self.lock()?,
             threads: self.scan_threads,
             disk: vault::disk::Disk::default(),
-        }
+        })
     }
 }
 

@@ -8,6 +8,7 @@ use axum::response::IntoResponse;
 use axum::routing::get;
 use std::fmt::Write as _;
 use std::sync::Arc;
+use vault::rotation::TOKEN_NOTICE_SECONDS;
 
 /// Returns what partners and consoles reach.
 pub fn public(app: Arc<App>) -> Router {
@@ -24,7 +25,10 @@ pub fn admin(app: Arc<App>) -> Router {
 }
 
 async fn keys(State(app): State<Arc<App>>) -> impl IntoResponse {
-    ([(header::CONTENT_TYPE, "application/jwk-set+json")], app.authority.jwks())
+    // No longer than the next key is published before it signs.
+    let age = format!("public, max-age={TOKEN_NOTICE_SECONDS}");
+    let headers = [(header::CONTENT_TYPE, "application/jwk-set+json".to_owned()), (header::CACHE_CONTROL, age)];
+    (headers, app.authority.jwks())
 }
 
 async fn health(State(app): State<Arc<App>>) -> (StatusCode, String) {

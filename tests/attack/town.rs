@@ -20,6 +20,7 @@ use vault::audience::AudienceQuestion;
 use vault::disk::Disk;
 use vault::erasure::ErasureReceipt;
 use vault::ingest::{Record, SubjectKey, Value};
+use vault::keys::SecondLock;
 use vault::release::{Kind, Question};
 use vault::{Config, Vault, VaultError};
 
@@ -182,7 +183,7 @@ impl Town {
     pub fn on(disk: Disk, planted: usize) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let [data, root] = ["data", "root"].map(|name| folder.path().join(name));
-        let config = Config { data, root, mirror: None, threads: 1, disk };
+        let config = Config { data, root, mirror: None, lock: SecondLock::None, threads: 1, disk };
         Vault::init(&config, NOW).unwrap();
         let vault = Vault::open(&config, NOW).unwrap();
         let rules = Rules::parse(Rules::default_texts(), 1).unwrap();
@@ -299,7 +300,7 @@ impl Town {
         let (data, root) = (home.join("data"), home.join("root"));
         copy_folder(&copy.data, &data);
         copy_folder(&copy.root, &root);
-        self.config = Config { data, root, mirror: None, threads: 1, disk: Disk::default() };
+        self.config = Config { data, root, mirror: None, lock: SecondLock::None, threads: 1, disk: Disk::default() };
         self.open();
     }
 

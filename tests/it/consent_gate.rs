@@ -18,6 +18,7 @@ use tempfile::TempDir;
 use vault::audience::AudienceQuestion;
 use vault::disk::Disk;
 use vault::ingest::{Record, SubjectKey, Value};
+use vault::keys::SecondLock;
 use vault::release::{Answer, Kind, Question};
 use vault::{Config, Vault, VaultError};
 
@@ -146,6 +147,7 @@ impl Shop {
             root: folders.path().join("root"),
             mirror: None,
             threads: 2,
+            lock: SecondLock::None,
             disk: Disk::default(),
         };
         Vault::init(&config, at(0)).unwrap();

@@ -22,6 +22,7 @@ use tempfile::TempDir;
 use tonic::Code;
 use vault::disk::Disk;
 use vault::ingest::{Record, SubjectKey, Value};
+use vault::keys::SecondLock;
 use vault::release::{Kind, Question};
 use vault::{Config, Vault, VaultError};
 
@@ -151,7 +152,14 @@ fn store(config: &Config, dataset: usize) -> PathBuf {
 }
 
 fn config(folder: &Path) -> Config {
-    Config { data: folder.join("data"), root: folder.join("root"), mirror: None, threads: 1, disk: Disk::default() }
+    Config {
+        data: folder.join("data"),
+        root: folder.join("root"),
+        mirror: None,
+        lock: SecondLock::None,
+        threads: 1,
+        disk: Disk::default(),
+    }
 }
 
 fn permit(rules: &Rules, schema: &Schema, role: Role, verb: Verb, purpose: Option<&str>) -> Permit {

@@ -574,7 +574,7 @@ async fn planted_values_are_nowhere() {
 /// Maps the files: each byte is a header, a leaf, sealed or free; nothing is damaged; sealed bytes look random.
 fn every_byte_is_known(folder: &Path) {
     let data = folder.join("silhouette-data");
-    let maps = vault::fsck::map(&data, &folder.join("silhouette-root")).unwrap();
+    let maps = vault::fsck::map(&data, &folder.join("silhouette-root"), &vault::keys::SecondLock::None).unwrap();
     let mapped = ["wal", "keys", "blocks"].map(|part| files(&data.join(part))).concat();
     let full = mapped.iter().filter(|file| file.metadata().unwrap().len() > 0).count();
     assert_eq!(maps.iter().filter(|map| map.bytes > 0).count(), full);

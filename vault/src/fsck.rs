@@ -8,7 +8,7 @@
 //! Covers `keys/`, `blocks/` and `wal/` of the data folder. Does not cover `log/` (clear leaves and hashes, verified by
 //! their own proofs), `store/` (a cache of sealed values, compared by digest and rebuilt), nor the root folder.
 
-use crate::keys::{self, HEADER_FIELDS, KeysError};
+use crate::keys::{self, HEADER_FIELDS, KeysError, SecondLock};
 use crate::wal::{self, WalError};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
@@ -74,8 +74,8 @@ pub enum FsckError {
 }
 
 /// Maps every file in the data folder's `keys`, `blocks` and `wal`, in the order of their paths.
-pub fn map(data: &Path, root: &Path) -> Result<Vec<FileMap>, FsckError> {
-    let survey = keys::survey(root, data)?;
+pub fn map(data: &Path, root: &Path, lock: &SecondLock) -> Result<Vec<FileMap>, FsckError> {
+    let survey = keys::survey(root, data, lock)?;
     let mut maps = BTreeMap::new();
     for path in &survey.pages {
         maps.insert(path.clone(), map_page(path)?);
@@ -287,7 +287,7 @@ mod tests {
     #[test]
     fn every_byte_is_accounted_for_and_sound_files_have_nothing_free() {
         let (_keep, data, root) = folder();
-        let maps = map(&data, &root).unwrap();
+        let maps = map(&data, &root, &SecondLock::None).unwrap();
         assert_eq!(maps.len(), 4);
         for map in &maps {
             assert_eq!(map.problem, None, "{map:?}");
@@ -305,7 +305,7 @@ mod tests {
     #[test]
     fn what_is_sealed_and_what_is_a_leaf_lie_where_the_map_says() {
         let (_keep, data, root) = folder();
-        let maps = map(&data, &root).unwrap();
+        let maps = map(&data, &root, &SecondLock::None).unwrap();
         let segment = named(&maps, ".wal");
         let file = fs::read(data.join(&segment.path)).unwrap();
         let of = |class| segment.spans.iter().filter(move |span| span.class == class);
@@ -322,7 +322,7 @@ mod tests {
     fn damage_strays_and_torn_tails_are_free_and_named() {
         let (_keep, data, root) = folder();
         fs::write(data.join("blocks/00000001/00000000000000ff.piece"), b"stray").unwrap();
-        let maps = map(&data, &root).unwrap();
+        let maps = map(&data, &root, &SecondLock::None).unwrap();
         let piece = data.join(&named(&maps, "05.piece").path);
         let mut bytes = fs::read(&piece).unwrap();
         bytes[60] ^= 1;
@@ -330,7 +330,7 @@ mod tests {
         let segment = data.join(&named(&maps, ".wal").path);
         let length = fs::metadata(&segment).unwrap().len();
         fs::OpenOptions::new().write(true).open(&segment).unwrap().set_len(length - 1).unwrap();
-        let maps = map(&data, &root).unwrap();
+        let maps = map(&data, &root, &SecondLock::None).unwrap();
         let last = |end| *named(&maps, end).spans.last().unwrap();
         assert_eq!(last("ff.piece").field, "nothing names this file");
         assert_eq!(last(".wal").field, "after the last whole frame");
@@ -338,13 +338,13 @@ mod tests {
         assert_eq!(named(&maps, "05.piece").problem, Some("its hash is not the one the key tree names"));
         assert!([last("ff.piece"), last(".wal"), last("05.piece")].iter().all(|span| span.class == Class::Free));
         fs::remove_file(&piece).unwrap();
-        assert_eq!(named(&map(&data, &root).unwrap(), "05.piece").problem, Some("it is missing"));
+        assert_eq!(named(&map(&data, &root, &SecondLock::None).unwrap(), "05.piece").problem, Some("it is missing"));
     }
 
     #[test]
     fn a_vault_in_use_is_not_mapped() {
         let (_keep, data, root) = folder();
         let _tree = KeyTree::open(&root, &data).unwrap();
-        assert!(matches!(map(&data, &root), Err(FsckError::Keys(KeysError::InUse(_)))));
+        assert!(matches!(map(&data, &root, &SecondLock::None), Err(FsckError::Keys(KeysError::InUse(_)))));
     }
 }

@@ -2,6 +2,8 @@
 
 pub use crate::keys::KeyState;
 
+use crate::keys::SecretKey;
+
 /// What a key is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum KeyKind {
@@ -60,6 +62,17 @@ pub struct KeyLine {
     pub oldest: Option<Age>,
 }
 
+/// All keys that exist.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Inventory {
+    /// By kind and state.
+    pub lines: Vec<KeyLine>,
+    /// Generation of the key tree.
+    pub generation: u64,
+    /// Whether the root is locked with a passphrase too.
+    pub locked: bool,
+}
+
 /// Which keys are to be replaced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Rotation {
@@ -72,6 +85,9 @@ pub enum Rotation {
     /// Of every partner's pseudonyms, before their epoch ends: the partners' next deliveries carry other pseudonyms, which
     /// nobody can connect with those they hold.
     Pseudonyms,
+    /// Of tokens: the next key is published, signs some minutes later, and the one before is kept until its tokens have
+    /// expired.
+    Tokens,
 }
 
 impl Rotation {
@@ -82,6 +98,7 @@ impl Rotation {
             Self::Journals => "keys of journals",
             Self::Root => "root and pages",
             Self::Pseudonyms => "keys of pseudonyms",
+            Self::Tokens => "keys of tokens",
         }
     }
 }
@@ -104,4 +121,21 @@ pub struct Rotated {
     pub bytes: u64,
     /// Generation of the key tree in which no older key was left.
     pub generation: u64,
+}
+
+/// How long the next token key is published before it signs: the longest that the published set may be kept by others.
+pub const TOKEN_NOTICE_SECONDS: i64 = 300;
+
+/// How long a token key is kept after another signs: the life of a token, and what clocks may be off.
+pub const TOKEN_OVERLAP_SECONDS: i64 = 330;
+
+/// A key for tokens: the gateway signs with the active one, and publishes all.
+#[derive(Debug, Clone)]
+pub struct TokenKey {
+    /// Its number, from 1.
+    pub number: u32,
+    /// What it is for now.
+    pub state: KeyState,
+    /// Seed of the Ed25519 key.
+    pub seed: SecretKey,
 }

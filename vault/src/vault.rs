@@ -21,6 +21,7 @@ mod release;
 mod rotate;
 mod state;
 mod subjects;
+mod tokens;
 mod write;
 
 #[cfg(test)]
@@ -33,7 +34,7 @@ pub use write::Acknowledging;
 use crate::blocks::BlockError;
 use crate::disk::{Disk, Folders};
 use crate::ingest::SubjectKey;
-use crate::keys::KeysError;
+use crate::keys::{KeysError, SecondLock};
 use crate::log::{LeafError, Log, LogError};
 use crate::scan::Scanner;
 use crate::wal::{Wal, WalError};
@@ -60,6 +61,8 @@ pub struct Config {
     pub mirror: Option<PathBuf>,
     /// Threads of a scan; 0 is one a core.
     pub threads: usize,
+    /// What the root is locked with, besides its place.
+    pub lock: SecondLock,
     /// The disk; the default is the real one, and tests watch it.
     pub disk: Disk,
 }

@@ -6,11 +6,16 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD as B64;
 use policy::id::{ClientId, PurposeId};
 use serde_json::json;
 use vault::keys::SecretKey;
+use vault::rotation::{KeyState, TokenKey};
 
 const NOW: Timestamp = Timestamp::from_seconds(1_800_000_000);
 
+fn token_key(number: u32, state: KeyState) -> TokenKey {
+    TokenKey { number, state, seed: SecretKey::from_bytes([2 + u8::try_from(number).unwrap(); 32]) }
+}
+
 fn authority(audience: &str) -> Authority {
-    Authority::new(&SecretKey::from_bytes([3; 32]), "https://gate.example", audience, NOW).unwrap()
+    Authority::new(&[token_key(1, KeyState::Active)], "https://gate.example", audience, NOW).unwrap()
 }
 
 fn client() -> ClientId {
@@ -46,6 +51,33 @@ fn a_token_passes_until_it_expires() {
     assert!(authority.check(&token, later(TOKEN_SECONDS - 1)).is_ok());
     assert_eq!(authority.check(&token, later(TOKEN_SECONDS)), Err(TokenProblem::Expired));
     assert_eq!(authority.check(&token, later(-SKEW_SECONDS - 1)), Err(TokenProblem::Invalid));
+}
+
+#[test]
+fn tokens_of_a_key_are_good_while_it_is_kept_and_those_of_the_next_are_not_yet() {
+    use KeyState::{Active, Spare, Superseded};
+    let authority = authority("silhouette");
+    let old = token(&authority);
+    let load = |keys: &[(u32, KeyState)]| {
+        let keys: Vec<_> = keys.iter().map(|(number, state)| token_key(*number, *state)).collect();
+        authority.reload(&keys)
+    };
+    let published = || {
+        let jwks: serde_json::Value = serde_json::from_str(&authority.jwks()).unwrap();
+        jwks["keys"].as_array().unwrap().len()
+    };
+    load(&[(1, Active), (2, Spare)]).unwrap();
+    assert_eq!(published(), 2, "the next key is published before it signs");
+    assert_eq!(part(&token(&authority), 0)["kid"], part(&old, 0)["kid"]);
+    load(&[(1, Superseded), (2, Active)]).unwrap();
+    let new = token(&authority);
+    assert_ne!(part(&new, 0)["kid"], part(&old, 0)["kid"]);
+    assert!(authority.check(&old, NOW).is_ok() && authority.check(&new, NOW).is_ok());
+    load(&[(1, Active), (2, Spare)]).unwrap();
+    assert_eq!(authority.check(&new, NOW), Err(TokenProblem::Invalid), "a key that does not sign yet signed it");
+    load(&[(2, Active)]).unwrap();
+    assert_eq!((authority.check(&old, NOW), published()), (Err(TokenProblem::Invalid), 1));
+    assert!(load(&[(2, Superseded)]).is_err() && authority.check(&new, NOW).is_ok(), "no key signs: nothing changes");
 }
 
 #[test]

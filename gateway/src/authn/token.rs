@@ -1,6 +1,7 @@
 //! Access tokens: issued and checked by the gateway alone (RFC 9068).
 
-use super::{MAX_TOKEN_BYTES, Period, TOKEN_SECONDS, holds, provider};
+use super::{MAX_TOKEN_BYTES, Period, SKEW_SECONDS, TOKEN_SECONDS, holds, provider};
+use arc_swap::ArcSwap;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
@@ -10,7 +11,8 @@ use policy::time::Timestamp;
 use ring::signature::{Ed25519KeyPair, KeyPair};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use vault::keys::SecretKey;
+use std::sync::Arc;
+use vault::rotation::{KeyState, TOKEN_OVERLAP_SECONDS, TokenKey};
 
 /// What the type header of our tokens says, so that nothing else signed with the key passes for one.
 const TYPE: &str = "at+jwt";
@@ -106,38 +108,73 @@ pub enum AuthorityError {
     SelfTest,
 }
 
-/// The gateway's token key, its name and its audience.
-pub struct Authority {
+/// A token that a key signed must have expired when the vault destroys the key.
+const _: () = assert!(TOKEN_SECONDS + SKEW_SECONDS <= TOKEN_OVERLAP_SECONDS);
+
+/// One of the gateway's token keys.
+struct Key {
+    state: KeyState,
     signing: EncodingKey,
     verifying: DecodingKey,
     public: Vec<u8>,
-    key_id: String,
+    id: String,
+}
+
+impl Key {
+    fn of(key: &TokenKey) -> Result<Self, AuthorityError> {
+        let pair = Ed25519KeyPair::from_seed_unchecked(key.seed.expose()).map_err(|_| AuthorityError::Key)?;
+        let public = pair.public_key().as_ref().to_vec();
+        Ok(Self {
+            state: key.state,
+            signing: EncodingKey::from_ed_der(key.seed.expose()),
+            verifying: DecodingKey::from_ed_der(&public),
+            id: thumbprint(&public),
+            public,
+        })
+    }
+
+    /// Says whether it signs, or signed: one that will has signed nothing that could be good.
+    fn has_signed(&self) -> bool {
+        matches!(self.state, KeyState::Active | KeyState::Superseded)
+    }
+}
+
+/// The gateway's token keys, its name and its audience.
+pub struct Authority {
+    keys: ArcSwap<Vec<Key>>,
     issuer: String,
     audience: String,
 }
 
 impl std::fmt::Debug for Authority {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Authority").field("key_id", &self.key_id).finish_non_exhaustive()
+        let ids: Vec<String> = self.keys.load().iter().map(|key| key.id.clone()).collect();
+        f.debug_struct("Authority").field("key_ids", &ids).finish_non_exhaustive()
     }
 }
 
 impl Authority {
-    /// Builds from the vault's seed and tests itself: a good token passes; a changed one and an unsigned one do not.
-    pub fn new(seed: &SecretKey, issuer: &str, audience: &str, now: Timestamp) -> Result<Self, AuthorityError> {
+    /// Builds from the vault's keys and tests itself: a good token passes; a changed one and an unsigned one do not.
+    pub fn new(keys: &[TokenKey], issuer: &str, audience: &str, now: Timestamp) -> Result<Self, AuthorityError> {
         provider::install();
-        let pair = Ed25519KeyPair::from_seed_unchecked(seed.expose()).map_err(|_| AuthorityError::Key)?;
-        let public = pair.public_key().as_ref().to_vec();
-        let authority = Self {
-            signing: EncodingKey::from_ed_der(seed.expose()),
-            verifying: DecodingKey::from_ed_der(&public),
-            key_id: thumbprint(&public),
-            public,
-            issuer: issuer.to_owned(),
-            audience: audience.to_owned(),
-        };
+        let authority = Self { keys: ArcSwap::default(), issuer: issuer.to_owned(), audience: audience.to_owned() };
+        authority.reload(keys)?;
         authority.self_test(now)?;
         Ok(authority)
+    }
+
+    /// Takes over the keys and states that the vault has now. Cheap where nothing has changed.
+    pub fn reload(&self, keys: &[TokenKey]) -> Result<(), AuthorityError> {
+        let new: Vec<Key> = keys.iter().map(Key::of).collect::<Result<_, _>>()?;
+        if !new.iter().any(|key| key.state == KeyState::Active) {
+            return Err(AuthorityError::Key);
+        }
+        let old = self.keys.load();
+        let same = |(new, old): (&Key, &Key)| (new.state, &new.id) == (old.state, &old.id);
+        if old.len() != new.len() || !new.iter().zip(old.iter()).all(same) {
+            self.keys.store(Arc::new(new));
+        }
+        Ok(())
     }
 
     /// Returns the audience that tokens and assertions must name.
@@ -169,10 +206,12 @@ impl Authority {
     }
 
     fn sign(&self, claims: &impl Serialize) -> Result<String, AuthorityError> {
+        let keys = self.keys.load();
+        let key = keys.iter().find(|key| key.state == KeyState::Active).ok_or(AuthorityError::Signing)?;
         let mut header = Header::new(Algorithm::EdDSA);
         header.typ = Some(TYPE.to_owned());
-        header.kid = Some(self.key_id.clone());
-        jsonwebtoken::encode(&header, claims, &self.signing).map_err(|_| AuthorityError::Signing)
+        header.kid = Some(key.id.clone());
+        jsonwebtoken::encode(&header, claims, &key.signing).map_err(|_| AuthorityError::Signing)
     }
 
     /// Checks a token. Whether its client still exists is for the caller to look up.
@@ -181,11 +220,13 @@ impl Authority {
             return Err(TokenProblem::Invalid);
         }
         let header = jsonwebtoken::decode_header(token).map_err(|_| TokenProblem::Invalid)?;
-        let ours = header.typ.as_deref() == Some(TYPE) && header.kid.as_deref() == Some(&self.key_id);
-        if !ours || header.crit.is_some() {
+        if header.typ.as_deref() != Some(TYPE) || header.crit.is_some() {
             return Err(TokenProblem::Invalid);
         }
-        let decoded = jsonwebtoken::decode::<Claims>(token, &self.verifying, &signature_only());
+        let keys = self.keys.load();
+        let named = |key: &&Key| key.has_signed() && header.kid.as_deref() == Some(&key.id);
+        let key = keys.iter().find(named).ok_or(TokenProblem::Invalid)?;
+        let decoded = jsonwebtoken::decode::<Claims>(token, &key.verifying, &signature_only());
         let claims = decoded.map_err(|_| TokenProblem::Invalid)?.claims;
         self.check_claims(&claims, now)?;
         Ok(claims)
@@ -206,13 +247,16 @@ impl Authority {
         }
     }
 
-    /// Returns the key set (RFC 7517) as JSON.
+    /// Returns the key set (RFC 7517) as JSON: the key that signs, the next one, and those whose tokens may still be good.
     pub fn jwks(&self) -> String {
-        let key = serde_json::json!({
-            "kty": "OKP", "crv": "Ed25519", "use": "sig", "alg": "EdDSA",
-            "kid": self.key_id, "x": URL_SAFE_NO_PAD.encode(&self.public),
-        });
-        serde_json::json!({ "keys": [key] }).to_string()
+        let keys = self.keys.load();
+        let key = |key: &Key| {
+            serde_json::json!({
+                "kty": "OKP", "crv": "Ed25519", "use": "sig", "alg": "EdDSA",
+                "kid": key.id, "x": URL_SAFE_NO_PAD.encode(&key.public),
+            })
+        };
+        serde_json::json!({ "keys": keys.iter().map(key).collect::<Vec<_>>() }).to_string()
     }
 
     fn self_test(&self, now: Timestamp) -> Result<(), AuthorityError> {

@@ -1,7 +1,7 @@
 //! The command line `silhouette`.
 //!
-//! Every command but `init`, `serve` and `fsck` speaks to a gateway through gRPC, as any client does; no command opens a
-//! data folder that is being served. Results go to standard output, for a person or, with `--json`, for a program;
+//! Every command but `init`, `serve`, `fsck` and `rotate` with a passphrase speaks to a gateway through gRPC, as any client
+//! does; no command opens a data folder that is being served. Results go to standard output, for a person or, with `--json`, for a program;
 //! errors and progress to standard error; the exit code says how it ended.
 
 mod answer;

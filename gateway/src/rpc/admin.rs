@@ -1,6 +1,6 @@
 //! Clients, epochs, budgets, policies and the status, for stewards.
 
-use super::{Service, policies};
+use super::{Answers, Service, keys, policies};
 use crate::pipeline::{self, Call};
 use crate::records::{self, Client};
 use crate::status::Failure;
@@ -134,6 +134,19 @@ impl AdminService for Service {
             })
         })
         .await
+    }
+
+    async fn list_keys(&self, request: Request<v1::ListKeysRequest>) -> Result<Response<v1::ListKeysResponse>, Status> {
+        pipeline::unary(&self.0, request, "AdminService/ListKeys", keys::list).await
+    }
+
+    type RotateKeysStream = Answers<v1::RotateKeysResponse>;
+
+    async fn rotate_keys(
+        &self,
+        request: Request<v1::RotateKeysRequest>,
+    ) -> Result<Response<Self::RotateKeysStream>, Status> {
+        keys::rotate(self, request).await
     }
 }
 

@@ -8,6 +8,7 @@ mod catalog;
 mod consent;
 mod ingest;
 mod insight;
+mod keys;
 mod policies;
 mod segment;
 mod subject;

@@ -22,8 +22,9 @@ pub const FIRST_STEWARD: &str = "steward";
 pub fn init(config: &Config, clock: &Clock) -> Result<PathBuf, ServeError> {
     config.check()?;
     let now = clock.now();
-    Vault::init(&config.vault(), now)?;
-    let vault = Vault::open(&config.vault(), now)?;
+    let folders = config.vault()?;
+    Vault::init(&folders, now)?;
+    let vault = Vault::open(&folders, now)?;
     let key = ClientKey::generate()?;
     let steward = Client {
         id: ClientId::new(FIRST_STEWARD).map_err(|problem: InvalidName| ServeError::Runtime(problem.to_string()))?,

@@ -2,8 +2,10 @@
 
 mod init;
 mod listen;
+mod relock;
 
 pub use init::{FIRST_STEWARD, init};
+pub use relock::relock;
 
 use crate::app::{App, StartError};
 use crate::authn::{self, ClientKeyError, TlsError};
@@ -11,6 +13,7 @@ use crate::clock::Clock;
 use crate::config::{Config, ConfigError};
 use crate::epochs::Keeper;
 use crate::http;
+use crate::memory;
 use crate::outer::Outer;
 use crate::rpc;
 use listen::{accept, serve_http};
@@ -94,6 +97,7 @@ pub async fn serve_until(
     stop: impl Future<Output = ()> + Send,
 ) -> Result<(), ServeError> {
     config.check()?;
+    memory::guard();
     let tls = match &config.tls {
         Some(tls) => Some(authn::acceptor(&tls.certificate, &tls.key, false)?),
         None => None,

@@ -7,6 +7,7 @@ pub mod client;
 pub mod consent;
 pub mod decimal;
 pub mod ingest;
+pub mod keys;
 pub mod names;
 pub mod page;
 pub mod release;

@@ -912,6 +912,87 @@ pub struct DatasetStatus {
     #[prost(message, optional, tag = "3")]
     pub as_of_time: ::core::option::Option<::prost_types::Timestamp>,
 }
+/// A request to list keys.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListKeysRequest {}
+/// The keys that exist.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListKeysResponse {
+    /// By kind and state.
+    #[prost(message, repeated, tag = "1")]
+    pub keys: ::prost::alloc::vec::Vec<KeyCount>,
+    /// Generation of the key tree: it grows by one with every change.
+    #[prost(uint64, tag = "2")]
+    pub generation: u64,
+    /// Whether the root is locked with a passphrase too.
+    #[prost(bool, tag = "3")]
+    pub locked: bool,
+}
+/// The keys of one kind in one state.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct KeyCount {
+    /// What they are for.
+    #[prost(enumeration = "KeyKind", tag = "1")]
+    pub kind: i32,
+    /// Their state.
+    #[prost(enumeration = "KeyState", tag = "2")]
+    pub state: i32,
+    /// How many there are.
+    #[prost(uint64, tag = "3")]
+    pub count: u64,
+    /// How old the oldest is; absent where that is not kept.
+    #[prost(oneof = "key_count::Oldest", tags = "4, 5, 6")]
+    pub oldest: ::core::option::Option<key_count::Oldest>,
+}
+/// Nested message and enum types in `KeyCount`.
+pub mod key_count {
+    /// How old the oldest is; absent where that is not kept.
+    #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum Oldest {
+        /// It was drawn for this generation of the key tree.
+        #[prost(uint64, tag = "4")]
+        Generation(u64),
+        /// What it sealed was folded for this epoch.
+        #[prost(uint32, tag = "5")]
+        Epoch(u32),
+        /// It was the so-manieth of its kind.
+        #[prost(uint64, tag = "6")]
+        Number(u64),
+    }
+}
+/// Keys to replace.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RotateKeysRequest {
+    /// Which. Required.
+    #[prost(enumeration = "KeyRotation", tag = "1")]
+    pub rotation: i32,
+    /// With KEY_ROTATION_PSEUDONYMS, required: says that the caller knows that partners get other pseudonyms for the same
+    /// people, which nobody can connect with those they hold.
+    #[prost(bool, tag = "2")]
+    pub acknowledge_new_pseudonyms: bool,
+    /// A UUID of the caller. Empty: one of the gateway's.
+    #[prost(string, tag = "3")]
+    pub request_id: ::prost::alloc::string::String,
+}
+/// How far a rotation is.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct RotateKeysResponse {
+    /// Keys that were replaced so far.
+    #[prost(uint64, tag = "1")]
+    pub done: u64,
+    /// Keys that are left.
+    #[prost(uint64, tag = "2")]
+    pub left: u64,
+    /// Set in the last message: all are replaced.
+    #[prost(bool, tag = "3")]
+    pub ended: bool,
+    /// Bytes that were sealed again; in the last message.
+    #[prost(uint64, tag = "4")]
+    pub bytes: u64,
+    /// Generation of the key tree; in the last message.
+    #[prost(uint64, tag = "5")]
+    pub generation: u64,
+}
 /// What a client may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
@@ -957,6 +1038,145 @@ impl ClientRole {
             "CLIENT_ROLE_STEWARD" => Some(Self::Steward),
             "CLIENT_ROLE_PRODUCER" => Some(Self::Producer),
             "CLIENT_ROLE_PORTAL" => Some(Self::Portal),
+            _ => None,
+        }
+    }
+}
+/// What a key is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum KeyKind {
+    /// Not said.
+    Unspecified = 0,
+    /// The root of the key tree.
+    Root = 1,
+    /// A page of the key tree.
+    Page = 2,
+    /// A piece: columns of a block of people, or state.
+    Piece = 3,
+    /// A block's journal: what is not folded yet.
+    Journal = 4,
+    /// A partner's pseudonyms of one epoch.
+    Pseudonym = 5,
+    /// The signatures of tokens.
+    Token = 6,
+    /// The signatures of the log's checkpoints.
+    Log = 7,
+}
+impl KeyKind {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "KEY_KIND_UNSPECIFIED",
+            Self::Root => "KEY_KIND_ROOT",
+            Self::Page => "KEY_KIND_PAGE",
+            Self::Piece => "KEY_KIND_PIECE",
+            Self::Journal => "KEY_KIND_JOURNAL",
+            Self::Pseudonym => "KEY_KIND_PSEUDONYM",
+            Self::Token => "KEY_KIND_TOKEN",
+            Self::Log => "KEY_KIND_LOG",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "KEY_KIND_UNSPECIFIED" => Some(Self::Unspecified),
+            "KEY_KIND_ROOT" => Some(Self::Root),
+            "KEY_KIND_PAGE" => Some(Self::Page),
+            "KEY_KIND_PIECE" => Some(Self::Piece),
+            "KEY_KIND_JOURNAL" => Some(Self::Journal),
+            "KEY_KIND_PSEUDONYM" => Some(Self::Pseudonym),
+            "KEY_KIND_TOKEN" => Some(Self::Token),
+            "KEY_KIND_LOG" => Some(Self::Log),
+            _ => None,
+        }
+    }
+}
+/// What a key is for now. It goes from one state to a later one and never back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum KeyState {
+    /// Not said.
+    Unspecified = 0,
+    /// Drawn and stored; has sealed or signed nothing yet.
+    Spare = 1,
+    /// Seals or signs.
+    Active = 2,
+    /// Neither seals nor signs any more; what it sealed or signed is still needed.
+    Superseded = 3,
+}
+impl KeyState {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "KEY_STATE_UNSPECIFIED",
+            Self::Spare => "KEY_STATE_SPARE",
+            Self::Active => "KEY_STATE_ACTIVE",
+            Self::Superseded => "KEY_STATE_SUPERSEDED",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "KEY_STATE_UNSPECIFIED" => Some(Self::Unspecified),
+            "KEY_STATE_SPARE" => Some(Self::Spare),
+            "KEY_STATE_ACTIVE" => Some(Self::Active),
+            "KEY_STATE_SUPERSEDED" => Some(Self::Superseded),
+            _ => None,
+        }
+    }
+}
+/// Which keys are to be replaced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum KeyRotation {
+    /// Not said: refused.
+    Unspecified = 0,
+    /// Of all pieces: every one is sealed again, a few blocks at a time.
+    Pieces = 1,
+    /// Of all journals: what is not folded is sealed again.
+    Journals = 2,
+    /// The root and every page of the key tree.
+    Root = 3,
+    /// Of every partner's pseudonyms, before their epoch ends.
+    Pseudonyms = 4,
+    /// The key that signs tokens: those issued before stay valid until they expire.
+    Tokens = 5,
+    /// The key that signs the log's checkpoints: the old one signs a leaf that announces the new.
+    Log = 6,
+}
+impl KeyRotation {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "KEY_ROTATION_UNSPECIFIED",
+            Self::Pieces => "KEY_ROTATION_PIECES",
+            Self::Journals => "KEY_ROTATION_JOURNALS",
+            Self::Root => "KEY_ROTATION_ROOT",
+            Self::Pseudonyms => "KEY_ROTATION_PSEUDONYMS",
+            Self::Tokens => "KEY_ROTATION_TOKENS",
+            Self::Log => "KEY_ROTATION_LOG",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "KEY_ROTATION_UNSPECIFIED" => Some(Self::Unspecified),
+            "KEY_ROTATION_PIECES" => Some(Self::Pieces),
+            "KEY_ROTATION_JOURNALS" => Some(Self::Journals),
+            "KEY_ROTATION_ROOT" => Some(Self::Root),
+            "KEY_ROTATION_PSEUDONYMS" => Some(Self::Pseudonyms),
+            "KEY_ROTATION_TOKENS" => Some(Self::Tokens),
+            "KEY_ROTATION_LOG" => Some(Self::Log),
             _ => None,
         }
     }
@@ -1280,6 +1500,57 @@ pub mod admin_service_client {
                 .insert(GrpcMethod::new("silhouette.v1.AdminService", "GetStatus"));
             self.inner.unary(req, path, codec).await
         }
+        /// Lists the keys that exist, by kind and state. Shows none of them.
+        pub async fn list_keys(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListKeysRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListKeysResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/silhouette.v1.AdminService/ListKeys",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("silhouette.v1.AdminService", "ListKeys"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Replaces keys while the gateway serves, and says after every step how far it is. Goes on when the client goes away;
+        /// asked for again after a crash, it goes on where it was.
+        pub async fn rotate_keys(
+            &mut self,
+            request: impl tonic::IntoRequest<super::RotateKeysRequest>,
+        ) -> std::result::Result<
+            tonic::Response<tonic::codec::Streaming<super::RotateKeysResponse>>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/silhouette.v1.AdminService/RotateKeys",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("silhouette.v1.AdminService", "RotateKeys"));
+            self.inner.server_streaming(req, path, codec).await
+        }
     }
 }
 /// Generated server implementations.
@@ -1367,6 +1638,26 @@ pub mod admin_service_server {
             tonic::Response<super::GetStatusResponse>,
             tonic::Status,
         >;
+        /// Lists the keys that exist, by kind and state. Shows none of them.
+        async fn list_keys(
+            &self,
+            request: tonic::Request<super::ListKeysRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListKeysResponse>,
+            tonic::Status,
+        >;
+        /// Server streaming response type for the RotateKeys method.
+        type RotateKeysStream: tonic::codegen::tokio_stream::Stream<
+                Item = std::result::Result<super::RotateKeysResponse, tonic::Status>,
+            >
+            + std::marker::Send
+            + 'static;
+        /// Replaces keys while the gateway serves, and says after every step how far it is. Goes on when the client goes away;
+        /// asked for again after a crash, it goes on where it was.
+        async fn rotate_keys(
+            &self,
+            request: tonic::Request<super::RotateKeysRequest>,
+        ) -> std::result::Result<tonic::Response<Self::RotateKeysStream>, tonic::Status>;
     }
     /// Clients, epochs, budgets and policies, for stewards.
     #[derive(Debug)]
@@ -1846,6 +2137,97 @@ pub mod admin_service_server {
                                 max_encoding_message_size,
                             );
                         let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/silhouette.v1.AdminService/ListKeys" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListKeysSvc<T: AdminService>(pub Arc<T>);
+                    impl<
+                        T: AdminService,
+                    > tonic::server::UnaryService<super::ListKeysRequest>
+                    for ListKeysSvc<T> {
+                        type Response = super::ListKeysResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListKeysRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as AdminService>::list_keys(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListKeysSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/silhouette.v1.AdminService/RotateKeys" => {
+                    #[allow(non_camel_case_types)]
+                    struct RotateKeysSvc<T: AdminService>(pub Arc<T>);
+                    impl<
+                        T: AdminService,
+                    > tonic::server::ServerStreamingService<super::RotateKeysRequest>
+                    for RotateKeysSvc<T> {
+                        type Response = super::RotateKeysResponse;
+                        type ResponseStream = T::RotateKeysStream;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::ResponseStream>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::RotateKeysRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as AdminService>::rotate_keys(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = RotateKeysSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.server_streaming(method, req).await;
                         Ok(res)
                     };
                     Box::pin(fut)

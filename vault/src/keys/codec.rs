@@ -65,6 +65,11 @@ impl<'a> Reader<'a> {
         Some(head)
     }
 
+    /// Counts the bytes that are left.
+    pub(super) fn left(&self) -> usize {
+        self.0.len()
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

@@ -52,6 +52,21 @@ pub enum KeysError {
         /// What is wrong with slot 1.
         second: &'static str,
     },
+    /// The root is locked with a passphrase, and none was given.
+    #[error("the root is locked with a passphrase: give it in a file, see `passphrase_file`")]
+    Locked,
+    /// The root is locked with another passphrase. Nothing is damaged.
+    #[error("this is not the passphrase that the root is locked with")]
+    WrongPassphrase,
+    /// A passphrase was given for a root that is not locked.
+    #[error("a passphrase was given, and the root has none: set it with `silhouette rotate --passphrase-file`")]
+    NotLocked,
+    /// The passphrase's key has sealed as many roots as one may.
+    #[error("the passphrase's key is used up: set the passphrase again")]
+    LockUsedUp,
+    /// A key could not be derived from the passphrase at the cost that the cell states.
+    #[error("there is not the memory to derive a key from the passphrase")]
+    Cost,
     /// There is no root cell in the root folder.
     #[error("{} holds no root cell: this is not the root folder of a vault", .0.display())]
     NotAVault(PathBuf),

@@ -14,11 +14,12 @@
 use super::cell::{CELL_FILE, Root};
 use super::error::{KeysError, MirrorFault, at};
 use super::load::{self, Tree};
+use super::lock::{Shut, Unlocking};
 use super::page::PageId;
 use super::secret::SecretKey;
 use super::tree::{
-    PAGES_FOLDER, UNFINISHED, lock_cell, newest_that_opens, page_files, parent, read_slots, same, superseded,
-    write_cell, write_durably, write_slot,
+    PAGES_FOLDER, UNFINISHED, lock_cell, newest_that_opens, page_files, parent, read_slots, same, stale_slots,
+    superseded, write_cell, write_durably, write_slot,
 };
 use crate::disk::{self, Disk};
 use std::collections::BTreeSet;
@@ -56,7 +57,12 @@ pub(super) fn new_name() -> Result<Vec<u8>, KeysError> {
 }
 
 /// Compares a mirror with the tree of home and changes nothing. Returns the mirror's cell, locked; none if it is to be made.
-pub(super) fn examine(folder: &Path, root: &Root, tree: &Tree) -> Result<Option<File>, KeysError> {
+pub(super) fn examine(
+    folder: &Path,
+    root: &Root,
+    tree: &Tree,
+    unlocking: &mut Unlocking<'_>,
+) -> Result<Option<File>, KeysError> {
     let refuse = |fault| KeysError::MirrorRefused { mirror: folder.to_owned(), fault };
     let cell_path = folder.join(CELL_FILE);
     let named = |tree: &Tree, name: &str| tree.names.records.get(name).cloned();
@@ -68,7 +74,12 @@ pub(super) fn examine(folder: &Path, root: &Root, tree: &Tree) -> Result<Option<
         };
     }
     let cell = lock_cell(&cell_path, folder).map_err(&wrap)?;
-    let slots = read_slots(&cell_path).map_err(&wrap)?;
+    let slots = read_slots(&cell_path, unlocking).map_err(&wrap)?;
+    let shut = |slot: &Result<Root, Shut>| matches!(slot, Err(Shut::NoPassphrase | Shut::WrongPassphrase));
+    if slots.iter().all(shut) && load::load(&folder.join(PAGES_FOLDER), root).is_ok() {
+        // A change of the second lock died between the two: the pages are there, the cell is still under the other lock.
+        return Ok(Some(cell));
+    }
     if let Some(ahead) = slots.iter().flatten().find(|slot| slot.generation > root.generation) {
         // Which of the two is another vault's can't be told from a number; the pages can.
         let (_, theirs) = newest_that_opens(&folder.join(PAGES_FOLDER), &slots).map_err(&wrap)?;
@@ -120,10 +131,8 @@ pub(super) fn bring_up(
                 lock_cell(&cell_path, folder)?
             }
         };
-        for (slot, found) in read_slots(&cell_path)?.iter().enumerate() {
-            if !found.as_ref().is_ok_and(|found| same(found, root)) {
-                write_slot(disk, &cell_path, &cell, slot, root)?;
-            }
+        for slot in stale_slots(&cell_path, root)? {
+            write_slot(disk, &cell_path, &cell, slot, root)?;
         }
         for (path, id, generation) in page_files(&pages)? {
             let unfinished = path.extension().is_some_and(|end| end == UNFINISHED);

@@ -10,7 +10,8 @@
 //! ```
 //! Every commit draws a fresh root key and fresh keys for the pages it changes, and destroys the old root: whoever holds
 //! an older copy of the data folder holds pages sealed under a root that no longer exists. A commit is atomic: a crash
-//! at any point leaves the old generation or the new one, whole.
+//! at any point leaves the old generation or the new one, whole. A second lock, see [`SecondLock`], seals the root in its
+//! cell.
 //!
 //! Not given: protection of the root's own medium (a copy of `root.cell` opens the copies of its time), and a promise
 //! that overwriting in place reaches the cells of a flash disk. Both are the steward's; see the manual.
@@ -24,6 +25,7 @@ mod entry;
 mod error;
 pub mod limits;
 mod load;
+mod lock;
 mod mirror;
 mod page;
 mod sealer;
@@ -45,6 +47,7 @@ mod tests;
 
 pub use entry::{Entries, PieceEntry, PieceId, PieceKind, PieceState};
 pub use error::{KeysError, MirrorFault, Part};
+pub use lock::{BadPassphrase, MAX_PASSPHRASE, MIN_PASSPHRASE, Passphrase, SecondLock};
 pub use mirror::Mirroring;
 pub(crate) use mirror::is_mirror;
 pub(crate) use page::HEADER_FIELDS;
@@ -52,7 +55,7 @@ pub use sealer::{SealError, Sealer, TAG_BYTES};
 pub use secret::{RandomUnavailable, SecretKey, random_bytes};
 pub use state::{KeyState, WrongStep};
 pub(crate) use survey::survey;
-pub use tree::{Changes, KeyTree, MAX_NAME_BYTES, MAX_RECORD_BYTES};
+pub use tree::{Changes, KeyTree, MAX_NAME_BYTES, MAX_RECORD_BYTES, is_locked};
 
 /// Blocks of one dataset that share a page: with 10 million subjects a change rewrites one page of 20.
 pub const BLOCKS_A_PAGE: u32 = 64;

@@ -3,6 +3,7 @@
 use super::cell::CELL_FILE;
 use super::entry::Entries;
 use super::error::{KeysError, at};
+use super::lock::{SecondLock, Unlocking};
 use super::page::PageId;
 use super::tree::{PAGES_FOLDER, lock_folder, newest_that_opens, read_slots};
 use std::fs::File;
@@ -19,15 +20,15 @@ pub(crate) struct Survey {
 }
 
 /// Opens the tree and reads every page of it.
-pub(crate) fn survey(root: &Path, data: &Path) -> Result<Survey, KeysError> {
+pub(crate) fn survey(root: &Path, data: &Path, lock: &SecondLock) -> Result<Survey, KeysError> {
     let cell = root.join(CELL_FILE);
     if !cell.try_exists().map_err(at(&cell))? {
         return Err(KeysError::NotAVault(root.to_owned()));
     }
-    let lock = lock_folder(data)?;
+    let held = lock_folder(data)?;
     let folder = data.join(PAGES_FOLDER);
-    let (newest, tree) = newest_that_opens(&folder, &read_slots(&cell)?)?;
+    let (newest, tree) = newest_that_opens(&folder, &read_slots(&cell, &mut Unlocking::new(lock))?)?;
     let children = tree.children.iter().map(|(id, child)| id.file_name(child.generation));
     let pages = children.chain([PageId::Top.file_name(newest.generation)]).map(|name| folder.join(name)).collect();
-    Ok(Survey { pages, entries: tree.entries, _lock: lock })
+    Ok(Survey { pages, entries: tree.entries, _lock: held })
 }

@@ -3,9 +3,12 @@
 mod mirror;
 
 use super::cell::{CELL_BYTES, CELL_FILE, Root, SLOT_BYTES};
+use super::lock::{OpenLock, Unlocking, Wrap};
 use super::page::{self, PageId};
 use super::*;
+use crate::disk::Disk;
 use crate::disk::tests::Mortal;
+use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -37,7 +40,7 @@ impl Place {
     }
 
     fn open_on(&self, mortal: &Arc<Mortal>) -> Result<KeyTree, KeysError> {
-        KeyTree::open_on(&mortal.disk(), &self.root(), &self.data())
+        KeyTree::open_on(&mortal.disk(), &self.root(), &self.data(), &SecondLock::None)
     }
 
     fn pages(&self) -> Vec<PathBuf> {
@@ -218,7 +221,7 @@ fn dying_while_creating_leaves_nothing_or_a_vault() {
         for die_at in 0.. {
             let place = Place::new();
             let disk = Mortal::dying_at(die_at, torn).disk();
-            let created = KeyTree::create_on(&disk, &place.root(), &place.data(), first());
+            let created = KeyTree::create_on(&disk, &place.root(), &place.data(), &SecondLock::None, first());
             if created.is_ok() {
                 break;
             }
@@ -373,7 +376,8 @@ fn a_copy_of_the_data_folder_is_worthless_after_a_commit() {
     let place = Place::filled();
     let copy = Place::new();
     copy_folder(&place.data(), &copy.data());
-    let old_root = Root::decode(&fs::read(place.cell()).unwrap()[..SLOT_BYTES]).unwrap();
+    let old_root =
+        Root::decode(&fs::read(place.cell()).unwrap()[..SLOT_BYTES], &mut Unlocking::new(&SecondLock::None)).unwrap();
     place.open().unwrap().commit(Changes::default()).unwrap();
     let cell = fs::read(place.cell()).unwrap();
     let gone = old_root.key.expose();
@@ -451,7 +455,7 @@ fn hex(bytes: &[u8]) -> String {
 
 #[test]
 fn the_bytes_of_a_slot_are_frozen() {
-    let slot = Root { generation: 0x0102, key: key(0x11) }.encode();
+    let slot = Root { generation: 0x0102, key: key(0x11), wrap: Wrap::None }.encode();
     assert_eq!(slot.len(), SLOT_BYTES);
     assert_eq!(
         hex(&slot[..84]),
@@ -499,3 +503,170 @@ fn names_of_pages_read_back() {
         assert_eq!(PageId::from_file_name(name), None, "{name}");
     }
 }
+
+fn phrase(text: &str) -> SecondLock {
+    SecondLock::Passphrase(Passphrase::cheap(text))
+}
+
+/// The vault of [`Place::filled`], locked.
+fn locked(text: &str) -> Place {
+    let place = Place::filled();
+    place.open().unwrap().relock(&phrase(text), Changes::default()).unwrap();
+    place
+}
+
+impl Place {
+    fn open_with(&self, lock: &SecondLock) -> Result<KeyTree, KeysError> {
+        KeyTree::open_on(&Disk::default(), &self.root(), &self.data(), lock)
+    }
+}
+
+#[test]
+fn a_locked_root_opens_with_its_passphrase_alone() {
+    let place = locked("correct horse battery");
+    let cell = fs::read(place.cell()).unwrap();
+    assert!(matches!(place.open(), Err(KeysError::Locked)));
+    let error = place.open_with(&phrase("correct horse batterz")).unwrap_err();
+    assert!(matches!(error, KeysError::WrongPassphrase), "{error}");
+    assert_eq!(fs::read(place.cell()).unwrap(), cell, "who is not let in changes nothing");
+    let mut tree = place.open_with(&phrase("correct horse battery")).unwrap();
+    assert!(tree.is_locked());
+    for _ in 0..3 {
+        tree.commit(switch()).unwrap();
+    }
+    let (content_before, generation) = (content(&tree), tree.generation());
+    drop(tree);
+    assert!(matches!(place.open(), Err(KeysError::Locked)));
+    let tree = place.open_with(&phrase("correct horse battery")).unwrap();
+    assert_eq!((content(&tree), tree.generation()), (content_before, generation));
+    let cell = fs::read(place.cell()).unwrap();
+    assert_eq!(cell[..SLOT_BYTES], cell[SLOT_BYTES..]);
+    assert!(!cell.windows(32).any(|bytes| bytes == tree.root_key().expose()), "the root is in the cell in clear");
+}
+
+#[test]
+fn another_lock_is_in_force_from_the_commit_that_sets_it() {
+    let place = locked("the first passphrase");
+    let mut tree = place.open_with(&phrase("the first passphrase")).unwrap();
+    tree.relock(&phrase("the second passphrase"), Changes::default()).unwrap();
+    tree.commit(Changes::default()).unwrap();
+    drop(tree);
+    assert!(matches!(place.open_with(&phrase("the first passphrase")), Err(KeysError::WrongPassphrase)));
+    let mut tree = place.open_with(&phrase("the second passphrase")).unwrap();
+    tree.relock(&SecondLock::None, Changes::default()).unwrap();
+    drop(tree);
+    assert!(matches!(place.open_with(&phrase("the second passphrase")), Err(KeysError::NotLocked)));
+    assert!(!place.open().unwrap().is_locked());
+}
+
+#[test]
+fn dying_while_a_lock_is_set_leaves_the_old_lock_or_the_new() {
+    let (old, new) = (phrase("the first passphrase"), phrase("the second passphrase"));
+    let origin = locked("the first passphrase");
+    let before = content(&origin.open_with(&old).unwrap());
+    let (mut olds, mut news) = (0, 0);
+    for die_at in 0.. {
+        let place = Place::new();
+        copy_folder(origin.0.path(), place.0.path());
+        let mortal = Mortal::dying_at(die_at, true);
+        let outcome = KeyTree::open_on(&mortal.disk(), &place.root(), &place.data(), &old)
+            .and_then(|mut tree| tree.relock(&new, Changes::default()));
+        if outcome.is_ok() {
+            assert!(matches!(place.open_with(&old), Err(KeysError::WrongPassphrase)));
+        }
+        let tree =
+            place.open_with(&new).inspect(|_| news += 1).or_else(|_| place.open_with(&old).inspect(|_| olds += 1));
+        assert_eq!(content(&tree.unwrap()), before, "step {die_at}");
+        let cell = fs::read(place.cell()).unwrap();
+        assert_eq!(cell[..SLOT_BYTES], cell[SLOT_BYTES..], "the other lock stayed at step {die_at}");
+        if !mortal.is_dead() {
+            break;
+        }
+    }
+    assert!(olds > 3 && news > 3, "{olds} old, {news} new");
+}
+
+#[test]
+fn a_failed_change_of_the_lock_leaves_the_old_one_in_force() {
+    let place = locked("the first passphrase");
+    let old = phrase("the first passphrase");
+    let mortal = Mortal::new();
+    let mut tree = KeyTree::open_on(&mortal.disk(), &place.root(), &place.data(), &old).unwrap();
+    mortal.begin_again(Some(2));
+    assert!(matches!(tree.relock(&SecondLock::None, Changes::default()), Err(KeysError::Io { .. })));
+    mortal.begin_again(None);
+    assert!(tree.is_locked());
+    tree.commit(switch()).unwrap();
+    drop(tree);
+    place.open_with(&old).unwrap();
+}
+
+#[test]
+fn damage_of_a_locked_root_is_not_called_a_wrong_passphrase() {
+    let origin = locked("correct horse battery");
+    let lock = phrase("correct horse battery");
+    for at in 0..184 {
+        let place = Place::new();
+        copy_folder(origin.0.path(), place.0.path());
+        flip(&place.cell(), at);
+        place.open_with(&lock).unwrap();
+        assert_eq!(fs::read(place.cell()).unwrap(), fs::read(origin.cell()).unwrap(), "byte {at} was not mended");
+        flip(&place.cell(), at);
+        flip(&place.cell(), SLOT_BYTES + at);
+        let error = place.open_with(&lock).map(drop);
+        assert!(error.is_ok() || matches!(error, Err(KeysError::NoRoot { .. })), "byte {at}: {error:?}");
+        flip(&place.cell(), at);
+        let bytes = fs::read(place.cell()).unwrap();
+        fs::write(place.cell(), [&bytes[SLOT_BYTES..], &bytes[SLOT_BYTES..]].concat()).unwrap();
+    }
+}
+
+#[test]
+fn a_cell_that_asks_for_all_memory_is_refused() {
+    let origin = locked("correct horse battery");
+    let mut cell = fs::read(origin.cell()).unwrap();
+    for slot in cell.chunks_mut(SLOT_BYTES) {
+        slot[20..24].copy_from_slice(&u32::MAX.to_le_bytes());
+        let checksum = Sha256::digest(&slot[..152]);
+        slot[152..184].copy_from_slice(&checksum);
+    }
+    fs::write(origin.cell(), cell).unwrap();
+    let error = origin.open_with(&phrase("correct horse battery")).unwrap_err();
+    assert!(matches!(error, KeysError::NoRoot { first: "is locked at a cost that no lock has", .. }), "{error}");
+}
+
+#[test]
+fn a_passphrase_is_one_line_of_some_length_and_is_never_shown() {
+    let new = |text: &str| Passphrase::new(Zeroizing::new(text.as_bytes().to_vec()));
+    for bad in ["", "short", "elevenchars", "two\nlines of it", &"x".repeat(1025), "with a\0zero byte"] {
+        assert_eq!(new(bad).map(drop), Err(BadPassphrase), "{bad:?}");
+    }
+    for good in ["twelve chars", "twelve chars\n", "twelve chars\r\n"] {
+        assert_eq!(format!("{:?}", new(good).unwrap()), "Passphrase(..)");
+        assert!(!format!("{:?}", phrase(good)).contains("twelve"));
+    }
+}
+
+#[test]
+fn the_bytes_of_a_locked_slot_are_frozen() {
+    let lock = SecondLock::Passphrase(Passphrase::cheap("correct horse battery"));
+    let mut open = OpenLock::with_salt(&lock, [0x22; 16]).unwrap();
+    let root = open.seal(0x0102, key(0x11), [0x33; 32]).unwrap();
+    let slot = root.encode();
+    assert_eq!(slot.len(), SLOT_BYTES);
+    assert_eq!(
+        hex(&slot[..184]),
+        "53494c48524f4f54010001000201000000000000".to_owned()
+            + "400000000100000001000000"
+            + &"22".repeat(16)
+            + "0100000000000000"
+            + &"33".repeat(32)
+            + GOLDEN_SEAL
+    );
+    assert!(slot[184..].iter().all(|byte| *byte == 0));
+    let again = Root::decode(&slot, &mut Unlocking::new(&lock)).unwrap();
+    assert_eq!((again.generation, again.key.expose()), (0x0102, &[0x11; 32]));
+}
+
+/// Commitment, sealed key and checksum.
+const GOLDEN_SEAL: &str = "";

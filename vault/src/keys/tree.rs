@@ -4,6 +4,7 @@ use super::cell::{CELL_BYTES, CELL_FILE, Root, SLOT_BYTES};
 use super::entry::{Entries, Group, PieceEntry, PieceId, PieceState, group_of};
 use super::error::{KeysError, MirrorFault, Part, at};
 use super::load::{self, Child, Children, Tree};
+use super::lock::{OpenLock, SecondLock, Shut, Unlocking};
 use super::mirror::{self, IDENTITY, MIRROR, Mirror, Mirroring};
 use super::page::{self, PageId};
 use super::secret::SecretKey;
@@ -53,6 +54,8 @@ pub struct KeyTree {
     cell_path: PathBuf,
     cell: File,
     _lock: File,
+    /// What seals the root in its cell.
+    second: OpenLock,
     root: Root,
     tree: Tree,
     mirror: Option<Mirror>,
@@ -65,17 +68,23 @@ impl KeyTree {
     ///
     /// A crash leaves no root cell, so that creating can be tried again.
     pub fn create(root: &Path, data: &Path, first: Changes) -> Result<Self, KeysError> {
-        Self::create_on(&Disk::default(), root, data, first)
+        Self::create_on(&Disk::default(), root, data, &SecondLock::None, first)
     }
 
     /// Opens the tree: the highest generation whose pages all open wins, and before this returns both slots hold it
     /// and pages of other generations are gone.
     pub fn open(root: &Path, data: &Path) -> Result<Self, KeysError> {
-        Self::open_on(&Disk::default(), root, data)
+        Self::open_on(&Disk::default(), root, data, &SecondLock::None)
     }
 
-    /// [`KeyTree::create`] on a given disk.
-    pub fn create_on(disk: &Disk, root: &Path, data: &Path, mut first: Changes) -> Result<Self, KeysError> {
+    /// [`KeyTree::create`] on a given disk, with a second lock.
+    pub fn create_on(
+        disk: &Disk,
+        root: &Path,
+        data: &Path,
+        second: &SecondLock,
+        mut first: Changes,
+    ) -> Result<Self, KeysError> {
         first.put_records.push((IDENTITY.to_owned(), mirror::new_name()?));
         check(&first)?;
         let pages = data.join(PAGES_FOLDER);
@@ -90,7 +99,8 @@ impl KeyTree {
         if page_files(&pages)?.iter().any(|(_, _, generation)| *generation > 1) {
             return Err(KeysError::Exists(data.to_owned()));
         }
-        let root_key = Root { generation: 1, key: SecretKey::random()? };
+        let mut second = OpenLock::fresh(second)?;
+        let root_key = second.draw(1)?;
         let (tree, changed) = apply(&Tree::default(), first);
         let tree = write_pages(disk, &pages, &root_key, tree, &changed)?;
         for folder in [data, parent(data), parent(root)] {
@@ -98,17 +108,23 @@ impl KeyTree {
         }
         write_cell(disk, &cell_path, &root_key)?;
         let cell = lock_cell(&cell_path, root)?;
-        let disk = disk.clone();
-        Ok(Self { pages, cell_path, cell, _lock: lock, root: root_key, tree, mirror: None, unsettled: false, disk })
+        let (root, disk) = (root_key, disk.clone());
+        Ok(Self { pages, cell_path, cell, _lock: lock, second, root, tree, mirror: None, unsettled: false, disk })
     }
 
-    /// [`KeyTree::open`] on a given disk.
-    pub fn open_on(disk: &Disk, root: &Path, data: &Path) -> Result<Self, KeysError> {
-        Self::open_mirrored(disk, root, data, Mirroring::Without)
+    /// [`KeyTree::open`] on a given disk, with a second lock. One that the root does not have is refused too.
+    pub fn open_on(disk: &Disk, root: &Path, data: &Path, second: &SecondLock) -> Result<Self, KeysError> {
+        Self::open_mirrored(disk, root, data, second, Mirroring::Without)
     }
 
     /// Opens the tree with its mirror, which holds the same generation before this returns.
-    pub fn open_mirrored(disk: &Disk, root: &Path, data: &Path, mirroring: Mirroring<'_>) -> Result<Self, KeysError> {
+    pub fn open_mirrored(
+        disk: &Disk,
+        root: &Path,
+        data: &Path,
+        second: &SecondLock,
+        mirroring: Mirroring<'_>,
+    ) -> Result<Self, KeysError> {
         let cell_path = root.join(CELL_FILE);
         if !cell_path.try_exists().map_err(at(&cell_path))? {
             return Err(KeysError::NotAVault(root.to_owned()));
@@ -116,16 +132,18 @@ impl KeyTree {
         let lock = lock_folder(data)?;
         let cell = lock_cell(&cell_path, root)?;
         let pages = data.join(PAGES_FOLDER);
-        let slots = read_slots(&cell_path)?;
+        let mut unlocking = Unlocking::new(second);
+        let slots = read_slots(&cell_path, &mut unlocking)?;
         let (winner, tree) = newest_that_opens(&pages, &slots)?;
         let mirrored = tree.names.records.contains_key(MIRROR);
         let examined = match mirroring {
-            Mirroring::At(folder) => Some((folder, mirror::examine(folder, &winner, &tree)?)),
+            Mirroring::At(folder) => Some((folder, mirror::examine(folder, &winner, &tree, &mut unlocking)?)),
             Mirroring::Without if mirrored => {
                 return Err(KeysError::MirrorRefused { mirror: PathBuf::new(), fault: MirrorFault::NotSet });
             }
             Mirroring::Without | Mirroring::Forget => None,
         };
+        let second = unlocking.finish(&winner.wrap)?;
         for (slot, found) in slots.iter().enumerate() {
             if !found.as_ref().is_ok_and(|found| same(found, &winner)) {
                 write_slot(disk, &cell_path, &cell, slot, &winner)?;
@@ -135,7 +153,7 @@ impl KeyTree {
         let mirror = examined.map(bring_up).transpose()?;
         let disk = disk.clone();
         let mut opened =
-            Self { pages, cell_path, cell, _lock: lock, root: winner, tree, mirror, unsettled: false, disk };
+            Self { pages, cell_path, cell, _lock: lock, second, root: winner, tree, mirror, unsettled: false, disk };
         opened.remove_strays();
         if opened.mirror.is_some() && !mirrored {
             // From here on the tree is not opened without it.
@@ -209,7 +227,7 @@ impl KeyTree {
         }
         check(&changes)?;
         let (tree, changed) = apply(&self.tree, changes);
-        let root = Root { generation: self.root.generation + 1, key: SecretKey::random()? };
+        let root = self.second.draw(self.root.generation + 1)?;
         let tree = write_pages(&self.disk, &self.pages, &root, tree, &changed)?;
         if let Some(mirror) = &self.mirror {
             mirror.write_pages(&self.disk, &self.pages, (&root, &tree), &changed)?;
@@ -231,6 +249,27 @@ impl KeyTree {
             self.disk.unlink(&self.pages.join(file)).ok();
         }
         Ok(())
+    }
+
+    /// Replaces the generation and its second lock: from then on the cell yields to the new one alone. The old one stays in
+    /// force when this fails before the root was replaced.
+    pub fn relock(&mut self, second: &SecondLock, changes: Changes) -> Result<(), KeysError> {
+        let old = std::mem::replace(&mut self.second, OpenLock::fresh(second)?);
+        let done = self.commit(changes);
+        if done.is_err() {
+            self.second = old;
+        }
+        done
+    }
+
+    #[cfg(test)]
+    pub(super) fn root_key(&self) -> &SecretKey {
+        &self.root.key
+    }
+
+    /// Says whether the root is locked with a passphrase.
+    pub fn is_locked(&self) -> bool {
+        matches!(self.second, OpenLock::Passphrase(_))
     }
 
     /// Removes pages that no parent names and unfinished files, as a crash leaves them. What can't be removed stays:
@@ -394,16 +433,24 @@ pub(super) fn page_files(folder: &Path) -> Result<Vec<(PathBuf, PageId, u64)>, K
     Ok(found)
 }
 
-pub(super) type Slots = [Result<Root, &'static str>; 2];
+pub(super) type Slots = [Result<Root, Shut>; 2];
 
-pub(super) fn read_slots(path: &Path) -> Result<Slots, KeysError> {
+pub(super) fn read_slots(path: &Path, unlocking: &mut Unlocking<'_>) -> Result<Slots, KeysError> {
     let cell = Zeroizing::new(disk::read(path, load::MAX_FILE_BYTES).map_err(at(path))?);
-    let slot = |from: usize| match cell.get(from..from + SLOT_BYTES) {
-        Some(slot) if cell.len() <= CELL_BYTES => Root::decode(slot),
-        Some(_) => Err("is in a file that is too long"),
-        None => Err("is cut off"),
+    let mut slot = |from: usize| match cell.get(from..from + SLOT_BYTES) {
+        Some(slot) if cell.len() <= CELL_BYTES => Root::decode(slot, unlocking),
+        Some(_) => Err(Shut::Damaged("is in a file that is too long")),
+        None => Err(Shut::Damaged("is cut off")),
     };
     Ok([slot(0), slot(SLOT_BYTES)])
+}
+
+/// Lists the slots that are not as this root is written.
+pub(super) fn stale_slots(path: &Path, root: &Root) -> Result<Vec<usize>, KeysError> {
+    let cell = Zeroizing::new(disk::read(path, load::MAX_FILE_BYTES).map_err(at(path))?);
+    let slot = root.encode();
+    let is_stale = |number: &usize| cell.get(number * SLOT_BYTES..(number + 1) * SLOT_BYTES) != Some(slot.as_slice());
+    Ok((0..2).filter(is_stale).collect())
 }
 
 /// Loads the tree of the highest generation that opens; if none does, the highest generation's error.
@@ -417,9 +464,24 @@ pub(super) fn newest_that_opens(folder: &Path, slots: &Slots) -> Result<(Root, T
             Err(error) => first_error = first_error.or(Some(error)),
         }
     }
+    let shut = |why: Shut| slots.iter().any(|slot| slot.as_ref().err() == Some(&why));
     let [first, second] = slots;
-    let problem = |slot: &Result<Root, &'static str>| slot.as_ref().err().copied().unwrap_or("opens no page");
-    Err(first_error.unwrap_or_else(|| KeysError::NoRoot { first: problem(first), second: problem(second) }))
+    let problem = |slot: &Result<Root, Shut>| match slot {
+        Err(Shut::Damaged(problem)) => problem,
+        _ => "opens no page",
+    };
+    Err(match first_error {
+        Some(error) => error,
+        None if shut(Shut::WrongPassphrase) => KeysError::WrongPassphrase,
+        None if shut(Shut::NoPassphrase) => KeysError::Locked,
+        None => KeysError::NoRoot { first: problem(first), second: problem(second) },
+    })
+}
+
+/// Says whether the root in this folder is locked with a passphrase. One that can't be read is not.
+pub fn is_locked(root: &Path) -> bool {
+    let slots = read_slots(&root.join(CELL_FILE), &mut Unlocking::new(&SecondLock::None));
+    slots.is_ok_and(|slots| slots.iter().any(|slot| slot.as_ref().err() == Some(&Shut::NoPassphrase)))
 }
 
 pub(super) fn same(one: &Root, other: &Root) -> bool {

@@ -66,7 +66,11 @@ fn deed(leaf: &Leaf) -> String {
         Kind::Fold => format!("folded what was written to {dataset}"),
         Kind::Audience => format!("was delivered an audience{on}"),
         Kind::Ingest => format!("wrote data{on}"),
-        Kind::Key => format!("changed the key{object} ({what})"),
+        Kind::Key => match (what.strip_prefix("rotate "), what.strip_prefix("rotated ")) {
+            (Some(keys), _) => format!("began to replace {keys}"),
+            (_, Some(keys)) => format!("replaced {keys}"),
+            _ => format!("changed the key{object} ({what})"),
+        },
         Kind::AnonymousRefusals => "were refused".into(),
         Kind::Quota => format!("set the quota of{object}{on}"),
         Kind::Start => "started".into(),

@@ -216,6 +216,7 @@ impl Vault {
             state.latest = state.latest.max(now);
         }
         self.resume_erasures(now)?;
+        self.step_tokens(now)?;
         self.persist_log()
     }
 

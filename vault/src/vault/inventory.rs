@@ -1,19 +1,20 @@
 //! Lists the keys that exist.
 
 use super::journal_keys::number_of;
-use super::recover::{SIGNING_SEED, TOKEN_SEED};
+use super::recover::SIGNING_SEED;
 use super::state::State;
+use super::tokens;
 use super::write::require;
 use super::{Vault, VaultError};
-use crate::rotation::{Age, KeyKind, KeyLine, KeyState};
+use crate::rotation::{Age, Inventory, KeyKind, KeyLine, KeyState};
 use policy::permit::{Permit, Verb};
 use std::collections::BTreeMap;
 
 /// Counts keys by kind and state.
 #[derive(Default)]
-struct Inventory(BTreeMap<(KeyKind, KeyState), (u64, Option<Age>)>);
+struct Counts(BTreeMap<(KeyKind, KeyState), (u64, Option<Age>)>);
 
-impl Inventory {
+impl Counts {
     fn add(&mut self, kind: KeyKind, state: KeyState, age: Option<Age>) {
         let (count, oldest) = self.0.entry((kind, state)).or_default();
         *count += 1;
@@ -28,14 +29,16 @@ impl Inventory {
 
 impl Vault {
     /// Lists the keys that exist, by kind and state. Shows none of them.
-    pub fn keys(&self, permit: &Permit) -> Result<Vec<KeyLine>, VaultError> {
+    pub fn keys(&self, permit: &Permit) -> Result<Inventory, VaultError> {
         require(permit, &[Verb::Maintain, Verb::ManageDataset])?;
-        Ok(inventory(&*self.lock()?))
+        let state = self.lock()?;
+        let (generation, locked) = (state.tree.generation(), state.tree.is_locked());
+        Ok(Inventory { lines: lines(&state)?, generation, locked })
     }
 }
 
-fn inventory(state: &State) -> Vec<KeyLine> {
-    let mut all = Inventory::default();
+fn lines(state: &State) -> Result<Vec<KeyLine>, VaultError> {
+    let mut all = Counts::default();
     let tree = &state.tree;
     all.add(KeyKind::Root, KeyState::Active, Some(Age::Generation(tree.generation())));
     tree.page_generations().for_each(|at| all.add(KeyKind::Page, KeyState::Active, Some(Age::Generation(at))));
@@ -49,8 +52,9 @@ fn inventory(state: &State) -> Vec<KeyLine> {
         let epoch = name.rsplit('/').next().and_then(|epoch| epoch.parse().ok());
         all.add(KeyKind::Pseudonym, KeyState::Active, epoch.map(Age::Epoch));
     }
-    for (name, kind) in [(TOKEN_SEED, KeyKind::Token), (SIGNING_SEED, KeyKind::Log)] {
-        tree.secret(name).iter().for_each(|_| all.add(kind, KeyState::Active, None));
+    for (number, state) in tokens::states(state)? {
+        all.add(KeyKind::Token, state, Some(Age::Number(number.into())));
     }
-    all.lines()
+    tree.secret(SIGNING_SEED).iter().for_each(|_| all.add(KeyKind::Log, KeyState::Active, None));
+    Ok(all.lines())
 }

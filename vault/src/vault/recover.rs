@@ -18,7 +18,7 @@ use crate::disk::{Disk, Folders};
 use crate::fold::pieces::{BlockPieces, read_consent, read_keys};
 use crate::index::Index;
 use crate::journal::{Entry, Reader};
-use crate::keys::{Changes, KeyTree, KeysError, Mirroring, PieceEntry, PieceKind, PieceState, Sealer, SecretKey};
+use crate::keys::{KeyTree, KeysError, Mirroring, PieceEntry, PieceKind, PieceState, Sealer, SecondLock, SecretKey};
 use crate::log::{Kind, Leaf, Log, Sizes, Word};
 use crate::scan::Scanner;
 use crate::vault::Tree;
@@ -39,7 +39,6 @@ pub(super) const SHARED_STATE: u16 = 0;
 
 const ORIGIN: &str = "silhouette";
 pub(super) const SIGNING_SEED: &str = "log signing seed";
-pub(super) const TOKEN_SEED: &str = "token signing seed";
 /// Cache of a dataset's database: journals are written once and read once.
 const STORE_CACHE_BYTES: u64 = 32 << 20;
 
@@ -89,15 +88,13 @@ impl Vault {
     /// Creates an empty vault in two folders that must not hold one yet.
     pub fn init(config: &Config, now: Timestamp) -> Result<(), VaultError> {
         let fresh = || SecretKey::random().map_err(|error| VaultError::Io(error.to_string()));
-        let first = Changes {
-            put_secrets: vec![(SIGNING_SEED.to_owned(), fresh()?), (TOKEN_SEED.to_owned(), fresh()?)],
-            put_records: vec![VaultRecord { next_file: 1, shared_seq: 0, first_seq: 1 }.named()?],
-            ..Changes::default()
-        };
+        let mut first = super::tokens::first()?;
+        first.put_secrets.push((SIGNING_SEED.to_owned(), fresh()?));
+        first.put_records.push(VaultRecord { next_file: 1, shared_seq: 0, first_seq: 1 }.named()?);
         if let Some(mirror) = config.mirror.as_ref().filter(|mirror| crate::keys::is_mirror(mirror)) {
             return Err(VaultError::Setup(KeysError::Exists(mirror.clone()).to_string()));
         }
-        let tree = KeyTree::create_on(&config.disk, &config.root, &config.data, first)
+        let tree = KeyTree::create_on(&config.disk, &config.root, &config.data, &config.lock, first)
             .map_err(|error| VaultError::Setup(error.to_string()))?;
         Wal::create(&config.disk, &config.data.join("wal"), 1)?;
         drop(tree);
@@ -121,7 +118,7 @@ impl Vault {
     }
 
     fn open_with(config: &Config, mirroring: Mirroring<'_>, now: Timestamp) -> Result<Self, VaultError> {
-        let mut tree = KeyTree::open_mirrored(&config.disk, &config.root, &config.data, mirroring)
+        let mut tree = KeyTree::open_mirrored(&config.disk, &config.root, &config.data, &config.lock, mirroring)
             .map_err(|error| VaultError::Setup(error.to_string()))?;
         let record: VaultRecord = read_record(&tree, "vault")?;
         let journal = JournalKeys::begin(&mut tree)?;
@@ -172,7 +169,8 @@ impl Vault {
         let named = state.tree.entries().iter().map(|entry| entry.file.saturating_add(1)).max();
         let next_file = record.next_file.max(named.unwrap_or(0));
         let vault = Self {
-            config: config.clone(),
+            // What the lock needs is in the key tree; the passphrase is not kept.
+            config: Config { lock: SecondLock::None, ..config.clone() },
             scanner,
             state: Mutex::new(state),
             log,
@@ -211,12 +209,6 @@ impl Vault {
         let mut dataset = blank(number, schema)?;
         dataset.settle_journal(&self.config, &[])?;
         Ok(dataset)
-    }
-
-    /// Returns a named 32-byte seed for the gateway's token signing key, made at `init`.
-    pub fn token_seed(&self) -> Result<SecretKey, VaultError> {
-        let stored = self.state.lock().tree.secret(TOKEN_SEED);
-        stored.ok_or_else(|| VaultError::damaged("key tree", "the token signing seed is gone"))
     }
 
     /// Lists what is wrong with datasets that could not be opened: they refuse every call, and the others serve.

@@ -19,7 +19,7 @@ use super::state::{SHARED, State};
 use super::write::{leaf_of, refuse, require};
 use super::{Vault, VaultError};
 use crate::fold::pieces::NewPiece;
-use crate::keys::{Changes, KeyTree, PieceEntry, PieceState};
+use crate::keys::{Changes, KeyTree, PieceEntry, PieceState, SecondLock};
 use crate::log::{Kind, Leaf, Word};
 use crate::rotation::{Progress, Rotated, Rotation};
 use policy::decide::Reason;
@@ -55,14 +55,7 @@ impl Vault {
         watch: Watch<'_>,
     ) -> Result<Rotated, VaultError> {
         require(permit, &[Verb::Maintain, Verb::ManageDataset])?;
-        if permit.dataset().is_some() {
-            let next = "ask for a permit that names no dataset";
-            return refuse(
-                Reason::PurposeDenied,
-                "keys are of the whole vault, and this permit is for one dataset",
-                next,
-            );
-        }
+        whole(permit)?;
         let Some(_turn) = self.rotating.try_lock() else {
             return refuse(Reason::RequestInvalid, "another rotation is under way", "wait until it has ended");
         };
@@ -72,10 +65,26 @@ impl Vault {
             Rotation::Journals => self.rotate_journals(watch),
             Rotation::Root => self.rotate_root(),
             Rotation::Pseudonyms => self.rotate_pseudonyms(),
+            // Its leaf follows when the new key signs.
+            Rotation::Tokens => return self.rotate_tokens(now),
         }?;
         let rotated = Rotated { generation: self.lock()?.tree.generation(), ..done };
         self.log_rotated(leaf_of(permit, Kind::Key, &format!("rotated {}", what.word()), now), rotated)?;
         Ok(rotated)
+    }
+
+    /// Puts another second lock on the root: from then on it yields to that one alone.
+    pub fn relock(&self, permit: &Permit, lock: &SecondLock, now: Timestamp) -> Result<(), VaultError> {
+        require(permit, &[Verb::Maintain, Verb::ManageDataset])?;
+        whole(permit)?;
+        self.log_change(leaf_of(permit, Kind::Key, "rotate lock of the root", now), Vec::new())?;
+        let generation = {
+            let mut state = self.lock()?;
+            state.tree.relock(lock, Changes { all_pages: true, ..Changes::default() })?;
+            state.tree.generation()
+        };
+        let leaf = leaf_of(permit, Kind::Key, "rotated lock of the root", now);
+        self.log_change(leaf.count("generation", generation)?, Vec::new())
     }
 
     /// Carries out a rotation of journals that a crash broke off: until it is done, entries that were sealed again are in
@@ -298,6 +307,15 @@ impl State {
     fn journal_keys(&self) -> u64 {
         self.tree.secrets("journal/").count() as u64
     }
+}
+
+/// Refuses a permit for one dataset.
+fn whole(permit: &Permit) -> Result<(), VaultError> {
+    if permit.dataset().is_none() {
+        return Ok(());
+    }
+    let next = "ask for a permit that names no dataset";
+    refuse(Reason::PurposeDenied, "keys are of the whole vault, and this permit is for one dataset", next)
 }
 
 fn rotated(tree: &KeyTree, keys: u64, bytes: u64) -> Rotated {

@@ -14,6 +14,7 @@ use super::{Config, Vault, VaultError};
 use crate::audience::AudienceQuestion;
 use crate::disk::Disk;
 use crate::ingest::{Record, SubjectKey, Value};
+use crate::keys::SecondLock;
 use crate::release::{Answer, Kind, Question};
 use policy::consent::{ConsentAct, ConsentEvent, LawfulBasis};
 use policy::decide::{Decision, Principal, Reason, Request, decide, decide_for};
@@ -120,6 +121,7 @@ impl Shop {
             root: folders.path().join("root"),
             mirror: None,
             threads: 2,
+            lock: SecondLock::None,
             disk: Disk::default(),
         };
         Vault::init(&config, NOW).unwrap();

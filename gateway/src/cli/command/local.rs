@@ -1,13 +1,14 @@
-//! Commands on this machine's own folders: `init`, `serve`, `fsck`.
+//! Commands on this machine's own folders: `init`, `serve`, `fsck`, and `rotate` with a passphrase.
 
 use crate::authn::ClientKey;
-use crate::cli::args::{FsckArgs, InitArgs, ServeArgs};
+use crate::cli::args::{FsckArgs, InitArgs, RotateArgs, ServeArgs};
 use crate::cli::chart::grouped;
 use crate::cli::error::{CliError, Exit};
 use crate::cli::keyfile::KeyFile;
 use crate::cli::out::{Out, Shown};
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config::{Config, Typed};
+use crate::passphrase;
 use crate::server::{self, Bound, ServeError};
 use crate::telemetry;
 use serde_json::json;
@@ -17,6 +18,7 @@ use std::path::Path;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use vault::fsck::{self, Class, FileMap, Span};
+use vault::keys::SecondLock;
 use zeroize::Zeroizing;
 
 /// Reads the settings, or takes the defaults.
@@ -25,19 +27,39 @@ pub(super) fn settings(file: Option<&Path>) -> Result<Config, CliError> {
     config.map_err(|problem| CliError::failed(problem.to_string()))
 }
 
+/// Reads the settings for folders that exist, and asks for the passphrase at the terminal if the root is locked with one and
+/// it is nowhere else.
+fn unlocked(file: Option<&Path>, passphrase_file: Option<&Path>) -> Result<Config, CliError> {
+    let mut config = settings(file)?;
+    if let Some(file) = passphrase_file {
+        config.passphrase_file = Some(file.to_owned());
+    }
+    let given = !matches!(config.lock().map_err(|problem| CliError::failed(problem.to_string()))?, SecondLock::None);
+    if !given && vault::keys::is_locked(&config.root) {
+        let typed = passphrase::ask("Passphrase of the root: ");
+        config.typed = Typed(Some(typed.map_err(|problem| CliError::failed(problem.to_string()))?));
+    }
+    Ok(config)
+}
+
 fn failed(problem: ServeError) -> CliError {
     CliError::failed(problem.to_string())
 }
 
 /// Makes the folders and the first steward's key.
 pub fn init(args: &InitArgs) -> Result<Shown, CliError> {
-    let config = settings(args.config.as_deref())?;
+    let mut config = settings(args.config.as_deref())?;
+    config.passphrase_file = args.passphrase_file.clone().or(config.passphrase_file);
     create(&config, &args.out)?;
     let (data, root, key) = (config.data.display(), config.root.display(), args.out.display());
-    let words = format!(
+    let mut words = format!(
         "Made {data}, for the data, sealed, and {root}, for the key that opens it. Keep the second on another disk, and \
-         back neither up together with the other.\nThe steward's key is in {key}.\nNext: silhouette serve\n"
+         back neither up together with the other.\nThe steward's key is in {key}.\n"
     );
+    if config.passphrase_file.is_some() {
+        words.push_str("The root is locked with a passphrase: without it nobody opens the data again, us included.\n");
+    }
+    words.push_str("Next: silhouette serve\n");
     Ok(Shown::new(words, json!({ "data": config.data, "root": config.root, "key_file": args.out })))
 }
 
@@ -64,7 +86,7 @@ pub fn create(config: &Config, key_file: &Path) -> Result<(), CliError> {
 
 /// Serves until told to stop.
 pub async fn serve(args: ServeArgs, out: Out) -> Result<Exit, CliError> {
-    let config = settings(args.config.as_deref())?;
+    let config = unlocked(args.config.as_deref(), args.passphrase_file.as_deref())?;
     if !config.root.exists() {
         return Err(
             CliError::failed(format!("there is no `{}`", config.root.display())).hint("run `silhouette init` first")
@@ -134,10 +156,31 @@ impl Running {
     }
 }
 
+/// Gives the root another passphrase, or takes it away.
+pub fn relock(args: &RotateArgs) -> Result<Shown, CliError> {
+    let wrong = |problem: passphrase::PassphraseError| CliError::failed(problem.to_string());
+    let lock = match &args.passphrase_file {
+        Some(file) => SecondLock::Passphrase(passphrase::of_file(file).map_err(wrong)?),
+        None => SecondLock::None,
+    };
+    let config = unlocked(args.config.as_deref(), None)?;
+    server::relock(config, &lock, &Clock::system()).map_err(failed)?;
+    let locked = matches!(lock, SecondLock::Passphrase(_));
+    let words = if locked {
+        "The root is locked with the new passphrase, and no other opens it. Without it nobody opens the data again, us \
+         included.\nNext: name its file as `passphrase_file` in the settings, and silhouette serve\n"
+    } else {
+        "The root has no passphrase any more.\nNext: take `passphrase_file` out of the settings, and silhouette serve\n"
+    };
+    Ok(Shown::new(words, json!({ "locked": locked })))
+}
+
 /// Checks the files of a data folder; with `--map` says what every byte is.
 pub fn fsck(args: &FsckArgs, out: Out) -> Result<Exit, CliError> {
-    let config = settings(args.config.as_deref())?;
-    let files = fsck::map(&config.data, &config.root).map_err(|problem| CliError::failed(problem.to_string()))?;
+    let config = unlocked(args.config.as_deref(), None)?;
+    let lock = config.lock().map_err(|problem| CliError::failed(problem.to_string()))?;
+    let files =
+        fsck::map(&config.data, &config.root, &lock).map_err(|problem| CliError::failed(problem.to_string()))?;
     let mut totals: BTreeMap<Class, u64> = BTreeMap::new();
     let mut words = String::new();
     for file in &files {

@@ -6,6 +6,7 @@ pub(super) mod audit;
 mod backup;
 mod consent;
 pub(super) mod import;
+mod keys;
 pub(super) mod local;
 pub(super) mod schema;
 mod segment;
@@ -57,6 +58,7 @@ pub async fn run(cli: Cli, out: Out) -> Result<Exit, CliError> {
         Command::Generate(args) => return import::generate(args, &context).await,
         Command::Init(args) => local::init(&args)?,
         Command::Fsck(args) => return local::fsck(&args, out),
+        Command::Rotate(args) if args.is_local() => local::relock(&args)?,
         Command::Schema(command) => schema::run(command, &context).await?,
         Command::Backup(BackupCommand::ForgetMirror { config }) => backup::forget_mirror(config.as_deref())?,
         other => remote(other, &context, &context.session().await?).await?,
@@ -80,6 +82,7 @@ async fn remote(command: Command, context: &Context, session: &Session) -> Resul
         Command::Audit(command) => audit::run(command, session, context.out.canvas()).await,
         Command::Client(command) => steward::client(command, session, &context.global, context.out.canvas()).await,
         Command::Policy(command) => steward::policy(command, session).await,
+        Command::Rotate(args) => keys::rotate(args, session, context.out).await,
         Command::Demo(_)
         | Command::Init(_)
         | Command::Serve(_)

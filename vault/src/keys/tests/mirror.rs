@@ -8,7 +8,7 @@ impl Place {
     }
 
     fn mirrored(&self, disk: &crate::disk::Disk) -> Result<KeyTree, KeysError> {
-        KeyTree::open_mirrored(disk, &self.root(), &self.data(), Mirroring::At(&self.mirror()))
+        KeyTree::open_mirrored(disk, &self.root(), &self.data(), &SecondLock::None, Mirroring::At(&self.mirror()))
     }
 
     fn open_mirrored(&self) -> Result<KeyTree, KeysError> {
@@ -28,7 +28,7 @@ impl Place {
         copy_folder(&self.mirror().join("keys"), &away.data().join("keys"));
         fs::create_dir_all(away.root()).unwrap();
         fs::copy(self.mirror().join(CELL_FILE), away.cell()).unwrap();
-        KeyTree::open_mirrored(&crate::disk::Disk::default(), &away.root(), &away.data(), Mirroring::Forget)
+        KeyTree::open_mirrored(&crate::disk::Disk::default(), &away.root(), &away.data(), &SecondLock::None, Mirroring::Forget)
     }
 
     fn cells(&self) -> [Vec<u8>; 2] {
@@ -188,7 +188,7 @@ fn a_mirror_that_is_ahead_empty_anothers_or_unset_is_refused_with_what_to_do() {
 fn a_mirror_that_was_forgotten_is_not_taken_up_again() {
     let place = Place::with_mirror();
     let disk = crate::disk::Disk::default();
-    let mut tree = KeyTree::open_mirrored(&disk, &place.root(), &place.data(), Mirroring::Forget).unwrap();
+    let mut tree = KeyTree::open_mirrored(&disk, &place.root(), &place.data(), &SecondLock::None, Mirroring::Forget).unwrap();
     tree.forget_mirror().unwrap();
     drop(tree);
     place.open().unwrap();
@@ -219,6 +219,47 @@ fn a_second_process_is_kept_out_of_the_mirror() {
         copy_folder(&place.0.path().join(folder), &copy.0.path().join(folder));
     }
     let mirroring = Mirroring::At(&place.mirror());
-    let second = KeyTree::open_mirrored(&crate::disk::Disk::default(), &copy.root(), &copy.data(), mirroring);
+    let second = KeyTree::open_mirrored(&crate::disk::Disk::default(), &copy.root(), &copy.data(), &SecondLock::None, mirroring);
     assert!(matches!(second, Err(KeysError::InUse(_))), "{second:?}");
+}
+
+#[test]
+fn dying_while_a_lock_is_set_leaves_home_and_mirror_under_one_lock_after_the_next_opening() {
+    let (old, new) = (phrase("the first passphrase"), phrase("the second passphrase"));
+    let opened = |place: &Place, disk: &Disk, lock: &SecondLock| {
+        KeyTree::open_mirrored(disk, &place.root(), &place.data(), lock, Mirroring::At(&place.mirror()))
+    };
+    let origin = Place::with_mirror();
+    opened(&origin, &Disk::default(), &SecondLock::None).unwrap().relock(&old, Changes::default()).unwrap();
+    origin.is_level();
+    let before = content(&opened(&origin, &Disk::default(), &old).unwrap());
+    let (mut olds, mut news) = (0, 0);
+    for die_at in 0.. {
+        let place = Place::new();
+        copy_folder(origin.0.path(), place.0.path());
+        let mortal = Mortal::new();
+        let mut tree = opened(&place, &mortal.disk(), &old).unwrap();
+        mortal.begin_again(Some(die_at));
+        let outcome = tree.relock(&new, Changes { all_pages: true, ..Changes::default() });
+        drop(tree);
+        let under = |lock: &SecondLock| opened(&place, &Disk::default(), lock);
+        let tree = match under(&new) {
+            Ok(tree) => {
+                news += 1;
+                tree
+            }
+            Err(KeysError::WrongPassphrase) => {
+                assert!(outcome.is_err());
+                olds += 1;
+                under(&old).unwrap()
+            }
+            Err(error) => panic!("step {die_at}: {error}"),
+        };
+        assert_eq!(content(&tree), before, "step {die_at}");
+        place.is_level();
+        if !mortal.is_dead() {
+            break;
+        }
+    }
+    assert!(olds > 5 && news > 5, "{olds} old, {news} new");
 }

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 fn lines(shop: &Shop) -> Vec<KeyLine> {
-    shop.vault().keys(&shop.permit(Role::Steward, Verb::Maintain, None)).unwrap()
+    shop.vault().keys(&shop.permit(Role::Steward, Verb::Maintain, None)).unwrap().lines
 }
 
 fn line(shop: &Shop, kind: KeyKind, state: KeyState) -> Option<(u64, Option<Age>)> {
@@ -71,9 +71,8 @@ fn keys_are_listed_by_kind_and_state_and_none_is_shown() {
     let generation = shop.vault().lock().unwrap().tree.generation();
     assert_eq!(line(&shop, KeyKind::Root, KeyState::Active), Some((1, Some(Age::Generation(generation)))));
     assert!(line(&shop, KeyKind::Page, KeyState::Active).unwrap().0 >= 3);
-    for kind in [KeyKind::Token, KeyKind::Log] {
-        assert_eq!(line(&shop, kind, KeyState::Active), Some((1, None)));
-    }
+    assert_eq!(line(&shop, KeyKind::Token, KeyState::Active), Some((1, Some(Age::Number(1)))));
+    assert_eq!(line(&shop, KeyKind::Log, KeyState::Active), Some((1, None)));
     let service = shop.permit(Role::Service, Verb::Release, Some("marketing.segmentation"));
     assert!(matches!(shop.vault().keys(&service), Err(VaultError::Refused(_))));
 }
@@ -257,7 +256,12 @@ fn rotation_leaves_ingest_questions_withdrawals_and_erasures_alone() {
     });
     rotate(&shop, Rotation::Pieces);
     rotate(&shop, Rotation::Journals);
-    assert!(before.iter().filter(|(name, _)| !name.contains("seed")).all(|old| !secrets(&shop).contains(old)));
+    assert!(
+        before
+            .iter()
+            .filter(|(name, _)| !name.contains("seed") && !name.starts_with("token/"))
+            .all(|old| !secrets(&shop).contains(old))
+    );
     let expected = i64::try_from(9_060 + ROUNDS * 50 - ROUNDS * 3 - ROUNDS).unwrap();
     for last in [33, 60] {
         shop.close(last);
@@ -287,4 +291,33 @@ fn pseudonyms_change_only_when_asked_for() {
     let second = names();
     assert_eq!(second.len(), 300);
     assert!(second.is_disjoint(&first));
+}
+
+#[test]
+fn the_next_token_key_is_published_before_it_signs_and_the_old_one_kept_until_its_tokens_expired() {
+    use KeyState::{Active, Spare, Superseded};
+    let mut shop = Shop::new();
+    let states = |shop: &Shop| -> Vec<_> {
+        shop.vault().token_keys().unwrap().iter().map(|key| (key.number, key.state)).collect()
+    };
+    assert_eq!(states(&shop), [(1, Active)]);
+    let rotate_at = |shop: &Shop, seconds| shop.vault().rotate(&whole(shop), Rotation::Tokens, later(seconds), &|_| ());
+    assert_eq!(rotate_at(&shop, 100).unwrap().keys, 1);
+    let Err(VaultError::Refused(refusal)) = rotate_at(&shop, 200) else { panic!("two at once") };
+    assert_eq!(refusal.reason, Reason::RequestInvalid);
+    let old = shop.vault().token_keys().unwrap()[0].seed.clone();
+    for (second, expected) in [
+        (399, vec![(1, Active), (2, Spare)]),
+        (400, vec![(1, Superseded), (2, Active)]),
+        (729, vec![(1, Superseded), (2, Active)]),
+        (730, vec![(2, Active)]),
+    ] {
+        shop.vault().tick(later(second)).unwrap();
+        assert_eq!(states(&shop), expected, "at second {second}");
+        shop.reopen();
+        assert_eq!(states(&shop), expected, "opened again");
+    }
+    assert!(secrets(&shop).iter().all(|(_, key)| key != old.expose()), "the old seed is still there");
+    let words = ["rotate keys of tokens", "rotate keys of tokens", "rotated keys of tokens", "destroy keys of tokens"];
+    assert_eq!(key_leaves(&shop), words);
 }

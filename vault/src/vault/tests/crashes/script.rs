@@ -246,7 +246,8 @@ impl Stage {
         let folder = fast_folder();
         let (data, root) = (folder.path().join("data"), folder.path().join("root"));
         let mirror = Some(folder.path().join("mirror"));
-        Self { folder, config: Config { data, root, mirror, threads: 1, disk: Disk::default() }, vault: None }
+        let lock = SecondLock::None;
+        Self { folder, config: Config { data, root, mirror, lock, threads: 1, disk: Disk::default() }, vault: None }
     }
 
     pub(super) fn folder(&self) -> &Path {
