@@ -4,6 +4,8 @@
 //! It shares no code with the writer: every format is read here a second time, from its specification (C2SP signed-note,
 //! tlog-checkpoint, tlog-tiles and tlog-proof; RFC 6962; RFC 8785 for what leaves commit to), so that a mistake of the writer
 //! can't hide in the verifier.
+//! A log's key may change: an entry announces the next one, signed with the one before. `log` and `consistency` follow these
+//! from any key that signed once; `log` prints the one that signs now. A proof or a receipt is checked with the key of its time.
 //! Does not: know whether the log is the newest one (compare checkpoints over time for that), nor what leaves mean, those of
 //! receipts aside; nor look into the data: of an erasure it checks what the log says was found.
 //!
@@ -138,6 +140,9 @@ fn log(dir: &Path, key: &VerifierKey) -> Result<String, String> {
     for (dir, key) in trees(dir, key) {
         let report = folder::check(&dir, &key, &[])?;
         let mut line = format!("verified: {}, {} entries", report.head.origin, report.head.size);
+        if let [_, .., (announced, last)] = report.keys.as_slice() {
+            line.push_str(&format!("\n  signed with a later key, announced in entry {announced}: {}", last.text()));
+        }
         if report.unsigned > 0 {
             line.push_str(&format!(" ({} files beyond the checkpoint, not checked)", report.unsigned));
         }
@@ -148,15 +153,19 @@ fn log(dir: &Path, key: &VerifierKey) -> Result<String, String> {
 
 fn consistency(old: &str, new: &str, dir: &Path, key: &VerifierKey) -> Result<String, String> {
     let key = key.for_origin(note::origin(new));
-    let head = |note: &str, which: &str| key.open(note).map_err(|problem| format!("the {which} checkpoint: {problem}"));
-    let (old, new) = (head(old, "older")?, head(new, "newer")?);
+    let of = |which: &'static str| move |problem: String| format!("the {which} checkpoint: {problem}");
+    let head = |note: &str| if key.is_named_in(note) { key.open(note) } else { note::stated(note) };
+    let (old_note, new_note) = (old, new);
+    let (old, new) = (head(old).map_err(of("older"))?, head(new).map_err(of("newer"))?);
     if old.size > new.size {
         return Err(format!("the older checkpoint covers {} entries, the newer {}", old.size, new.size));
     }
     let trees = trees(dir, &key);
     let (dir, _) = trees.iter().find(|(_, of)| of.name == key.name).ok_or("the folder holds another log")?;
     let report = folder::check(dir, &key, &[old.size, new.size])?;
-    for head in [&old, &new] {
+    for (head, note, which) in [(&old, old_note, "older"), (&new, new_note, "newer")] {
+        // Of the key that the entries say signs a checkpoint of this size.
+        report.key_at(head.size).unwrap_or(&key).open(note).map_err(of(which))?;
         let root = report
             .roots
             .get(&head.size)

@@ -11,7 +11,7 @@ use vault::vault::Tree;
 const ORIGIN: &str = "example.com/shop";
 
 fn open(dir: &Path) -> Log {
-    Log::open(&Disk::default(), dir, ORIGIN, &SecretKey::from_bytes([7; 32])).unwrap()
+    Log::open(&Disk::default(), dir, ORIGIN, &SecretKey::from_bytes([7; 32]), &[]).unwrap()
 }
 
 fn entry(n: u64) -> Vec<u8> {
@@ -135,7 +135,7 @@ fn what_a_crash_left_unsigned_is_reported_and_not_trusted() {
 fn another_key_does_not_verify() {
     let (dir, _) = written(&[2]);
     let other = tempfile::tempdir().unwrap();
-    let other = Log::open(&Disk::default(), other.path(), ORIGIN, &SecretKey::from_bytes([8; 32])).unwrap();
+    let other = Log::open(&Disk::default(), other.path(), ORIGIN, &SecretKey::from_bytes([8; 32]), &[]).unwrap();
     let other = VerifierKey::parse(&other.vkey(Tree::Access)).unwrap();
     assert!(log(dir.path(), &other).unwrap_err().contains("no signature by"));
 }
@@ -223,4 +223,68 @@ fn a_verifier_key_whose_id_does_not_fit_is_refused() {
     ] {
         assert!(VerifierKey::parse(text).is_err());
     }
+}
+
+/// A log of three keys, with a checkpoint of each, and its first key.
+fn thrice_signed() -> (TempDir, VerifierKey, Vec<String>) {
+    let dir = tempfile::tempdir().unwrap();
+    let log = open(dir.path());
+    let first = VerifierKey::parse(&log.vkey(Tree::Access)).unwrap();
+    let mut checkpoints = Vec::new();
+    for seed in [8, 9, 0] {
+        log.append(Tree::Access, entry(log.size(Tree::Access))).unwrap();
+        log.persist(log.sizes()).unwrap();
+        checkpoints.push(log.checkpoint_text(Tree::Access));
+        if seed == 0 {
+            break;
+        }
+        let next = SecretKey::from_bytes([seed; 32]);
+        let announced = log.announcement(&next).unwrap();
+        let at = log.sizes();
+        for (tree, signature) in [(Tree::Access, announced.access), (Tree::Subject, announced.subject)] {
+            let (key, signature) = (Some(announced.public), Some(signature));
+            let now = policy::time::Timestamp::from_seconds(1_790_000_000);
+            let leaf = vault::log::Leaf { key, signature, ..vault::log::Leaf::new(vault::log::Kind::Key, now) };
+            log.append(tree, leaf.to_json().into_bytes()).unwrap();
+        }
+        log.hand_over(&next, at).unwrap();
+    }
+    (dir, first, checkpoints)
+}
+
+#[test]
+fn a_log_is_followed_over_every_announced_key_from_the_first_known_one() {
+    let (dir, first, checkpoints) = thrice_signed();
+    let line = log(dir.path(), &first).unwrap();
+    assert!(
+        line.starts_with(&format!(
+            "verified: {ORIGIN}/access, 5 entries\n  signed with a later key, announced in entry 3: "
+        )),
+        "{line}"
+    );
+    let last = line.lines().nth(1).unwrap().rsplit(' ').next().unwrap();
+    assert!(log(dir.path(), &VerifierKey::parse(last).unwrap()).is_ok(), "the last key alone verifies too");
+    // The text of the announcement is frozen: this is the chain's last key.
+    assert!(last.starts_with("example.com/shop/access+"), "{last}");
+    let stranger = VerifierKey::parse(&written(&[1]).1.text()).unwrap();
+    assert_eq!(stranger, first, "the same seed");
+    for (old, new) in [(0, 1), (1, 2), (0, 2)] {
+        let line = consistency(&checkpoints[old], &checkpoints[new], dir.path(), &first).unwrap();
+        assert!(line.contains("are unchanged"), "{line}");
+    }
+    // A checkpoint that covers an announcement and is signed with the key before it.
+    let old =
+        Log::open(&Disk::default(), tempfile::tempdir().unwrap().path(), ORIGIN, &SecretKey::from_bytes([7; 32]), &[]);
+    let old = old.unwrap();
+    for (_, leaf) in open_again(dir.path()).scan(Tree::Access, 0, 5).map(Result::unwrap) {
+        old.append(Tree::Access, leaf.to_vec()).unwrap();
+    }
+    old.persist(old.sizes()).unwrap();
+    fs::write(dir.path().join("access/checkpoint"), old.checkpoint_text(Tree::Access)).unwrap();
+    let problem = log(&dir.path().join("access"), &first).unwrap_err();
+    assert!(problem.contains("no signature by"), "{problem}");
+}
+
+fn open_again(dir: &Path) -> Log {
+    Log::open(&Disk::default(), dir, ORIGIN, &SecretKey::from_bytes([9; 32]), &[]).unwrap()
 }

@@ -12,6 +12,7 @@ mod damage;
 mod datasets;
 mod decoders;
 mod door;
+mod keys;
 mod real_data;
 mod refusals;
 mod rights;

@@ -1,13 +1,14 @@
 //! The offline verifier's sources, compiled here, to be run over the folders of a real log.
 
 #[path = "../../gateway/src/verify/folder.rs"]
-mod folder;
+#[expect(dead_code, reason = "checkpoints are compared elsewhere")]
+pub(super) mod folder;
 #[path = "../../gateway/src/verify/merkle.rs"]
 #[expect(dead_code, reason = "proofs are checked elsewhere")]
 mod merkle;
 #[path = "../../gateway/src/verify/note.rs"]
 #[expect(dead_code, reason = "proofs are checked elsewhere")]
-mod note;
+pub(super) mod note;
 
 use harness::gate::Gate;
 use harness::{needles, shop};

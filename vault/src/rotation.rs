@@ -88,6 +88,8 @@ pub enum Rotation {
     /// Of tokens: the next key is published, signs some minutes later, and the one before is kept until its tokens have
     /// expired.
     Tokens,
+    /// Of the log: the old key signs a leaf that announces the new one, and is destroyed.
+    Log,
 }
 
 impl Rotation {
@@ -99,6 +101,7 @@ impl Rotation {
             Self::Root => "root and pages",
             Self::Pseudonyms => "keys of pseudonyms",
             Self::Tokens => "keys of tokens",
+            Self::Log => "key of the log",
         }
     }
 }

@@ -16,6 +16,7 @@ mod inspect;
 mod inventory;
 mod journal_keys;
 mod journals;
+mod log_key;
 mod recover;
 mod release;
 mod rotate;

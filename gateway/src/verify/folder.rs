@@ -1,7 +1,7 @@
 //! Checking one tree's folder: entries hash to tiles, tiles to tiles, all of it to the signed root.
 
 use super::merkle::{self, Hash, Range};
-use super::note::{Head, VerifierKey};
+use super::note::{self, Head, VerifierKey};
 use std::collections::{BTreeMap, VecDeque};
 use std::fs;
 use std::io::ErrorKind;
@@ -16,16 +16,29 @@ pub struct Report {
     pub head: Head,
     /// Roots at the sizes asked for, those the folder covers.
     pub roots: BTreeMap<u64, Hash>,
+    /// The keys that signed, each with the index of the entry that announced it; the first is the one that was given.
+    pub keys: Vec<(u64, VerifierKey)>,
     /// Files that belong to entries beyond the checkpoint: left by a crash before they were signed.
     pub unsigned: u64,
 }
 
-/// Checks the tree in `dir`; the error names the first entry, tile or file that does not fit.
+impl Report {
+    /// Returns the key that a checkpoint of so many entries must be signed with.
+    pub fn key_at(&self, size: u64) -> Option<&VerifierKey> {
+        let first = self.keys.first().map(|(_, key)| key);
+        self.keys.iter().skip(1).rev().find(|(announced, _)| *announced < size).map(|(_, key)| key).or(first)
+    }
+}
+
+/// Checks the tree in `dir`, from a key that signed it once on: an entry may announce the next. The error names the first entry, tile or file that does not fit.
 pub fn check(dir: &Path, key: &VerifierKey, sizes: &[u64]) -> Result<Report, String> {
     let path = dir.join("checkpoint");
     let note = fs::read(&path).map_err(|error| format!("{} can't be read: {error}", path.display()))?;
     let note = String::from_utf8(note).map_err(|_| format!("{}: not a signed note", path.display()))?;
-    let head = key.open(&note).map_err(|problem| format!("{}: {problem}", path.display()))?;
+    let of_checkpoint = |problem: String| format!("{}: {problem}", path.display());
+    // A key that signed it says at once whether it is whole; else an entry must have announced the one that did.
+    let head = if key.is_named_in(&note) { key.open(&note) } else { note::stated(&note) }.map_err(of_checkpoint)?;
+    let mut keys = vec![(0, key.clone())];
     let mut walk = Walk { dir, size: head.size, levels: Vec::new() };
     let (mut all, mut roots) = (Range::default(), BTreeMap::new());
     let mut note_root = |index: u64, all: &Range| {
@@ -41,6 +54,7 @@ pub fn check(dir: &Path, key: &VerifierKey, sizes: &[u64]) -> Result<Report, Str
             let hash = merkle::leaf(&entry);
             walk.push(0, index, hash)?;
             all.push(hash);
+            keys.extend(keys.last().and_then(|(_, key)| key.announced(&entry)).map(|next| (index, next)));
             index += 1;
             note_root(index, &all);
         }
@@ -51,8 +65,12 @@ pub fn check(dir: &Path, key: &VerifierKey, sizes: &[u64]) -> Result<Report, Str
     if all.root() != head.root {
         return Err(format!("{}: the entries don't hash to the signed root", dir.display()));
     }
+    let signer = keys.last().map_or(key, |(_, last)| last);
+    if signer.open(&note).map_err(of_checkpoint)? != head {
+        return Err(of_checkpoint("it is not the one that was read".to_owned()));
+    }
     let unsigned = walk.check_strays()?;
-    Ok(Report { head, roots, unsigned })
+    Ok(Report { head, roots, keys, unsigned })
 }
 
 fn at_entry(index: u64, problem: &str) -> String {

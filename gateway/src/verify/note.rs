@@ -4,6 +4,7 @@ use super::merkle::Hash;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use ring::signature::{ED25519, UnparsedPublicKey};
+use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
 /// The two trees of a log; their key names end in `/access` and `/subject`.
@@ -48,7 +49,14 @@ impl VerifierKey {
         Ok(key)
     }
 
-    fn id(&self) -> u32 {
+    /// Makes a key of its parts.
+    #[cfg(test)]
+    pub fn of(name: &str, key: [u8; 32]) -> Self {
+        Self { name: name.to_owned(), key }
+    }
+
+    /// Returns the number that signatures name the key by.
+    pub fn id(&self) -> u32 {
         let mut hash = Sha256::new();
         hash.update(self.name.as_bytes());
         hash.update([b'\n', 1]);
@@ -69,6 +77,32 @@ impl VerifierKey {
     /// Returns the key for a checkpoint that says it is of `origin`; an origin of another log leaves it as it is.
     pub fn for_origin(&self, origin: &str) -> Self {
         self.for_tree(origin.rsplit('/').next().unwrap_or_default())
+    }
+
+    /// Writes the key as `name+id+key`.
+    pub fn text(&self) -> String {
+        format!("{}+{:08x}+{}", self.name, self.id(), STANDARD.encode([&[1][..], &self.key].concat()))
+    }
+
+    /// Returns the key that an entry announces as the next one, if this key signed the announcement: from the next entry on
+    /// it signs the log. What this key did not sign announces nothing.
+    pub fn announced(&self, entry: &[u8]) -> Option<Self> {
+        let leaf: Announcement = serde_json::from_slice(entry).ok().filter(|leaf: &Announcement| leaf.kind == "key")?;
+        let (key, signature): ([u8; 32], [u8; 64]) = (hex(&leaf.key?)?, hex(&leaf.signature?)?);
+        let (old, next) = (STANDARD.encode(self.key), STANDARD.encode(key));
+        let text = format!("silhouette log key 1\n{}\n{old}\n{next}\n", self.name);
+        UnparsedPublicKey::new(&ED25519, &self.key).verify(text.as_bytes(), &signature).ok()?;
+        Some(Self { name: self.name.clone(), key })
+    }
+
+    /// Says whether a signature of a note is by this key, good or bad.
+    pub fn is_named_in(&self, note: &str) -> bool {
+        let id = self.id().to_be_bytes();
+        let is_ours = |line: &str| {
+            let signature = line.strip_prefix("\u{2014} ")?.strip_prefix(&self.name)?.strip_prefix(' ')?;
+            Some(STANDARD.decode(signature).ok()?.starts_with(&id))
+        };
+        note.rsplit_once("\n\n").is_some_and(|(_, lines)| lines.lines().any(|line| is_ours(line) == Some(true)))
     }
 
     /// Verifies a checkpoint and reads it.
@@ -105,6 +139,27 @@ impl VerifierKey {
         let key = UnparsedPublicKey::new(&ED25519, &self.key);
         key.verify(text.as_bytes(), signature).map(|()| true).map_err(|_| "the signature is wrong".to_owned())
     }
+}
+
+/// The members of an entry that announces a key.
+#[derive(Deserialize)]
+struct Announcement {
+    kind: String,
+    key: Option<String>,
+    signature: Option<String>,
+}
+
+fn hex<const N: usize>(text: &str) -> Option<[u8; N]> {
+    let (pairs, rest) = text.as_bytes().as_chunks::<2>();
+    let byte = |pair: &[u8; 2]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
+    let bytes: Option<Vec<u8>> = pairs.iter().map(byte).collect();
+    bytes.filter(|_| rest.is_empty())?.try_into().ok()
+}
+
+/// Reads what a checkpoint states without verifying it: for finding the key that must have signed it.
+pub fn stated(note: &str) -> Result<Head, String> {
+    let text = note.rsplit_once("\n\n").map(|(text, _)| format!("{text}\n"));
+    text.and_then(|text| parse(&text)).ok_or_else(|| "it is not a checkpoint".to_owned())
 }
 
 /// Returns the first line of a note.

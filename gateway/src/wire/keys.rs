@@ -45,7 +45,7 @@ pub fn rotation(rotation: i32, acknowledged: bool) -> Result<Rotation, Failure> 
         Ok(v1::KeyRotation::Journals) => Ok(Rotation::Journals),
         Ok(v1::KeyRotation::Root) => Ok(Rotation::Root),
         Ok(v1::KeyRotation::Tokens) => Ok(Rotation::Tokens),
-        Ok(v1::KeyRotation::Log) => Err(Failure::invalid("rotation", "of the log is not served by this version")),
+        Ok(v1::KeyRotation::Log) => Ok(Rotation::Log),
         Ok(v1::KeyRotation::Pseudonyms) if acknowledged => Ok(Rotation::Pseudonyms),
         Ok(v1::KeyRotation::Pseudonyms) => Err(Failure::invalid(
             "acknowledge_new_pseudonyms",

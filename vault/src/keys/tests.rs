@@ -669,4 +669,8 @@ fn the_bytes_of_a_locked_slot_are_frozen() {
 }
 
 /// Commitment, sealed key and checksum.
-const GOLDEN_SEAL: &str = "";
+const GOLDEN_SEAL: &str = concat!(
+    "dc4c7cb5cb93972b6452dcacfc0de337",
+    "369f6ea2e36fd0613daed5e617d5adc5dbd7d4aa3fa922ddffd7f49da462d4f3c556883d2924341fca86a7ecd1241a4b",
+    "ae8787d038312376207a1d34a3b55d8315e84bb008f4cd51b4b7119bdb372d4c",
+);

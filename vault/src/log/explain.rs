@@ -69,6 +69,7 @@ fn deed(leaf: &Leaf) -> String {
         Kind::Key => match (what.strip_prefix("rotate "), what.strip_prefix("rotated ")) {
             (Some(keys), _) => format!("began to replace {keys}"),
             (_, Some(keys)) => format!("replaced {keys}"),
+            _ if what.starts_with("announce ") => "announced the key that signs the log from here on".into(),
             _ => format!("changed the key{object} ({what})"),
         },
         Kind::AnonymousRefusals => "were refused".into(),

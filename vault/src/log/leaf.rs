@@ -238,6 +238,10 @@ pub struct Leaf {
     pub commit: Option<[u8; 32]>,
     /// Index of the intent an outcome belongs to, in the same tree.
     pub of: Option<u64>,
+    /// Ed25519 public key that signs checkpoints of this tree from the next leaf on.
+    pub key: Option<[u8; 32]>,
+    /// Signature of that key's announcement by the key before it.
+    pub signature: Option<[u8; 64]>,
 }
 
 impl Leaf {
@@ -270,6 +274,8 @@ impl Leaf {
             subject_ref: None,
             commit: None,
             of: None,
+            key: None,
+            signature: None,
         }
     }
 
@@ -297,6 +303,7 @@ impl Leaf {
             ("decision", self.decision.map(|decision| string(decision.as_str()))),
             ("epoch", self.epoch.map(|epoch| integer(epoch.0.into()))),
             ("fields", object(fields.collect())),
+            ("key", self.key.as_ref().map(|key| bytes(key))),
             ("kind", Some(string(self.kind.as_str()))),
             ("object", text(&self.object)),
             ("of", self.of.map(integer)),
@@ -311,6 +318,7 @@ impl Leaf {
             ("req", text(&self.req)),
             ("rho", self.rho.map(|rho| integer(rho.0))),
             ("role", text(&self.role)),
+            ("signature", self.signature.as_ref().map(|signature| bytes(signature))),
             ("subject_ref", self.subject_ref.as_ref().map(|reference| bytes(reference))),
             ("t", Some(string(&instant(self.t)))),
             ("table", self.table.as_ref().map(|hash| bytes(hash))),
@@ -360,6 +368,8 @@ impl Leaf {
         leaf.subject_ref = from.hex("subject_ref")?;
         leaf.commit = from.hex("commit")?;
         leaf.of = from.name("of")?;
+        leaf.key = from.hex("key")?;
+        leaf.signature = from.hex("signature")?;
         if leaf.to_json().as_bytes() == bytes { Ok(leaf) } else { Err(LeafError::Malformed("not in canonical form")) }
     }
 }

@@ -45,6 +45,8 @@ fn every_field() -> Leaf {
         subject_ref: Some([1; 16]),
         commit: Some([2; 32]),
         of: Some(41),
+        key: Some([3; 32]),
+        signature: Some([4; 64]),
         ..intent()
     }
 }

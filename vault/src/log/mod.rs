@@ -3,7 +3,9 @@
 //! Guarantees: a checkpoint signed once is never contradicted by a later one; what it covers was on disk, read back and
 //! hashed again before it was signed; what is read from files is checked against the signed root, so damage is an error that
 //! names the file. Folder: `access/` and `subject/`, each `checkpoint`, `tile/...` (C2SP tlog-tiles). Both trees are signed
-//! with one key under the names `<origin>/access` and `<origin>/subject`, which are also their origins.
+//! with one key under the names `<origin>/access` and `<origin>/subject`, which are also their origins. The key may change:
+//! a leaf in each tree announces the next one, signed with the one so far, and every checkpoint that covers that leaf is
+//! signed with the next one.
 //!
 //! Appends are in memory: the write-ahead log holds the leaves until [`Log::persist`] has put them here, and only leaves that
 //! are durable there may be persisted, else a crash could take back what was signed. After an open, hand every replayed
@@ -29,15 +31,16 @@ use crate::disk::Disk;
 use crate::keys::SecretKey;
 use crate::vault::Tree;
 use note::Signer;
+use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use tree::TreeLog;
+use tree::{Retired, TreeLog};
 
 /// Longest leaf, in bytes.
 pub const MAX_LEAF: usize = tree::MAX_LEAF;
 
 /// Sizes of both trees, in leaves.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sizes {
     /// Of the access tree.
     pub access: u64,
@@ -116,10 +119,38 @@ impl LogError {
     }
 }
 
+/// A key that signed checkpoints until another took over.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RetiredKey {
+    /// The Ed25519 public key; the private one is destroyed.
+    pub public: [u8; 32],
+    /// Indexes of the leaves that announced the next key.
+    pub until: Sizes,
+}
+
+/// What announces the key that signs next.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Announcement {
+    /// Its Ed25519 public key.
+    pub public: [u8; 32],
+    /// Signature of the key so far, for the leaf of the access tree.
+    pub access: [u8; 64],
+    /// The same for the subject tree.
+    pub subject: [u8; 64],
+}
+
+fn name(tree: Tree) -> &'static str {
+    match tree {
+        Tree::Access => "access",
+        Tree::Subject => "subject",
+    }
+}
+
 /// The two trees. All methods take `&self`; appends and reads go on during a persist.
 pub struct Log {
     access: TreeLog,
     subject: TreeLog,
+    origin: String,
 }
 
 impl std::fmt::Debug for Log {
@@ -130,17 +161,50 @@ impl std::fmt::Debug for Log {
 
 impl Log {
     /// Opens the log in `dir`, or begins it with checkpoints of two empty trees. Checks both checkpoints' signatures, and
-    /// the right edge of each tree against them; older files are checked when they are read.
-    pub fn open(disk: &Disk, dir: &Path, origin: &str, signing_seed: &SecretKey) -> Result<Self, LogError> {
-        let open = |name: &str| {
+    /// the right edge of each tree against them; older files are checked when they are read. A checkpoint may be one of a
+    /// key that was retired since, if it covers less than what announced the next.
+    pub fn open(
+        disk: &Disk,
+        dir: &Path,
+        origin: &str,
+        signing_seed: &SecretKey,
+        retired: &[RetiredKey],
+    ) -> Result<Self, LogError> {
+        let open = |tree: Tree| {
+            let name = name(tree);
             let origin = format!("{origin}/{name}");
             let signer = Signer::new(&origin, signing_seed).ok_or(LogError::BadOrigin)?;
-            TreeLog::open(tiles::Place::new(disk, dir), dir.join(name), signer, origin)
+            let of_tree = |key: &RetiredKey| Retired { public: key.public, until: key.until.of(tree) };
+            let retired: Vec<Retired> = retired.iter().map(of_tree).collect();
+            TreeLog::open(tiles::Place::new(disk, dir), dir.join(name), signer, &retired, origin)
         };
         if origin.is_empty() {
             return Err(LogError::BadOrigin);
         }
-        Ok(Self { access: open("access")?, subject: open("subject")? })
+        let (access, subject) = (open(Tree::Access)?, open(Tree::Subject)?);
+        Ok(Self { access, subject, origin: origin.to_owned() })
+    }
+
+    /// Returns the public key that signs checkpoints.
+    pub fn public_key(&self) -> [u8; 32] {
+        self.access.public()
+    }
+
+    /// Returns the public key of another seed, and for each tree what its leaf must carry to announce it.
+    pub fn announcement(&self, next: &SecretKey) -> Result<Announcement, LogError> {
+        let public = Signer::new(&self.origin, next).ok_or(LogError::BadOrigin)?.public();
+        let sign = |tree: Tree| self.tree(tree).announce(&public).ok_or(LogError::BadOrigin);
+        Ok(Announcement { public, access: sign(Tree::Access)?, subject: sign(Tree::Subject)? })
+    }
+
+    /// Lets another key sign every checkpoint that covers the leaves that announce it, at these indexes; both must be durable
+    /// in the write-ahead log, and no checkpoint may cover them yet.
+    pub fn hand_over(&self, next: &SecretKey, announced_at: Sizes) -> Result<(), LogError> {
+        for tree in [Tree::Access, Tree::Subject] {
+            let signer = Signer::new(&format!("{}/{}", self.origin, name(tree)), next).ok_or(LogError::BadOrigin)?;
+            self.tree(tree).hand_over(signer, announced_at.of(tree));
+        }
+        Ok(())
     }
 
     fn tree(&self, tree: Tree) -> &TreeLog {

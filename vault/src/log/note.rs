@@ -6,6 +6,10 @@ use base64::engine::general_purpose::STANDARD;
 use ring::signature::{ED25519, Ed25519KeyPair, KeyPair, UnparsedPublicKey};
 use sha2::{Digest, Sha256};
 
+/// First line of what is signed to announce a key; then the tree's origin, the key so far and the next one in base64, a line
+/// each. No checkpoint begins so: an origin has no spaces.
+const ANNOUNCEMENT: &str = "silhouette log key 1";
+
 /// Signature type of Ed25519 notes.
 const ED25519_TYPE: u8 = 0x01;
 
@@ -32,25 +36,27 @@ impl Signer {
         Some(Self { name: name.to_owned(), pair })
     }
 
-    fn typed_key(&self) -> Vec<u8> {
-        let mut key = vec![ED25519_TYPE];
-        key.extend_from_slice(self.pair.public_key().as_ref());
-        key
+    /// Returns the public key.
+    pub(super) fn public(&self) -> [u8; 32] {
+        // Ed25519 public keys have 32 bytes.
+        self.pair.public_key().as_ref().first_chunk().copied().unwrap_or_default()
     }
 
     fn key_id(&self) -> [u8; 4] {
-        let mut hash = Sha256::new();
-        hash.update(self.name.as_bytes());
-        hash.update(b"\n");
-        hash.update(self.typed_key());
-        let digest: [u8; 32] = hash.finalize().into();
-        digest.first_chunk().copied().unwrap_or_default()
+        key_id(&self.name, &self.public())
     }
 
     /// Returns the verifier key text: name, key id, key.
     pub(super) fn vkey(&self) -> String {
         let id = u32::from_be_bytes(self.key_id());
-        format!("{}+{id:08x}+{}", self.name, STANDARD.encode(self.typed_key()))
+        format!("{}+{id:08x}+{}", self.name, STANDARD.encode(typed(&self.public())))
+    }
+
+    /// Signs the announcement of the key that takes over.
+    pub(super) fn announce(&self, next: &[u8; 32]) -> Option<[u8; 64]> {
+        let (old, next) = (STANDARD.encode(self.public()), STANDARD.encode(next));
+        let text = format!("{ANNOUNCEMENT}\n{}\n{old}\n{next}\n", self.name);
+        self.pair.sign(text.as_bytes()).as_ref().try_into().ok()
     }
 
     /// Signs a note text that ends in a newline.
@@ -62,19 +68,39 @@ impl Signer {
 
     /// Returns the text of a note if this key signed it.
     pub(super) fn open<'a>(&self, note: &'a str) -> Option<&'a str> {
-        let (text, signatures) = note.rsplit_once("\n\n")?;
-        let text = note.get(..text.len().saturating_add(1))?;
-        let prefix = format!("\u{2014} {} ", self.name);
-        signatures.lines().filter_map(|line| line.strip_prefix(&prefix)).find_map(|signature| {
-            let bytes = STANDARD.decode(signature).ok()?;
-            let (id, signature) = bytes.split_first_chunk::<4>()?;
-            if *id != self.key_id() {
-                return None;
-            }
-            UnparsedPublicKey::new(&ED25519, self.pair.public_key()).verify(text.as_bytes(), signature).ok()?;
-            Some(text)
-        })
+        open_signed(&self.name, &self.public(), note)
     }
+}
+
+fn typed(public: &[u8; 32]) -> Vec<u8> {
+    let mut key = vec![ED25519_TYPE];
+    key.extend_from_slice(public);
+    key
+}
+
+fn key_id(name: &str, public: &[u8; 32]) -> [u8; 4] {
+    let mut hash = Sha256::new();
+    hash.update(name.as_bytes());
+    hash.update(b"\n");
+    hash.update(typed(public));
+    let digest: [u8; 32] = hash.finalize().into();
+    digest.first_chunk().copied().unwrap_or_default()
+}
+
+/// Returns the text of a note if this key signed it under this name.
+pub(super) fn open_signed<'a>(name: &str, public: &[u8; 32], note: &'a str) -> Option<&'a str> {
+    let (text, signatures) = note.rsplit_once("\n\n")?;
+    let text = note.get(..text.len().saturating_add(1))?;
+    let prefix = format!("\u{2014} {name} ");
+    signatures.lines().filter_map(|line| line.strip_prefix(&prefix)).find_map(|signature| {
+        let bytes = STANDARD.decode(signature).ok()?;
+        let (id, signature) = bytes.split_first_chunk::<4>()?;
+        if *id != key_id(name, public) {
+            return None;
+        }
+        UnparsedPublicKey::new(&ED25519, public).verify(text.as_bytes(), signature).ok()?;
+        Some(text)
+    })
 }
 
 /// A tree head: which log, how many leaves, which root.

@@ -10,7 +10,7 @@ use tempfile::TempDir;
 const ORIGIN: &str = "example.com/shop";
 
 fn open(dir: &Path) -> Result<Log, LogError> {
-    Log::open(&Disk::default(), dir, ORIGIN, &SecretKey::from_bytes([1; 32]))
+    Log::open(&Disk::default(), dir, ORIGIN, &SecretKey::from_bytes([1; 32]), &[])
 }
 
 fn entry(n: u64) -> Vec<u8> {
@@ -208,10 +208,12 @@ fn tiles_without_a_checkpoint_are_not_begun_anew() {
 fn another_key_or_origin_does_not_open_a_log() {
     let (dir, log) = persisted(3);
     drop(log);
-    assert!(Log::open(&Disk::default(), dir.path(), ORIGIN, &SecretKey::from_bytes([2; 32])).is_err());
-    assert!(Log::open(&Disk::default(), dir.path(), "example.com/other", &SecretKey::from_bytes([1; 32])).is_err());
+    assert!(Log::open(&Disk::default(), dir.path(), ORIGIN, &SecretKey::from_bytes([2; 32]), &[]).is_err());
+    assert!(
+        Log::open(&Disk::default(), dir.path(), "example.com/other", &SecretKey::from_bytes([1; 32]), &[]).is_err()
+    );
     for origin in ["", "two words", "a+b", "line\nbreak"] {
-        let error = Log::open(&Disk::default(), dir.path(), origin, &SecretKey::from_bytes([1; 32])).unwrap_err();
+        let error = Log::open(&Disk::default(), dir.path(), origin, &SecretKey::from_bytes([1; 32]), &[]).unwrap_err();
         assert_eq!(error, LogError::BadOrigin);
     }
 }

@@ -6,7 +6,7 @@
 
 use super::LogError;
 use super::merkle::{Hash, complete_hash, empty_hash, leaf_hash, node_hash};
-use super::note::{Head, Signer};
+use super::note::{Head, Signer, open_signed};
 use super::tiles::{self, Batch, Bundle, Kind, Place, WIDTH};
 use parking_lot::Mutex;
 use std::collections::VecDeque;
@@ -118,11 +118,27 @@ fn floor(index: u64) -> u64 {
 
 type Tile = Arc<Vec<Hash>>;
 
+/// Who signs checkpoints.
+#[derive(Clone)]
+struct Signing {
+    signer: Arc<Signer>,
+    /// Leaves that the smallest checkpoint it may sign covers: the one that announces it is the last of them.
+    from: u64,
+}
+
+/// A key that signed checkpoints until another took over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Retired {
+    pub public: [u8; 32],
+    /// Index of the leaf that announced the next key: no checkpoint that covers it is this one's.
+    pub until: u64,
+}
+
 /// One tree in its folder.
 pub(super) struct TreeLog {
     place: Place,
     dir: PathBuf,
-    signer: Signer,
+    signing: Mutex<Signing>,
     origin: String,
     edge: Mutex<Edge>,
     /// The last checkpoint signed: its head and its text.
@@ -134,10 +150,16 @@ pub(super) struct TreeLog {
 
 impl TreeLog {
     /// Opens the tree in `dir`, or begins it with a checkpoint of the empty tree.
-    pub(super) fn open(place: Place, dir: PathBuf, signer: Signer, origin: String) -> Result<Self, LogError> {
+    pub(super) fn open(
+        place: Place,
+        dir: PathBuf,
+        signer: Signer,
+        retired: &[Retired],
+        origin: String,
+    ) -> Result<Self, LogError> {
         let path = dir.join("checkpoint");
         let (head, text) = match std::fs::read_to_string(&path) {
-            Ok(text) => (read_checkpoint(&path, &text, &signer, &origin)?, text),
+            Ok(text) => (read_checkpoint(&path, &text, &signer, retired, &origin)?, text),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => begin(&place, &dir, &path, &signer, &origin)?,
             Err(error) => return Err(LogError::io("read", &path, &error)),
         };
@@ -145,7 +167,10 @@ impl TreeLog {
         let tree = Self {
             place,
             dir,
-            signer,
+            signing: Mutex::new(Signing {
+                signer: Arc::new(signer),
+                from: retired.iter().map(|key| key.until.saturating_add(1)).max().unwrap_or(0),
+            }),
             origin,
             edge: Mutex::new(edge),
             signed: Mutex::new((head.clone(), text.into())),
@@ -200,7 +225,22 @@ impl TreeLog {
     }
 
     pub(super) fn vkey(&self) -> String {
-        self.signer.vkey()
+        self.signing.lock().signer.vkey()
+    }
+
+    /// Returns the public key that signs.
+    pub(super) fn public(&self) -> [u8; 32] {
+        self.signing.lock().signer.public()
+    }
+
+    /// Signs the announcement of the key that takes over.
+    pub(super) fn announce(&self, next: &[u8; 32]) -> Option<[u8; 64]> {
+        self.signing.lock().signer.announce(next)
+    }
+
+    /// Lets another key sign from the checkpoint on that covers the leaf which announces it. That leaf must be durable.
+    pub(super) fn hand_over(&self, next: Signer, announced_at: u64) {
+        *self.signing.lock() = Signing { signer: Arc::new(next), from: announced_at.saturating_add(1) };
     }
 
     /// Returns the last signed head and its text.
@@ -304,6 +344,9 @@ impl TreeLog {
     pub(super) fn persist(&self, size: u64) -> Result<(), LogError> {
         let _one = self.persisting.lock();
         let (old, _) = self.signed();
+        let Signing { signer, from } = self.signing.lock().clone();
+        // What is below is durable too, and the key may sign no less.
+        let size = size.max(from);
         let have = self.size();
         if size > have {
             return Err(LogError::OutOfRange { index: size, size: have });
@@ -319,7 +362,7 @@ impl TreeLog {
             return Err(LogError::Inconsistent { origin: self.origin.clone(), index: old.size });
         }
         let head = Head { origin: self.origin.clone(), size, root: self.root(size)? };
-        let note = sign_checkpoint(&self.place, &self.dir, &self.signer, &head)?;
+        let note = sign_checkpoint(&self.place, &self.dir, &signer, &head)?;
         *self.signed.lock() = (head, note.into());
         self.edge.lock().persisted(size);
         self.drop_partials(&news);
@@ -399,9 +442,18 @@ fn leaf_hashes(dir: &Path, n: u64, width: u64) -> Result<Vec<Hash>, LogError> {
     Ok(bundle.entries.iter().map(|entry| leaf_hash(entry)).collect())
 }
 
-fn read_checkpoint(path: &Path, text: &str, signer: &Signer, origin: &str) -> Result<Head, LogError> {
-    let signed = signer.open(text).ok_or_else(|| LogError::damaged(path, "not signed by this log's key"))?;
-    let head = Head::parse(signed).filter(|head| head.origin == origin);
+fn read_checkpoint(
+    path: &Path,
+    text: &str,
+    signer: &Signer,
+    retired: &[Retired],
+    origin: &str,
+) -> Result<Head, LogError> {
+    let by = |key: &Retired| Some((open_signed(origin, &key.public, text)?, key.until));
+    let own = signer.open(text).map(|signed| (signed, u64::MAX));
+    let found = own.or_else(|| retired.iter().find_map(by));
+    let (signed, most) = found.ok_or_else(|| LogError::damaged(path, "not signed by this log's key"))?;
+    let head = Head::parse(signed).filter(|head| head.origin == origin && head.size <= most);
     head.ok_or_else(|| LogError::damaged(path, "not a checkpoint of this tree"))
 }
 

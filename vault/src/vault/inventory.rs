@@ -1,6 +1,7 @@
 //! Lists the keys that exist.
 
 use super::journal_keys::number_of;
+use super::log_key::NEXT_SEED;
 use super::recover::SIGNING_SEED;
 use super::state::State;
 use super::tokens;
@@ -55,6 +56,8 @@ fn lines(state: &State) -> Result<Vec<KeyLine>, VaultError> {
     for (number, state) in tokens::states(state)? {
         all.add(KeyKind::Token, state, Some(Age::Number(number.into())));
     }
-    tree.secret(SIGNING_SEED).iter().for_each(|_| all.add(KeyKind::Log, KeyState::Active, None));
+    for (name, state) in [(SIGNING_SEED, KeyState::Active), (NEXT_SEED, KeyState::Spare)] {
+        tree.secret(name).iter().for_each(|_| all.add(KeyKind::Log, state, None));
+    }
     Ok(all.lines())
 }

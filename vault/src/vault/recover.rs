@@ -9,6 +9,7 @@ use super::epochs::{Building, ClosedEpoch};
 use super::fold_epoch::{by_block, open_entry};
 use super::journal_keys::{JournalKeys, SHARED_PLACE, sealers};
 use super::journals::{Journals, Sealed};
+use super::log_key::{Announced, NEXT_SEED};
 use super::state::{Dataset, KeyUses, Shared, State};
 use super::write::place;
 use super::{Config, EpochInfo, Vault, VaultError};
@@ -124,7 +125,9 @@ impl Vault {
         let journal = JournalKeys::begin(&mut tree)?;
         let seed =
             tree.secret(SIGNING_SEED).ok_or_else(|| VaultError::damaged("key tree", "the signing seed is gone"))?;
-        let log = Log::open(&config.disk, &config.data.join("log"), ORIGIN, &seed)?;
+        let retired = super::log_key::retired(&tree)?;
+        let log = Log::open(&config.disk, &config.data.join("log"), ORIGIN, &seed, &retired)?;
+        let mut announced = Announced::of(&log, tree.secret(NEXT_SEED).as_ref())?;
         let scanner = Scanner::new(config.threads).map_err(|error| VaultError::Io(error.to_string()))?;
         let shared = read_shared(config, &tree)?;
         let mut state = State {
@@ -156,6 +159,7 @@ impl Vault {
         let mut end = None;
         for frame in replay {
             let (seq, frame) = frame?;
+            announced.look(&frame);
             end = Some(sizes_after(&frame));
             apply_frame(config, &mut state, &log, &keys, record.shared_seq, (seq, &frame), &mut journals)?;
         }
@@ -187,6 +191,7 @@ impl Vault {
             #[cfg(test)]
             after_scan: Mutex::new(None),
         };
+        vault.settle_log_key(&announced)?;
         vault.begin(now)?;
         vault.resume_erasures(now)?;
         vault.resume_rotation(now)?;

@@ -13,7 +13,7 @@
 
 use super::epochs::{ClosedEpoch, Readers};
 use super::fold_epoch::Adopting;
-use super::journal_keys::unneeded;
+use super::journal_keys::{number_of, unneeded};
 use super::recover::{VaultRecord, open_piece, read_record};
 use super::state::{SHARED, State};
 use super::write::{leaf_of, refuse, require};
@@ -65,6 +65,7 @@ impl Vault {
             Rotation::Journals => self.rotate_journals(watch),
             Rotation::Root => self.rotate_root(),
             Rotation::Pseudonyms => self.rotate_pseudonyms(),
+            Rotation::Log => self.rotate_log(permit, now),
             // Its leaf follows when the new key signs.
             Rotation::Tokens => return self.rotate_tokens(now),
         }?;
@@ -225,18 +226,20 @@ impl Vault {
     }
 
     fn rotate_journals(&self, watch: Watch<'_>) -> Result<Rotated, VaultError> {
-        let first = {
+        let (first, all) = {
             let mut state = self.lock()?;
             match begun(&state.tree, JOURNALS)? {
-                Some(first) => first,
-                None => renew(&mut state)?,
+                Some(first) => (first, old_keys(&state.tree, first)),
+                None => {
+                    let all = old_keys(&state.tree, u64::MAX);
+                    (renew(&mut state)?, all)
+                }
             }
         };
-        let (mut keys, mut bytes) = (0, 0);
+        let mut bytes = 0;
         loop {
             let _closing = self.closing.lock();
             let mut state = self.lock()?;
-            let before = state.journal_keys();
             let old = |state: &State| state.key_uses.places_under(|key| u64::from(key) < first);
             let places = old(&state);
             // What can be read comes first.
@@ -244,15 +247,14 @@ impl Vault {
             let Some((number, block)) = well.or(places.first()).copied() else {
                 let remove_records = vec![JOURNALS.to_owned()];
                 state.tree.commit(Changes { remove_records, ..Changes::default() })?;
-                return Ok(rotated(&state.tree, keys, bytes));
+                return Ok(rotated(&state.tree, all.saturating_sub(old_keys(&state.tree, first)), bytes));
             };
             state.readable(number)?;
             let step = self.renew_journal(&mut state, number, block);
             bytes += self.poison_on_error(Ok(step))?;
-            keys += before.saturating_sub(state.journal_keys());
-            let left = old(&state).len() as u64;
+            let left = old_keys(&state.tree, first);
             drop(state);
-            watch(Progress { done: keys, left });
+            watch(Progress { done: all.saturating_sub(left), left });
         }
     }
 
@@ -303,10 +305,12 @@ impl State {
             None => Ok(()),
         }
     }
+}
 
-    fn journal_keys(&self) -> u64 {
-        self.tree.secrets("journal/").count() as u64
-    }
+/// Counts the journal keys with a lower number.
+fn old_keys(tree: &KeyTree, first: u64) -> u64 {
+    let numbers = tree.secrets("journal/").filter_map(|(name, _)| number_of(name));
+    numbers.filter(|number| u64::from(*number) < first).count() as u64
 }
 
 /// Refuses a permit for one dataset.

@@ -148,36 +148,44 @@ pub struct Verified {
     pub access: u64,
     /// Leaves of the subject tree.
     pub subject: u64,
+    /// The verifier key that signs now, if the log announces a later one than was given.
+    pub key: Option<String>,
 }
 
 async fn verify(given: Option<String>, session: &Session) -> Result<Shown, CliError> {
     let trusted = given.is_some();
-    let Verified { access, subject } = verify_all(given, session).await?;
+    let Verified { access, subject, key } = verify_all(given, session).await?;
     let mut words = format!(
         "Verified: all {} leaves of the access tree and all {} of the subject tree hash to the signed checkpoints.\n",
         grouped(access),
         grouped(subject)
     );
+    if let Some(key) = &key {
+        words.push_str(&format!("The log announces a later key, which signs now: {key}\n"));
+    }
     if !trusted {
         words.push_str("The key came from the gateway itself; keep it, and give it with --verifier-key next time.\n");
     }
-    Ok(Shown::new(words, json!({ "verified": true, "access_leaves": access, "subject_leaves": subject })))
+    Ok(Shown::new(
+        words,
+        json!({ "verified": true, "access_leaves": access, "subject_leaves": subject, "later_key": key }),
+    ))
 }
 
 /// Reads both trees whole and checks every leaf against the checkpoints.
 pub async fn verify_all(given: Option<String>, session: &Session) -> Result<Verified, CliError> {
     let key = verifier_key(given, session).await?;
-    Ok(Verified {
-        access: verify_tree(Tree::Access, &key, session).await?,
-        subject: verify_tree(Tree::Subject, &key, session).await?,
-    })
+    let (access, later) = verify_tree(Tree::Access, &key, session).await?;
+    let (subject, _) = verify_tree(Tree::Subject, &key, session).await?;
+    Ok(Verified { access, subject, key: later })
 }
 
 /// The checkpoint is taken first; leaves that came after it (this read itself) are not part of what it signs.
-async fn verify_tree(tree: Tree, key: &VerifierKey, session: &Session) -> Result<u64, CliError> {
+/// Returns how many leaves there are, and the key that signs now if it is a later one.
+async fn verify_tree(tree: Tree, key: &VerifierKey, session: &Session) -> Result<(u64, Option<String>), CliError> {
     let signed = checkpoint(tree, session).await?;
     let head = verifier::head(&signed, key).map_err(CliError::not_verified)?;
-    let mut range = verifier::Leaves::default();
+    let mut range = verifier::Leaves::of(&signed, key);
     let mut request = SearchLogRequest { tree: log_tree(tree).into(), page_size: PAGE, ..SearchLogRequest::default() };
     while range.count() < head.size {
         let page = session.audit().search_log(session.request(request.clone()).await?).await?.into_inner();
@@ -191,8 +199,9 @@ async fn verify_tree(tree: Tree, key: &VerifierKey, session: &Session) -> Result
             break;
         }
     }
-    range.check(&head).map_err(CliError::not_verified)?;
-    Ok(head.size)
+    range.check(&head, &signed).map_err(CliError::not_verified)?;
+    let later = (range.key() != verifier::Leaves::of(&signed, key).key()).then(|| range.key().text());
+    Ok((head.size, later))
 }
 
 fn log_tree(tree: Tree) -> LogTree {

@@ -22,14 +22,14 @@ use vault::keys::SecondLock;
 use zeroize::Zeroizing;
 
 /// Reads the settings, or takes the defaults.
-pub(super) fn settings(file: Option<&Path>) -> Result<Config, CliError> {
+fn settings(file: Option<&Path>) -> Result<Config, CliError> {
     let config = file.map_or_else(|| Ok(Config::default()), Config::load);
     config.map_err(|problem| CliError::failed(problem.to_string()))
 }
 
 /// Reads the settings for folders that exist, and asks for the passphrase at the terminal if the root is locked with one and
 /// it is nowhere else.
-fn unlocked(file: Option<&Path>, passphrase_file: Option<&Path>) -> Result<Config, CliError> {
+pub(super) fn unlocked(file: Option<&Path>, passphrase_file: Option<&Path>) -> Result<Config, CliError> {
     let mut config = settings(file)?;
     if let Some(file) = passphrase_file {
         config.passphrase_file = Some(file.to_owned());
