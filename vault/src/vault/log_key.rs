@@ -86,14 +86,14 @@ impl Vault {
         let ticket = self.commit(&mut state, Outgoing { leaves, ..Outgoing::default() })?;
         ticket.wait()?;
         // From here on a checkpoint of the old key would contradict the log.
-        let done = self.poison_on_error(Ok(self.hand_over(&mut state, &next, at)))?;
+        let done = self.poison_on_error(Ok(self.hand_over_log(&mut state, &next, at)))?;
         drop(state);
         self.persist_log()?;
         Ok(done)
     }
 
     /// Makes the announced key the one that signs, and destroys the one before it.
-    fn hand_over(&self, state: &mut State, next: &SecretKey, at: Sizes) -> Result<Rotated, VaultError> {
+    fn hand_over_log(&self, state: &mut State, next: &SecretKey, at: Sizes) -> Result<Rotated, VaultError> {
         let mut retired = retired(&state.tree)?;
         retired.push(RetiredKey { public: self.log.public_key(), until: at });
         let record = serde_json::to_vec(&retired).map_err(|_| VaultError::damaged("record", "it can't be written"))?;
@@ -112,7 +112,7 @@ impl Vault {
         let mut state = self.lock()?;
         let Some(next) = state.tree.secret(NEXT_SEED) else { return Ok(()) };
         match announced.at() {
-            Some(at) => self.hand_over(&mut state, &next, at).map(drop),
+            Some(at) => self.hand_over_log(&mut state, &next, at).map(drop),
             None => {
                 let remove_secrets = vec![NEXT_SEED.to_owned()];
                 Ok(state.tree.commit(Changes { remove_secrets, ..Changes::default() })?)
