@@ -20,6 +20,7 @@ use proto::v1;
 use std::path::PathBuf;
 use std::sync::LazyLock;
 use vault::keys::SecretKey;
+use vault::rotation::{KeyState, TokenKey};
 
 const OUTSIDE: &[Decoder] = &[
     Decoder { name: "schema", run: description, seeds: description_seeds },
@@ -262,11 +263,14 @@ fn records_seeds() -> Vec<Vec<u8>> {
     vec![PolicySet::new(2, "permit(principal, action, resource);".to_owned()).encode()]
 }
 
+fn token_key(byte: u8) -> TokenKey {
+    TokenKey { number: 1, state: KeyState::Active, seed: SecretKey::from_bytes([byte; 32]) }
+}
+
 /// Reads a token and an assertion. Nothing but what was signed here is one.
 fn token(bytes: &[u8]) {
-    static AUTHORITY: LazyLock<Authority> = LazyLock::new(|| {
-        Authority::new(&SecretKey::from_bytes([5; 32]), "silhouette", "silhouette", NOW).expect("a good seed")
-    });
+    static AUTHORITY: LazyLock<Authority> =
+        LazyLock::new(|| Authority::new(&[token_key(5)], "silhouette", "silhouette", NOW).expect("a good seed"));
     let Some(text) = text(bytes) else { return };
     assert!(AUTHORITY.check(text, NOW).is_err(), "a token that nobody signed was taken");
     if let Ok(client) = claimed_client(text) {
@@ -277,7 +281,7 @@ fn token(bytes: &[u8]) {
 
 fn token_seeds() -> Vec<Vec<u8>> {
     // Signed by others: right in every part but that.
-    let other = Authority::new(&SecretKey::from_bytes([6; 32]), "silhouette", "silhouette", NOW).expect("a good seed");
+    let other = Authority::new(&[token_key(6)], "silhouette", "silhouette", NOW).expect("a good seed");
     let client = policy::id::ClientId::new("marketing").expect("a good name");
     let token = other.issue(&client, Vec::new(), "", NOW).expect("a token").jwt;
     let assertion = ClientKey::generate().expect("a key").assertion("marketing", "silhouette", NOW).expect("a text");

@@ -3,6 +3,7 @@
 use super::cell::{Root, SLOT_BYTES};
 use super::entry::{PieceEntry, PieceId, PieceKind, PieceState};
 use super::load::{self, Child, Children, Names};
+use super::lock::{Cost, SecondLock, Unlocking, Wrap, Wrapped};
 use super::page::{self, PageId};
 use super::secret::SecretKey;
 use zeroize::Zeroizing;
@@ -76,12 +77,21 @@ fn bodies() -> [(PageId, Zeroizing<Vec<u8>>); 3] {
 
 /// Reads a slot of the root cell.
 pub(crate) fn cell(bytes: &[u8]) {
-    let Ok(root) = Root::decode(bytes) else { return };
+    let Ok(root) = Root::decode(bytes, &mut Unlocking::new(&SecondLock::None)) else { return };
     let again = root.encode();
     assert_eq!(again.get(..84), bytes.get(..84), "a slot reads back as another");
 }
 
 pub(crate) fn cell_seeds() -> Vec<Vec<u8>> {
-    let root = Root { generation: 9, key: SecretKey::from_bytes(KEY) };
-    vec![root.encode().to_vec(), vec![0; SLOT_BYTES]]
+    let root = |wrap| Root { generation: 9, key: SecretKey::from_bytes(KEY), wrap };
+    let wrapped = Wrapped {
+        cost: Cost { memory: 64, passes: 1, lanes: 1 },
+        salt: [1; 16],
+        wraps: 2,
+        seal_salt: [3; 32],
+        commitment: [4; 16],
+        sealed: [5; 48],
+    };
+    let slots = [root(Wrap::None), root(Wrap::Passphrase(wrapped))].map(|root| root.encode().to_vec());
+    slots.into_iter().chain([vec![0; SLOT_BYTES]]).collect()
 }

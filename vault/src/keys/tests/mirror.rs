@@ -28,7 +28,13 @@ impl Place {
         copy_folder(&self.mirror().join("keys"), &away.data().join("keys"));
         fs::create_dir_all(away.root()).unwrap();
         fs::copy(self.mirror().join(CELL_FILE), away.cell()).unwrap();
-        KeyTree::open_mirrored(&crate::disk::Disk::default(), &away.root(), &away.data(), &SecondLock::None, Mirroring::Forget)
+        KeyTree::open_mirrored(
+            &crate::disk::Disk::default(),
+            &away.root(),
+            &away.data(),
+            &SecondLock::None,
+            Mirroring::Forget,
+        )
     }
 
     fn cells(&self) -> [Vec<u8>; 2] {
@@ -188,7 +194,8 @@ fn a_mirror_that_is_ahead_empty_anothers_or_unset_is_refused_with_what_to_do() {
 fn a_mirror_that_was_forgotten_is_not_taken_up_again() {
     let place = Place::with_mirror();
     let disk = crate::disk::Disk::default();
-    let mut tree = KeyTree::open_mirrored(&disk, &place.root(), &place.data(), &SecondLock::None, Mirroring::Forget).unwrap();
+    let mut tree =
+        KeyTree::open_mirrored(&disk, &place.root(), &place.data(), &SecondLock::None, Mirroring::Forget).unwrap();
     tree.forget_mirror().unwrap();
     drop(tree);
     place.open().unwrap();
@@ -219,7 +226,8 @@ fn a_second_process_is_kept_out_of_the_mirror() {
         copy_folder(&place.0.path().join(folder), &copy.0.path().join(folder));
     }
     let mirroring = Mirroring::At(&place.mirror());
-    let second = KeyTree::open_mirrored(&crate::disk::Disk::default(), &copy.root(), &copy.data(), &SecondLock::None, mirroring);
+    let second =
+        KeyTree::open_mirrored(&crate::disk::Disk::default(), &copy.root(), &copy.data(), &SecondLock::None, mirroring);
     assert!(matches!(second, Err(KeysError::InUse(_))), "{second:?}");
 }
 
