@@ -354,3 +354,79 @@ fn the_log_goes_on_under_another_key_that_the_old_one_announced() {
     shop.close(40);
     assert_eq!(shop.size("true"), 20);
 }
+
+/// Copies the folders of a vault that is not open.
+fn copied(config: &Config, to: &Path) -> Config {
+    let place = |of: &Path| to.join(of.file_name().unwrap());
+    for folder in [&config.data, &config.root] {
+        for file in files(folder) {
+            let target = place(folder).join(file.strip_prefix(folder).unwrap());
+            std::fs::create_dir_all(target.parent().unwrap()).unwrap();
+            std::fs::copy(&file, target).unwrap();
+        }
+    }
+    Config { data: place(&config.data), root: place(&config.root), ..config.clone() }
+}
+
+#[test]
+fn dying_while_the_key_of_the_log_changes_leaves_one_key_that_the_log_announces() {
+    let mut shop = Shop::new();
+    shop.fill(0, 10, &["marketing.segmentation"]);
+    shop.vault().tick(later(20)).unwrap();
+    let first = shop.vault().log.public_key();
+    shop.vault = None;
+    let origin = shop.config.clone();
+    let (mut olds, mut news) = (0, 0);
+    for die_at in 0.. {
+        let folder = tempfile::tempdir().unwrap();
+        let mortal = crate::disk::tests::Mortal::new();
+        shop.config = Config { disk: mortal.disk(), ..copied(&origin, folder.path()) };
+        shop.reopen();
+        mortal.begin_again(Some(die_at));
+        let outcome = shop.vault().rotate(&whole(&shop), Rotation::Log, later(30), &|_| ());
+        let died = mortal.is_dead();
+        shop.config.disk = Disk::default();
+        shop.reopen();
+        let now = shop.vault().log.public_key();
+        assert!(outcome.is_err() || now != first, "an acknowledged change was lost at step {die_at}");
+        if now == first {
+            olds += 1
+        } else {
+            news += 1
+        }
+        for (tree, name) in [(crate::Tree::Access, "access"), (crate::Tree::Subject, "subject")] {
+            assert_eq!(followed(&shop, tree, first), now, "step {die_at}");
+            let signed =
+                crate::log::judge::judge(&shop.config.data.join("log").join(name), &shop.vault().log_vkey(tree), &[]);
+            assert!(signed.is_ok(), "step {die_at}: {signed:?}");
+        }
+        assert_eq!(line(&shop, KeyKind::Log, KeyState::Spare), None, "step {die_at}");
+        rotate(&shop, Rotation::Log);
+        if !died {
+            break;
+        }
+    }
+    assert!(olds > 5 && news > 5, "{olds} old, {news} new");
+}
+
+#[test]
+fn a_vault_under_another_lock_is_in_the_log_and_opens_with_it_alone() {
+    let lock = |text: &str| crate::keys::SecondLock::Passphrase(crate::keys::Passphrase::cheap(text));
+    let mut shop = lived_in();
+    shop.vault().relock(&whole(&shop), &lock("correct horse battery"), later(30)).unwrap();
+    assert_eq!(key_leaves(&shop), ["rotate lock of the root", "rotated lock of the root"]);
+    assert!(shop.vault().keys(&whole(&shop)).unwrap().locked);
+    shop.fill(9_060, 10, &["marketing.segmentation"]);
+    shop.vault = None;
+    for wrong in [crate::keys::SecondLock::None, lock("another passphrase")] {
+        let opened = Vault::open(&Config { lock: wrong, ..shop.config.clone() }, later(40));
+        assert!(matches!(opened, Err(VaultError::Setup(_))));
+    }
+    shop.config.lock = lock("correct horse battery");
+    shop.reopen();
+    shop.close(40);
+    assert_eq!(shop.size("true"), 9_070);
+    rotate(&shop, Rotation::Root);
+    shop.reopen();
+    assert_eq!(shop.size("children >= 0"), 9_070);
+}
