@@ -322,3 +322,59 @@ fn a_head_reads_back_only_in_its_exact_form() {
         assert_eq!(Head::parse(&wrong), None);
     }
 }
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Computed by another implementation of Ed25519, over the text that `note` documents.
+#[test]
+fn the_announcement_of_a_key_is_frozen() {
+    let dir = tempfile::tempdir().unwrap();
+    let announced = open(dir.path()).unwrap().announcement(&SecretKey::from_bytes([2; 32])).unwrap();
+    assert_eq!(hex(&announced.public), "8139770ea87d175f56a35466c34c7ecccb8d8a91b4ee37a25df60f5b8fc9b394");
+    assert_eq!(
+        hex(&announced.access),
+        "0318573d621ebae80adcd95eff9bab2578f80a8c9c8129c34af144a1c9846358\
+         77f0b420b15256fe2d7d1a0b17a39817cabca6a82e53da32cbfa1ce330449404"
+    );
+    assert_ne!(announced.access, announced.subject, "each tree has its own");
+}
+
+#[test]
+fn another_key_signs_what_covers_its_announcement_and_nothing_smaller() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = open(dir.path()).unwrap();
+    fill(&log, 3);
+    let (before, old) = (log.sizes(), log.vkey(Tree::Access));
+    fill(&log, 4);
+    log.append(Tree::Subject, entry(0)).unwrap();
+    let next = SecretKey::from_bytes([2; 32]);
+    log.hand_over(&next, before).unwrap();
+    assert_ne!(log.vkey(Tree::Access), old);
+    // Asked for by someone who took the sizes before the key changed.
+    log.persist(before).unwrap();
+    assert_eq!(log.persisted_size(Tree::Access), 4);
+    drop(log);
+    let retired = RetiredKey { public: open_key([1; 32]), until: before };
+    let reopen = |retired: &[RetiredKey]| Log::open(&Disk::default(), dir.path(), ORIGIN, &next, retired);
+    assert!(reopen(&[]).is_ok(), "its own checkpoints need no other key");
+    // A checkpoint of the key before opens if it covers less than the announcement, and else not.
+    std::fs::remove_dir_all(dir.path().join("access")).unwrap();
+    let log = Log::open(&Disk::default(), dir.path(), ORIGIN, &SecretKey::from_bytes([1; 32]), &[]);
+    assert!(log.is_err(), "the subject tree is the next key's");
+    std::fs::remove_dir_all(dir.path().join("subject")).unwrap();
+    let log = open(dir.path()).unwrap();
+    fill(&log, 3);
+    log.persist(log.sizes()).unwrap();
+    assert!(reopen(&[]).is_err());
+    assert_eq!(reopen(std::slice::from_ref(&retired)).unwrap().size(Tree::Access), 3);
+    fill(&log, 4);
+    log.persist(log.sizes()).unwrap();
+    assert!(reopen(&[retired]).is_err(), "a retired key signed what it may not");
+}
+
+fn open_key(seed: [u8; 32]) -> [u8; 32] {
+    let dir = tempfile::tempdir().unwrap();
+    Log::open(&Disk::default(), dir.path(), ORIGIN, &SecretKey::from_bytes(seed), &[]).unwrap().public_key()
+}

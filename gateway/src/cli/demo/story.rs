@@ -257,7 +257,7 @@ async fn log(teller: &Teller, cast: &Cast) -> Result<(), CliError> {
         events.retain(|event| !event.sentence.contains("completes entry"));
         teller.show(&audit::sentences(&events, teller.canvas()))?;
     }
-    let audit::Verified { access, subject } = audit::verify_all(None, &cast.officer).await?;
+    let audit::Verified { access, subject, key: _ } = audit::verify_all(None, &cast.officer).await?;
     teller.say(&format!(
         "The officer's computer hashed all {} leaves of the access tree and all {} of the subject tree and compared them \
          with the signed checkpoints: nothing was changed, taken out or put in.",
