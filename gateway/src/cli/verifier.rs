@@ -100,13 +100,17 @@ mod tests {
     use base64::Engine;
     use base64::engine::general_purpose::STANDARD;
     use ring::signature::{Ed25519KeyPair, KeyPair};
+    use sha2::{Digest, Sha256};
 
     const NAME: &str = "log/access";
 
     fn pair(seed: u8) -> (Ed25519KeyPair, VerifierKey) {
         let pair = Ed25519KeyPair::from_seed_unchecked(&[seed; 32]).unwrap();
         let public: [u8; 32] = pair.public_key().as_ref().try_into().unwrap();
-        (pair, VerifierKey::of(NAME, public))
+        let typed = [&[1][..], &public].concat();
+        let digest = Sha256::new().chain_update(NAME).chain_update(b"\n").chain_update(&typed).finalize();
+        let id: String = digest.iter().take(4).map(|byte| format!("{byte:02x}")).collect();
+        (pair, VerifierKey::parse(&format!("{NAME}+{id}+{}", STANDARD.encode(typed))).unwrap())
     }
 
     fn signed((pair, key): &(Ed25519KeyPair, VerifierKey), leaves: &Leaves) -> (String, Head) {

@@ -49,12 +49,6 @@ impl VerifierKey {
         Ok(key)
     }
 
-    /// Makes a key of its parts.
-    #[cfg(test)]
-    pub fn of(name: &str, key: [u8; 32]) -> Self {
-        Self { name: name.to_owned(), key }
-    }
-
     /// Returns the number that signatures name the key by.
     pub fn id(&self) -> u32 {
         let mut hash = Sha256::new();
