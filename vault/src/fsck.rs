@@ -288,7 +288,7 @@ mod tests {
     fn every_byte_is_accounted_for_and_sound_files_have_nothing_free() {
         let (_keep, data, root) = folder();
         let maps = map(&data, &root, &SecondLock::None).unwrap();
-        assert_eq!(maps.len(), 4);
+        assert_eq!(maps.len(), 5);
         for map in &maps {
             assert_eq!(map.problem, None, "{map:?}");
             assert_eq!(map.bytes, fs::metadata(data.join(&map.path)).unwrap().len());

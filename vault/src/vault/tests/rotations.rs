@@ -160,8 +160,7 @@ fn journals_are_sealed_again_and_their_old_keys_destroyed() {
     let done = rotate(&shop, Rotation::Journals);
     assert!(done.keys > 30, "the stock too: {done:?}");
     assert!(named(&before, "journal/").is_disjoint(&named(&secrets(&shop), "journal/")));
-    let piece = |secrets| named(secrets, "piece").len();
-    assert_eq!(named(&before, "piece").intersection(&named(&secrets(&shop), "piece")).count(), piece(&before) - 1);
+    assert_eq!(named(&before, "piece"), named(&secrets(&shop), "piece"));
     shop.fill(9_070, 10, &["marketing.segmentation"]);
     shop.reopen();
     shop.close(40);
@@ -271,7 +270,6 @@ fn rotation_leaves_ingest_questions_withdrawals_and_erasures_alone() {
         shop.reopen();
     }
     assert_eq!(shop.size("order.count() == 1"), expected);
-    assert_eq!(old_journal_keys(&shop), [""; 0]);
 }
 
 #[test]
