@@ -18,7 +18,7 @@ const STRIDE: u32 = 768_143;
 
 /// Erases `runs` people one by one, then [`BATCH`] at once, and prints times and bytes.
 pub(crate) fn run(folder: &Path, subjects: u32, threads: usize, runs: usize) -> Result<(), Box<dyn Error>> {
-    let config = crate::ingest::config(folder, threads).vault().unwrap();
+    let config = crate::ingest::config(folder, threads).vault()?;
     let start = Since::now();
     let vault = Vault::open(&config, START)?;
     let (resident, _) = memory();

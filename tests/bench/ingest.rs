@@ -73,7 +73,7 @@ pub(crate) fn config(folder: &Path, threads: usize) -> Config {
 
 /// Opens a folder that an ingest left, and prints how long that takes and how much memory is resident then.
 pub(crate) fn open(folder: &Path, threads: usize) -> Result<(), Box<dyn Error>> {
-    let config = crate::ingest::config(folder, threads).vault().unwrap();
+    let config = crate::ingest::config(folder, threads).vault()?;
     let start = Since::now();
     let vault = vault::Vault::open(&config, START)?;
     let (took, (resident, peak)) = (start.millis(), memory());

@@ -21,7 +21,7 @@ const CALLERS: u32 = 64;
 
 /// Withdraws `subjects` people, each in a call of its own, while one caller asks one question after the other.
 pub(crate) fn run(folder: &Path, subjects: u32, threads: usize) -> Result<(), Box<dyn Error>> {
-    let config = crate::ingest::config(folder, threads).vault().unwrap();
+    let config = crate::ingest::config(folder, threads).vault()?;
     let vault = Vault::open(&config, START)?;
     let (next, done) = (AtomicU32::new(0), AtomicBool::new(false));
     let (waits, answers) = (Mutex::new(Vec::new()), Mutex::new(Vec::new()));
