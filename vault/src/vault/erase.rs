@@ -70,7 +70,7 @@ impl Erasing {
 }
 
 /// Consent of both versions, without the erased.
-struct Consent {
+pub(super) struct Consent {
     closed: ConsentBitmaps,
     building: Option<ConsentBitmaps>,
 }
@@ -546,7 +546,7 @@ fn own_kinds<'b>(
 }
 
 impl Consent {
-    fn without(old: &ClosedEpoch, people: &RoaringBitmap) -> Self {
+    pub(super) fn without(old: &ClosedEpoch, people: &RoaringBitmap) -> Self {
         let erased = |consent: &ConsentBitmaps, bound: u32| {
             let mut consent = consent.clone();
             consent.erase_all(people.iter().filter(|ordinal| *ordinal < bound));

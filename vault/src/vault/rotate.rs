@@ -11,22 +11,24 @@
 //! Does not: stop copies made before from being read with keys that somebody took before. Old copies of the data folder are
 //! sealed under roots that are gone since the first commit after them, with or without this.
 
-use super::epochs::{ClosedEpoch, Readers};
-use super::fold_epoch::Adopting;
+use super::epochs::Readers;
+use super::erase::{Consent, Rewritten};
 use super::journal_keys::{number_of, unneeded};
 use super::recover::{VaultRecord, open_piece, read_record};
 use super::state::{SHARED, State};
 use super::write::{leaf_of, refuse, require};
 use super::{Vault, VaultError};
 use crate::fold::pieces::NewPiece;
-use crate::keys::{Changes, KeyTree, PieceEntry, PieceState, SecondLock};
+use crate::keys::{Changes, Entries, KeyTree, PieceEntry, PieceKind, PieceState, SecondLock};
 use crate::log::{Kind, Leaf, Word};
 use crate::rotation::{Progress, Rotated, Rotation};
 use policy::decide::Reason;
+use policy::id::EpochId;
 use policy::permit::{Permit, Verb};
 use policy::time::Timestamp;
 use roaring::RoaringBitmap;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 /// Most bytes of pieces that one step seals again, unless one block has more.
@@ -42,8 +44,25 @@ const JOURNALS: &str = "rotation/journals";
 /// Tells whoever waits how far it is.
 pub type Watch<'a> = &'a (dyn Fn(Progress) + Sync);
 
-/// Blocks of one dataset, each with the pieces that are sealed again.
-type Step = (u32, BTreeMap<u32, Vec<PieceEntry>>);
+/// Blocks of one dataset whose pieces are sealed again together.
+struct Step {
+    number: u32,
+    blocks: BTreeSet<u32>,
+    pieces: Vec<PieceEntry>,
+}
+
+/// Pieces that were sealed again and are not in the key tree yet.
+#[derive(Default)]
+struct Resealed {
+    closed: Vec<NewPiece>,
+    building: Vec<NewPiece>,
+}
+
+impl Resealed {
+    fn bytes(&self) -> u64 {
+        self.closed.iter().chain(&self.building).map(|piece| piece.written.bytes).sum()
+    }
+}
 
 impl Vault {
     /// Replaces keys. One rotation runs at a time. `watch` hears of every step; what it does must be quick.
@@ -151,78 +170,84 @@ impl Vault {
                 return Ok(rotated(&state.tree, keys, bytes));
             };
             drop(state);
-            let new = self.reseal(&step)?;
-            keys += new.len() as u64;
-            bytes += new.iter().map(|piece| piece.written.bytes).sum::<u64>();
-            let (left, readers) = self.adopt_resealed(step, new, first)?;
+            let first_file = self.first_file();
+            let number = step.number;
+            let done = self.reseal(&step).and_then(|new| {
+                keys += (new.closed.len() + new.building.len()) as u64;
+                bytes += new.bytes();
+                self.adopt_resealed(step, new, first)
+            });
+            if done.is_err() {
+                self.discard(number, first_file);
+            }
+            let (left, readers) = done?;
             // Scans hold the pieces that were replaced; their files and keys go with the last of them.
             readers.into_iter().for_each(Readers::wait);
             watch(Progress { done: keys, left });
         }
     }
 
-    /// Writes the pieces of a step again. On an error the files that were written go.
-    fn reseal(&self, (number, blocks): &Step) -> Result<Vec<NewPiece>, VaultError> {
-        let (disk, dir) = (&self.config.disk, self.dataset_dir(*number));
-        let mut new = Vec::new();
-        let mut write = || {
-            for entry in blocks.values().flatten() {
-                let file = self.file_number();
-                let (meta, written) = open_piece(&self.config, entry)?.reseal(disk, &dir, file)?;
-                new.push(NewPiece { file, meta, written });
-            }
-            disk.sync_folder(&dir).map_err(|error| VaultError::Io(error.to_string()))
-        };
-        let written = write();
-        if written.is_err() {
-            for piece in &new {
-                // One that stays is sealed under a key that nobody keeps; the next opening removes it.
-                disk.unlink(&crate::blocks::piece_path(&self.config.data, *number, piece.file)).ok();
-            }
+    /// Writes the pieces of a step again.
+    fn reseal(&self, step: &Step) -> Result<Resealed, VaultError> {
+        let (disk, dir) = (&self.config.disk, self.dataset_dir(step.number));
+        let mut new = Resealed::default();
+        for entry in &step.pieces {
+            let file = self.file_number();
+            let (meta, written) = open_piece(&self.config, entry)?.reseal(disk, &dir, file)?;
+            let of_version = match entry.state {
+                PieceState::Closed => &mut new.closed,
+                PieceState::Building => &mut new.building,
+            };
+            of_version.push(NewPiece { file, meta, written });
         }
-        written.map(|()| new)
+        disk.sync_folder(&dir).map_err(|error| VaultError::Io(error.to_string()))?;
+        Ok(new)
     }
 
     /// Names the new pieces in the key tree instead of the old, and says how many old ones are left. An error leaves the
     /// old ones served.
-    fn adopt_resealed(
-        &self,
-        (number, _): Step,
-        new: Vec<NewPiece>,
-        first: u64,
-    ) -> Result<(u64, Option<Readers>), VaultError> {
+    fn adopt_resealed(&self, step: Step, new: Resealed, first: u64) -> Result<(u64, Option<Readers>), VaultError> {
+        let number = step.number;
         let mut state = self.lock()?;
+        let (mut changes, mut gone) = (Changes::default(), Vec::new());
+        changes.put_records.push(self.numbered(&state)?);
         if number == SHARED {
-            let mut changes = Changes::default();
-            let mut gone = Vec::new();
-            for piece in &new {
-                gone.extend(self.replace(&mut changes, piece, policy::id::EpochId(0), &state));
+            let entries = state.tree.entries();
+            for piece in &new.closed {
+                gone.extend(self.replace(&mut changes, piece, EpochId(0), &entries));
             }
-            changes.put_records.push(self.numbered(&state)?);
+            drop(entries);
             state.tree.commit(changes)?;
-            for file in gone {
-                // One that stays is sealed under a key that no longer exists; the next opening removes it.
-                self.config.disk.unlink(&file).ok();
-            }
+            self.unlink(gone);
             return Ok((left(&state, first), None));
         }
         let missing = || VaultError::damaged("dataset", "it is gone");
         let dataset = state.datasets.get(&number).ok_or_else(missing)?;
         let (closed, schema) = (Arc::clone(&dataset.closed), Arc::clone(&dataset.schema));
-        let epoch = closed.info.epoch;
-        let mut adopting = Adopting { number, schema: &schema, epoch, changes: Changes::default(), gone: Vec::new() };
-        let mut blocks = closed.blocks.clone();
-        self.adopt_all(&mut adopting, new, &mut blocks, &state)?;
-        let Adopting { mut changes, gone, .. } = adopting;
-        changes.put_records.push(self.numbered(&state)?);
+        let rewritten = Rewritten {
+            schema: &schema,
+            own: own_kinds(&state.tree.entries(), number, &step.blocks),
+            blocks: step.blocks.into_iter().collect(),
+            closed: new.closed,
+            building: new.building,
+            consent: Consent::without(&closed, &RoaringBitmap::new()),
+        };
+        let next = self.adopt_rewritten(&state, &closed, number, rewritten, &mut changes, &mut gone)?;
         state.tree.commit(changes)?;
-        let next = ClosedEpoch::new(closed.info, closed.bound, blocks, closed.consent.clone());
         drop(closed);
         let dataset = state.datasets.get_mut(&number).ok_or_else(missing)?;
-        let old = std::mem::replace(&mut dataset.closed, Arc::new(next));
+        let old = std::mem::replace(&mut dataset.closed, Arc::clone(&next));
         let readers = old.readers();
-        old.supersede(&self.config.disk, gone);
+        old.supersede(&self.config.disk, gone, &next);
         Ok((left(&state, first), Some(readers)))
+    }
+
+    /// Removes files that the key tree names no more.
+    fn unlink(&self, files: Vec<PathBuf>) {
+        for file in files {
+            // One that stays is sealed under a key that no longer exists; the next opening removes it.
+            self.config.disk.unlink(&file).ok();
+        }
     }
 
     fn rotate_journals(&self, watch: Watch<'_>) -> Result<Rotated, VaultError> {
@@ -282,10 +307,7 @@ impl Vault {
         record.next_file = self.file_number();
         changes.put_records.push(record.named()?);
         state.tree.commit(changes)?;
-        for file in gone {
-            // One that stays is sealed under a key that no longer exists; the next opening removes it.
-            self.config.disk.unlink(&file).ok();
-        }
+        self.unlink(gone);
         Ok(bytes)
     }
 
@@ -346,30 +368,38 @@ fn left(state: &State, first: u64) -> u64 {
     state.tree.entries().iter().filter(|entry| entry.file < first).count() as u64
 }
 
+/// Lists the kinds of which the version that is being built has pieces of its own.
+fn own_kinds(entries: &Entries, number: u32, blocks: &BTreeSet<u32>) -> BTreeMap<u32, BTreeSet<PieceKind>> {
+    let own = |block: &u32| entries.block(number, *block, PieceState::Building).map(|entry| entry.id.kind).collect();
+    blocks.iter().map(|block| (*block, own(block))).collect()
+}
+
 /// Chooses the next blocks with pieces in files of a lower number. A kind of piece is taken as a whole, as it is adopted.
 fn next_step(state: &State, first: u64) -> Result<Option<Step>, VaultError> {
     let entries = state.tree.entries();
-    let old = |entry: &&PieceEntry| entry.file < first && entry.state == PieceState::Closed;
+    let old = |entry: &&PieceEntry| entry.file < first;
     // What can be read comes first.
     let well = entries.iter().filter(old).find(|entry| state.readable(entry.id.dataset).is_ok());
     let Some(number) = well.or_else(|| entries.iter().find(old)).map(|entry| entry.id.dataset) else {
         return Ok(None);
     };
     state.readable(number)?;
-    let (mut blocks, mut bytes) = (BTreeMap::new(), 0);
-    for entry in entries.dataset(number).filter(old) {
-        let block = entry.id.block;
-        if blocks.contains_key(&block) {
+    let mut step = Step { number, blocks: BTreeSet::new(), pieces: Vec::new() };
+    let mut bytes = 0;
+    for block in entries.dataset(number).filter(old).map(|entry| entry.id.block) {
+        if step.blocks.contains(&block) {
             continue;
         }
-        if bytes > STEP_BYTES || blocks.len() == STEP_BLOCKS {
+        if bytes > STEP_BYTES || step.blocks.len() == STEP_BLOCKS {
             break;
         }
-        let of_block = || entries.block(number, block, PieceState::Closed);
-        let kinds: Vec<_> = of_block().filter(old).map(|entry| entry.id.kind).collect();
-        let pieces: Vec<_> = of_block().filter(|entry| kinds.contains(&entry.id.kind)).cloned().collect();
-        bytes += pieces.iter().map(|entry| entry.bytes).sum::<u64>();
-        blocks.insert(block, pieces);
+        for version in [PieceState::Closed, PieceState::Building] {
+            let of_version = || entries.block(number, block, version);
+            let kinds: BTreeSet<_> = of_version().filter(old).map(|entry| entry.id.kind).collect();
+            step.pieces.extend(of_version().filter(|entry| kinds.contains(&entry.id.kind)).cloned());
+        }
+        step.blocks.insert(block);
+        bytes = step.pieces.iter().map(|entry| entry.bytes).sum();
     }
-    Ok(Some((number, blocks)))
+    Ok(Some(step))
 }
