@@ -27,7 +27,9 @@ pub(crate) fn survey(root: &Path, data: &Path, lock: &SecondLock) -> Result<Surv
     }
     let held = lock_folder(data)?;
     let folder = data.join(PAGES_FOLDER);
-    let (newest, tree) = newest_that_opens(&folder, &read_slots(&cell, &mut Unlocking::new(lock))?)?;
+    let mut unlocking = Unlocking::new(lock);
+    let (newest, tree) = newest_that_opens(&folder, &read_slots(&cell, &mut unlocking)?)?;
+    unlocking.finish(&newest.wrap)?;
     let children = tree.children.iter().map(|(id, child)| id.file_name(child.generation));
     let pages = children.chain([PageId::Top.file_name(newest.generation)]).map(|name| folder.join(name)).collect();
     Ok(Survey { pages, entries: tree.entries, _lock: held })
