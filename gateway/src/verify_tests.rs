@@ -288,3 +288,32 @@ fn a_log_is_followed_over_every_announced_key_from_the_first_known_one() {
 fn open_again(dir: &Path) -> Log {
     Log::open(&Disk::default(), dir, ORIGIN, &SecretKey::from_bytes([9; 32]), &[]).unwrap()
 }
+
+#[test]
+fn what_is_no_receipt_is_refused_in_words() {
+    let (dir, key) = written(&[2]);
+    let vkey = open(dir.path()).vkey(Tree::Subject);
+    let empty = |format: &str, more: &str| {
+        format!(r#"{{"format":"{format}","version":1,"verifier_key":"{vkey}","dataset":"datasets/shop"{more}}}"#)
+    };
+    let erasure = empty(erasure::FORMAT, "").replace(r#","dataset":"datasets/shop""#, "");
+    let far = r#","receipts":[{"index":18446744073709551615,"leaf":"{}","proof":"c2sp.org/tlog-proof@v1\nindex 1"}]"#;
+    for (text, problem) in [
+        (String::new(), "not JSON"),
+        ("[]".to_owned(), "not a JSON object"),
+        ("{}".to_owned(), "`format`"),
+        (empty(consent::FORMAT, "").replace("1,", "2,"), "`version`"),
+        (empty(consent::FORMAT, ""), "`receipts` is not a list"),
+        (empty(consent::FORMAT, r#","receipts":[7]"#), "`receipts[0]` is not a JSON object"),
+        (empty(consent::FORMAT, far), "`receipts[0].proof`"),
+        (empty(consent::FORMAT, r#","more":1"#), "`more`"),
+        (erasure, "`receipt` is not a JSON object"),
+        (empty(erasure::FORMAT, ""), "`dataset`"),
+    ] {
+        let check = if text.contains(erasure::FORMAT) { erasure::check } else { consent::check };
+        let found = check(&text, &key).unwrap_err();
+        assert!(found.contains(problem), "{found}");
+    }
+    // No acts at all are no lie.
+    assert!(consent::check(&empty(consent::FORMAT, r#","receipts":[]"#), &key).unwrap().contains("0 acts"));
+}

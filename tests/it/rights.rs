@@ -160,7 +160,8 @@ fn a_person_is_shown_corrected_restricted_and_erased_and_can_prove_it() {
     assert!(!words.contains("atlantis"), "a value is said back: {words}");
     desk.for_person(DONE, me, &["restrict", "-d", "coop"]);
     desk.for_person(DONE, me, &["object", "-d", "coop", "--purpose", "marketing"]);
-    desk.for_person(DONE, me, &["uses", "-d", "coop"]);
+    let (uses, _) = desk.for_person(DONE, me, &["uses", "-d", "coop", "--json"]);
+    assert_eq!(serde_json::from_str::<Value>(&uses).unwrap(), serde_json::json!({ "releases": [], "audiences": [] }));
     desk.for_person(DONE, me, &["access", "-d", "coop", "--out", "later"]);
     let later = desk.read_json("later/access-package.json");
     let value = |package: &Value, name: &str| {
@@ -186,7 +187,10 @@ fn a_person_is_shown_corrected_restricted_and_erased_and_can_prove_it() {
     let some = format!("{other}\nstranger-1\n");
     desk.for_person(REFUSED, &some, &["erase", "-d", "coop", "--yes"]);
     assert!(!desk.path("erasure-receipt.json").exists());
-    desk.for_person(DONE, &format!("{me}\n{}\n", members[2]), &["erase", "-d", "coop", "--yes"]);
+    let two = format!("{me}\n{}\n", members[2]);
+    let (answer, _) = desk.for_person(DONE, &two, &["erase", "-d", "coop", "--yes", "--json"]);
+    let answer: Value = serde_json::from_str(&answer).unwrap();
+    assert_eq!((&answer["request"]["right"], &answer["request"]["fulfilled"]), (&"erasure".into(), &true.into()));
     let receipt = desk.read("erasure-receipt.json");
     let line = desk.verify("receipt", &receipt, &vkey).unwrap();
     assert!(line.starts_with("verified: 2 people erased from `coop`"), "{line}");
