@@ -66,7 +66,9 @@ pub fn same_key(document: &Members, key: &VerifierKey) -> Result<(), String> {
     let stated = VerifierKey::parse(document.text("verifier_key")?);
     let stated = stated.map_err(|problem| format!("`verifier_key`: {problem}"))?;
     let same = stated.for_tree("subject") == key.for_tree("subject");
-    if same { Ok(()) } else { Err("`verifier_key` is another key than the one given".to_owned()) }
+    let other =
+        "`verifier_key` is another key than the one given; a receipt takes the key that the log had when it was made";
+    if same { Ok(()) } else { Err(other.to_owned()) }
 }
 
 /// Checks that a leaf is of an erasure, and of this receipt's dataset.

@@ -9,7 +9,7 @@ use super::{dataset_name, short};
 use crate::cli::answer::instant;
 use crate::cli::args::{CorrectArgs, EraseArgs, SubjectCommand};
 use crate::cli::chart::{self, Canvas};
-use crate::cli::error::CliError;
+use crate::cli::error::{CliError, Exit};
 use crate::cli::out::Shown;
 use crate::cli::rights::{self, Package, Reserved};
 use crate::cli::session::Session;
@@ -175,8 +175,10 @@ pub async fn erase_people(
     session: &Session,
 ) -> Result<Erased, CliError> {
     let (dataset, subjects) = (dataset_name(dataset), subjects.to_vec());
-    let message = EraseSubjectsRequest { dataset, subjects, request_id: String::new() };
-    let answer = session.subjects().erase_subjects(session.request(message).await?).await?.into_inner();
+    let request_id = uuid::Uuid::new_v4().to_string();
+    let message = session.request(EraseSubjectsRequest { dataset, subjects, request_id: request_id.clone() }).await?;
+    let answer = session.subjects().erase_subjects(message).await.map_err(|status| unanswered(status, &request_id))?;
+    let answer = answer.into_inner();
     let receipt = answer.receipt.ok_or_else(|| CliError::failed("the gateway sent no receipt"))?;
     let request = answer.request.unwrap_or_default();
     let (text, mut verdict) = rights::erasure_receipt(receipt, verifier_key)?;
@@ -184,6 +186,18 @@ pub async fn erase_people(
         verdict = Err(CliError::not_verified("the gateway does not say that the request is fulfilled"));
     }
     Ok(Erased { text, verdict, request })
+}
+
+/// An answer that did not come may be of an erasure that was done all the same: says where that can be seen.
+fn unanswered(status: tonic::Status, request_id: &str) -> CliError {
+    let error = CliError::from(status);
+    if error.exit() == Exit::Refused {
+        return error;
+    }
+    error.hint(format!(
+        "it may be done all the same: an officer sees it with `silhouette audit search --tree subject --json`, under the \
+         request {request_id}"
+    ))
 }
 
 async fn uses(dataset: &str, subject: &str, session: &Session, canvas: Canvas) -> Result<Shown, CliError> {
