@@ -1,4 +1,5 @@
-//! Closing epochs: once a day, at midnight in each dataset's own time zone. A steward may close one early.
+//! Folding what was written, whenever much of it waits; and closing epochs: once a day, at midnight in each dataset's own
+//! time zone. A steward may close one early.
 //!
 //! A gateway that was down at midnight closes the epoch when it is up again, and it ends at the latest midnight: rows that
 //! were acknowledged after it are in the epoch all the same, since an epoch holds what was acknowledged before it closed.
@@ -9,10 +10,11 @@ use crate::status::Failure;
 use jiff::tz::TimeZone;
 use policy::decide::{Decision, Request, decide};
 use policy::id::DatasetId;
-use policy::permit::Verb;
+use policy::permit::{Permit, Verb};
 use policy::schema::Schema;
 use policy::time::Timestamp;
 use std::collections::BTreeMap;
+use vault::VaultError;
 
 /// Which datasets this gateway has seen, and since when: one without an epoch gets its first at the next midnight.
 #[derive(Debug, Default)]
@@ -28,15 +30,37 @@ impl Keeper {
             let since = *self.since.entry(id.clone()).or_insert(now);
             let last = app.vault.epoch(id).map_or(since, |epoch| epoch.as_of);
             let Some(as_of) = due(&schema.time_zone, last, now) else { continue };
-            match close(app, schema, as_of, now) {
-                Ok(()) => tracing::info!(dataset = %id, "closed the day's epoch"),
+            let closed = maintain(app, schema, |permit| app.vault.close_epoch(permit, as_of, now).map(drop));
+            match closed {
+                Ok(()) => {
+                    app.pace.begin_epoch(id);
+                    tracing::info!(dataset = %id, "closed the day's epoch");
+                }
                 Err(failure) => {
-                    let problem = failure.for_operators().unwrap_or_else(|| failure.refusal().message);
-                    tracing::error!(dataset = %id, problem, "the day's epoch can't be closed");
+                    tracing::error!(dataset = %id, problem = words(&failure), "the day's epoch can't be closed")
                 }
             }
         }
     }
+}
+
+/// Folds what is due beside the closed epochs. Blocks for as long as the folding takes; ingest and questions go on.
+pub fn fold_due(app: &App) {
+    let now = app.clock.now();
+    let schemas = app.vault.schemas();
+    for id in app.vault.folds_due(now) {
+        let Some(schema) = schemas.get(&id) else { continue };
+        match maintain(app, schema, |permit| app.vault.fold(permit, now).map(drop)) {
+            Ok(()) => tracing::info!(dataset = %id, "folded what was written"),
+            Err(failure) => {
+                tracing::error!(dataset = %id, problem = words(&failure), "what was written can't be folded")
+            }
+        }
+    }
+}
+
+fn words(failure: &Failure) -> String {
+    failure.for_operators().unwrap_or_else(|| failure.refusal().message)
 }
 
 /// Returns the latest midnight in a time zone, if it came after `last`.
@@ -47,7 +71,8 @@ fn due(zone: &str, last: Timestamp, now: Timestamp) -> Option<Timestamp> {
     (last < midnight).then_some(midnight)
 }
 
-fn close(app: &App, schema: &Schema, as_of: Timestamp, now: Timestamp) -> Result<(), Failure> {
+/// Does work on a dataset under the gateway's own permit.
+fn maintain(app: &App, schema: &Schema, work: impl FnOnce(&Permit) -> Result<(), VaultError>) -> Result<(), Failure> {
     let principal = system().ok_or(Failure::Defect("the system has no name"))?;
     let request_id = uuid::Uuid::new_v4().to_string();
     let ask = Request {
@@ -60,11 +85,7 @@ fn close(app: &App, schema: &Schema, as_of: Timestamp, now: Timestamp) -> Result
         request_id: &request_id,
     };
     match decide(&app.rules.load(), &ask) {
-        Decision::Permit(permit) => {
-            app.vault.close_epoch(&permit, as_of, now)?;
-            app.pace.begin_epoch(&schema.dataset);
-            Ok(())
-        }
+        Decision::Permit(permit) => Ok(work(&permit)?),
         Decision::Refusal(refusal) => Err(Failure::Refused(refusal)),
     }
 }

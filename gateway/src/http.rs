@@ -33,9 +33,14 @@ async fn keys(State(app): State<Arc<App>>) -> impl IntoResponse {
 
 async fn health(State(app): State<Arc<App>>) -> (StatusCode, String) {
     match app.vault.health() {
-        Ok(()) => (StatusCode::OK, "serving\n".to_owned()),
+        Ok(()) => (StatusCode::OK, troubles(&app).fold("serving\n".to_owned(), |text, line| text + &line + "\n")),
         Err(problem) => (StatusCode::SERVICE_UNAVAILABLE, format!("not serving: {problem}\n")),
     }
+}
+
+/// Says what the steward should see to while the gateway serves.
+pub fn troubles(app: &App) -> impl Iterator<Item = String> {
+    app.vault.troubles().into_iter().map(|(dataset, problem)| format!("dataset {dataset}: {problem}"))
 }
 
 async fn metrics(State(app): State<Arc<App>>) -> impl IntoResponse {

@@ -4,7 +4,7 @@
 //! so a retry draws under it without a second charge.
 
 use crate::release::{Answer, Question};
-use policy::id::{ClientId, EpochId};
+use policy::id::{ClientId, DatasetId, EpochId};
 use policy::permit::Permit;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -63,12 +63,20 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
     })
 }
 
-/// All stored answers, owed answers and known request ids.
+/// All stored answers, owed answers and known request ids, by the dataset and epoch they were asked in: `dataset/epoch`.
 #[derive(Debug, Default, Serialize, Deserialize)]
-pub(crate) struct Answers {
+pub(crate) struct Answers(BTreeMap<String, OfEpoch>);
+
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct OfEpoch {
     stored: BTreeMap<AnswerKey, Answer>,
     owed: BTreeMap<AnswerKey, u64>,
     requests: BTreeMap<String, AnswerKey>,
+}
+
+/// Names a dataset and its epoch.
+pub(crate) fn asked_in(dataset: &DatasetId, epoch: EpochId) -> String {
+    format!("{dataset}/{}", epoch.0)
 }
 
 /// What is known of a question that arrives.
@@ -88,34 +96,46 @@ fn request_key(client: &ClientId, request: &str) -> String {
 
 impl Answers {
     /// Looks a question up.
-    pub fn know(&self, key: &AnswerKey) -> Known {
-        match (self.stored.get(key), self.owed.get(key)) {
+    pub fn know(&self, asked_in: &str, key: &AnswerKey) -> Known {
+        let of = self.0.get(asked_in);
+        match (of.and_then(|of| of.stored.get(key)), of.and_then(|of| of.owed.get(key))) {
             (Some(answer), _) => Known::Stored(Box::new(answer.clone())),
             (None, Some(leaf)) => Known::Owed(*leaf),
             (None, None) => Known::New,
         }
     }
 
-    /// Says whether a request id was used for another question.
+    /// Says whether a request id was used for another question, of any epoch that is remembered.
     pub fn is_reused(&self, client: &ClientId, request: &str, key: &AnswerKey) -> bool {
-        self.requests.get(&request_key(client, request)).is_some_and(|known| known != key)
+        let name = request_key(client, request);
+        self.0.values().filter_map(|of| of.requests.get(&name)).any(|known| known != key)
     }
 
     /// Remembers which question a request id was used for.
-    pub fn remember(&mut self, client: &ClientId, request: &str, key: &AnswerKey) {
+    pub fn remember(&mut self, asked_in: &str, client: &ClientId, request: &str, key: &AnswerKey) {
         if !request.is_empty() {
-            self.requests.insert(request_key(client, request), key.clone());
+            self.of(asked_in).requests.insert(request_key(client, request), key.clone());
         }
     }
 
     /// Notes that an answer is owed.
-    pub fn owe(&mut self, key: &AnswerKey, leaf: u64) {
-        self.owed.insert(key.clone(), leaf);
+    pub fn owe(&mut self, asked_in: &str, key: &AnswerKey, leaf: u64) {
+        self.of(asked_in).owed.insert(key.clone(), leaf);
     }
 
     /// Stores an answer.
-    pub fn store(&mut self, key: &AnswerKey, answer: Answer) {
-        self.owed.remove(key);
-        self.stored.insert(key.clone(), answer);
+    pub fn store(&mut self, asked_in: &str, key: &AnswerKey, answer: Answer) {
+        let of = self.of(asked_in);
+        of.owed.remove(key);
+        of.stored.insert(key.clone(), answer);
+    }
+
+    /// Forgets all that was asked in some epochs.
+    pub fn forget(&mut self, ended: impl Fn(&str) -> bool) {
+        self.0.retain(|asked_in, _| !ended(asked_in));
+    }
+
+    fn of(&mut self, asked_in: &str) -> &mut OfEpoch {
+        self.0.entry(asked_in.to_owned()).or_default()
     }
 }

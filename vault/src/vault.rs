@@ -4,6 +4,7 @@
 //! Does not: authenticate, or read a clock.
 
 mod adopt;
+mod backlog;
 mod change;
 mod commit;
 #[cfg(feature = "test-util")]
@@ -165,6 +166,8 @@ pub struct Vault {
     delivering: Mutex<()>,
     /// Set when the state in memory is ahead of the log for good: why.
     poisoned: OnceLock<String>,
+    /// How much may wait to be folded.
+    limits: backlog::Limits,
     /// What a test does between a scan and its last consent check.
     #[cfg(test)]
     after_scan: Mutex<Option<AfterScan>>,

@@ -1,6 +1,7 @@
 //! Clients, epochs, budgets, policies and the status, for stewards.
 
 use super::{Answers, Service, keys, policies};
+use crate::http::troubles;
 use crate::pipeline::{self, Call};
 use crate::records::{self, Client};
 use crate::status::Failure;
@@ -128,7 +129,7 @@ impl AdminService for Service {
             });
             Ok(v1::GetStatusResponse {
                 serving: health.is_ok(),
-                problem: health.err().unwrap_or_default(),
+                problem: health.err().unwrap_or_else(|| troubles(&call.app).collect::<Vec<_>>().join("; ")),
                 version: env!("CARGO_PKG_VERSION").to_owned(),
                 datasets: datasets.collect(),
             })

@@ -11,7 +11,7 @@ use crate::app::{App, StartError};
 use crate::authn::{self, ClientKeyError, TlsError};
 use crate::clock::Clock;
 use crate::config::{Config, ConfigError};
-use crate::epochs::Keeper;
+use crate::epochs::{self, Keeper};
 use crate::http;
 use crate::memory;
 use crate::outer::Outer;
@@ -28,8 +28,9 @@ use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
 use vault::VaultError;
 
-/// How often it is looked whether a day has ended: an epoch closes this much after midnight at most.
-const EPOCH_CHECK: Duration = Duration::from_secs(10);
+/// How often it is looked whether much waits to be folded, or a day has ended: an epoch closes this much after midnight at
+/// most. Fast ingest fills a journal in seconds.
+const EPOCH_CHECK: Duration = Duration::from_secs(1);
 
 /// Where a gateway listens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -203,12 +204,13 @@ async fn tick(app: Arc<App>, health: HealthReporter, mut stopping: watch::Receiv
     }
 }
 
-/// Closes the day's epochs, apart from the ticks: folding may take longer than a second.
+/// Folds, and closes the day's epochs, apart from the ticks: folding may take longer than a second.
 async fn keep_epochs(app: Arc<App>, mut stopping: watch::Receiver<bool>) {
     let mut keeper = Keeper::default();
     loop {
         let working = Arc::clone(&app);
         let kept = tokio::task::spawn_blocking(move || {
+            epochs::fold_due(&working);
             keeper.close_due(&working);
             keeper
         });

@@ -889,7 +889,7 @@ pub struct GetStatusResponse {
     /// Whether data calls are served.
     #[prost(bool, tag = "1")]
     pub serving: bool,
-    /// Why not, for the steward; empty while serving.
+    /// Why not; while serving, what the steward should see to, such as a dataset that can't be read. Empty if all is well.
     #[prost(string, tag = "2")]
     pub problem: ::prost::alloc::string::String,
     /// Version of the gateway.

@@ -151,6 +151,11 @@ impl Entries {
         self.groups.range((dataset, 0)..=(dataset, u32::MAX)).flat_map(|(_, group)| group.values())
     }
 
+    /// Walks the pieces of a block in both states.
+    pub fn of_block(&self, dataset: u32, block: u32) -> impl Iterator<Item = &PieceEntry> {
+        [PieceState::Closed, PieceState::Building].into_iter().flat_map(move |state| self.block(dataset, block, state))
+    }
+
     /// Walks the pieces of a block in one state.
     pub fn block(&self, dataset: u32, block: u32, state: PieceState) -> impl Iterator<Item = &PieceEntry> {
         let first = PieceId { dataset, block, kind: PieceKind::Attributes, part: 0 };

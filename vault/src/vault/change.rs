@@ -36,6 +36,8 @@ pub(crate) enum Change {
         rho: NanoRho,
         /// In which quarter.
         quarter: Quarter,
+        /// Dataset and epoch that were asked about.
+        asked_in: String,
         /// Key of the answer.
         answer: String,
         /// The caller's request id.
@@ -45,6 +47,8 @@ pub(crate) enum Change {
     },
     /// An answer was drawn.
     Answer {
+        /// Dataset and epoch that were asked about.
+        asked_in: String,
         /// Its key.
         key: String,
         /// Its bytes, JSON.
@@ -52,6 +56,8 @@ pub(crate) enum Change {
     },
     /// A request was answered from the store.
     Repeat {
+        /// Dataset and epoch that were asked about.
+        asked_in: String,
         /// Who asked.
         client: ClientId,
         /// The caller's request id.

@@ -10,6 +10,7 @@
 //! attempt that fails leaves no file behind.
 
 use super::adopt::Adopting;
+use super::backlog::Trouble;
 use super::commit::{JOURNAL, Outgoing, aad, nonce};
 use super::epochs::{Building, ClosedEpoch};
 use super::journal_keys::{sealers, unneeded};
@@ -82,7 +83,7 @@ impl Vault {
         let number = dataset.number;
         let info = EpochInfo { epoch: EpochId(dataset.closed.info.epoch.0 + 1), as_of };
         let leaf = Leaf { epoch: Some(info.epoch), ..leaf_of(permit, Kind::Epoch, "close epoch", now) };
-        self.fold_and_publish(state, number, &leaf, Some(info))?;
+        self.fold_and_publish(state, number, &leaf, Some(info), now)?;
         Ok(info)
     }
 
@@ -93,7 +94,7 @@ impl Vault {
         let _closing = self.closing.lock();
         let mut state = self.lock()?;
         let number = dataset_of(&mut state, permit)?.number;
-        self.fold_and_publish(state, number, &leaf_of(permit, Kind::Fold, "fold", now), None)
+        self.fold_and_publish(state, number, &leaf_of(permit, Kind::Fold, "fold", now), None, now)
     }
 
     /// Returns the last closed epoch; `None` for an unknown dataset or before the first close.
@@ -110,6 +111,7 @@ impl Vault {
         number: u32,
         leaf: &Leaf,
         closes: Option<EpochInfo>,
+        now: Timestamp,
     ) -> Result<usize, VaultError> {
         let leaves = vec![(Tree::Access, leaf.to_json().into_bytes())];
         let ticket = self.commit(&mut state, Outgoing { leaves, ..Outgoing::default() })?;
@@ -128,6 +130,9 @@ impl Vault {
         if published.is_err() {
             self.discard(number, first_file);
         }
+        if let Some(dataset) = self.state.lock().datasets.get_mut(&number) {
+            dataset.trouble = published.as_ref().err().map(|error| Trouble::new(error, now));
+        }
         published?;
         self.let_go(number);
         Ok(folded)
@@ -139,6 +144,7 @@ impl Vault {
             // Of the epoch before the one that is served until this close is done.
             let (name, served) = (dataset.schema.dataset.clone(), dataset.closed.info.epoch);
             state.shared.held.retain(|holder, _| !ended(holder, &name, served));
+            state.shared.answers.forget(|asked_in| ended(asked_in, &name, served));
         }
         let shared =
             serde_json::to_vec(&state.shared).map_err(|_| VaultError::damaged("state", "it can't be written"))?;
@@ -312,7 +318,7 @@ fn settle_journals(state: &mut State, work: &Work, changes: &mut Changes) -> u64
     first.map_or(next, |first| first.min(next))
 }
 
-/// Says whether a partner's holding or pseudonym domain, `.../dataset/epoch`, is of a dataset's epoch before `served`.
+/// Says whether a partner's holding or pseudonym domain, or what was asked, `.../dataset/epoch`, is of a dataset's epoch before `served`.
 fn ended(name: &str, dataset: &DatasetId, served: EpochId) -> bool {
     let mut parts = name.rsplit('/');
     let epoch = parts.next().and_then(|epoch| epoch.parse().ok()).map(EpochId);

@@ -148,9 +148,13 @@ impl Journals {
     }
 
     /// Counts the sealed bytes that are not folded.
-    #[cfg(test)]
     pub fn bytes(&self) -> u64 {
         self.bytes
+    }
+
+    /// Counts the entries that are not folded.
+    pub fn entries(&self) -> usize {
+        self.expected.values().map(BTreeMap::len).sum()
     }
 
     /// Forgets a block's entries: they are written again, or belong to nobody any more. A failure leaves the database stale.

@@ -3,6 +3,7 @@
 //! What was acknowledged is in the key tree's pieces or in the write-ahead log, and nowhere else does it have to be: the
 //! databases are compared with the log and made again when they differ, panic or do not open.
 
+use super::backlog::Limits;
 use super::change::Change;
 use super::commit::{CHANGE, JOURNAL, Outgoing, aad, nonce};
 use super::epochs::{Building, ClosedEpoch};
@@ -37,6 +38,9 @@ use std::sync::{Arc, OnceLock};
 
 /// State piece of dataset 0: the gateway's own state.
 pub(super) const SHARED_STATE: u16 = 0;
+
+/// Bytes of a segment of the log. In this crate's tests every few calls begin one.
+const LOG_SEGMENT_BYTES: u64 = if cfg!(test) { 32 << 10 } else { SEGMENT_BYTES };
 
 const ORIGIN: &str = "silhouette";
 pub(super) const SIGNING_SEED: &str = "log signing seed";
@@ -138,6 +142,7 @@ impl Vault {
             shared,
             journal,
             key_uses: KeyUses::default(),
+            fold_for_log: None,
             drawing: BTreeSet::new(),
             latest: now,
         };
@@ -149,7 +154,8 @@ impl Vault {
             state.numbers.insert(dataset.schema.dataset.clone(), number);
             state.datasets.insert(number, dataset);
         }
-        let (wal, replay) = Wal::open(&config.disk, &config.data.join("wal"), record.first_seq.max(1), SEGMENT_BYTES)?;
+        let (wal, replay) =
+            Wal::open(&config.disk, &config.data.join("wal"), record.first_seq.max(1), LOG_SEGMENT_BYTES)?;
         if wal.next_seq() <= 1 && log.sizes() != Sizes::default() {
             // Leaves are in the permanent log only after their frames.
             return Err(VaultError::damaged("write-ahead log", "its frames are gone"));
@@ -188,6 +194,7 @@ impl Vault {
             rotating: Mutex::new(()),
             delivering: Mutex::new(()),
             poisoned: OnceLock::new(),
+            limits: Limits::default(),
             #[cfg(test)]
             after_scan: Mutex::new(None),
         };
@@ -287,6 +294,8 @@ fn blank(number: u32, schema: Arc<Schema>) -> Result<Dataset, VaultError> {
         journal: Journals::absent(),
         folded_seq: 0,
         restarts: BTreeMap::new(),
+        fold_bound: 0,
+        trouble: None,
         damage: None,
     })
 }

@@ -11,7 +11,7 @@ use super::epochs::ClosedEpoch;
 use super::state::State;
 use super::write::{dataset_of, leaf_of, refuse, require};
 use super::{Vault, VaultError};
-use crate::answers::{AnswerKey, Known};
+use crate::answers::{AnswerKey, Known, asked_in};
 use crate::blocks::block_of;
 use crate::log::{FieldPath, Kind as Happened, Leaf};
 use crate::release::{Answer, Kind, Plan, PlanError, Question, draw, plan};
@@ -115,8 +115,9 @@ impl Vault {
                 self.drawn.wait(&mut state);
                 continue;
             }
-            match state.shared.answers.know(&key) {
-                Known::Stored(answer) => return self.repeat(permit, question, state, key, *answer, now),
+            let asked_in = asked_in(&schema.dataset, epoch.info.epoch);
+            match state.shared.answers.know(&asked_in, &key) {
+                Known::Stored(answer) => return self.repeat(permit, question, state, (asked_in, key), *answer, now),
                 Known::Owed(leaf) => {
                     state.drawing.insert(key.as_str().to_owned());
                     return Ok(Begun::Owed(Owed { key, leaf, charged: false, epoch, schema, number }));
@@ -142,13 +143,14 @@ impl Vault {
         permit: &Permit,
         question: &Question,
         mut state: parking_lot::MutexGuard<'_, State>,
-        key: AnswerKey,
+        (asked_in, key): (String, AnswerKey),
         answer: Answer,
         now: Timestamp,
     ) -> Result<Begun, VaultError> {
         let leaf =
             Leaf { of: Some(answer.leaf), ..question_leaf(permit, question, Happened::Outcome, "stored answer", now) };
         let change = Change::Repeat {
+            asked_in,
             client: permit.client().clone(),
             request: permit.request_id().to_owned(),
             answer: key.as_str().to_owned(),
@@ -187,6 +189,7 @@ impl Vault {
             .map(|field| (FieldPath::of(&owed.schema, field), Treatment::Aggregate))
             .collect();
         let change = Change::Charge {
+            asked_in: asked_in(&owed.schema.dataset, owed.epoch.info.epoch),
             population,
             client: permit.client().clone(),
             rho: question.rho,
@@ -228,12 +231,12 @@ impl Vault {
             epoch: Some(info.epoch),
             ..question_leaf(permit, question, Happened::Outcome, question.kind.word(), now)
         };
-        let answer_key = owed.key.as_str().to_owned();
-        let mut changes = vec![Change::Answer { key: answer_key.clone(), bytes }];
+        let (asked_in, answer_key) = (asked_in(&owed.schema.dataset, info.epoch), owed.key.as_str().to_owned());
+        let mut changes = vec![Change::Answer { asked_in: asked_in.clone(), key: answer_key.clone(), bytes }];
         if !owed.charged {
             // The charge remembers the request that paid; this one is another, answered under it.
             let (client, request) = (permit.client().clone(), permit.request_id().to_owned());
-            changes.push(Change::Repeat { client, request, answer: answer_key });
+            changes.push(Change::Repeat { asked_in, client, request, answer: answer_key });
         }
         self.log_change(leaf, changes)?;
         Ok(answer)

@@ -32,6 +32,8 @@ pub(super) struct State {
     pub journal: JournalKeys,
     /// Which journal keys frames are under.
     pub key_uses: KeyUses,
+    /// Not before then is another dataset folded for the log's sake.
+    pub fold_for_log: Option<Timestamp>,
     /// Answers being drawn now: a second asker waits.
     pub drawing: BTreeSet<String>,
     /// Latest instant seen, so that a clock that steps back does not revive an expired consent.
@@ -121,6 +123,10 @@ pub(super) struct Dataset {
     pub folded_seq: u64,
     /// By block: entries of earlier frames are void. Someone was erased from it, and what the others had was written again.
     pub restarts: BTreeMap<u32, u64>,
+    /// Sealed bytes of its journal from which on it is to be folded; 0 until that was looked at.
+    pub fold_bound: u64,
+    /// Why the last fold failed, if it did.
+    pub trouble: Option<super::backlog::Trouble>,
     /// Part and problem, if its files could not be read at opening: then it refuses every call.
     pub damage: Option<(String, String)>,
 }
@@ -133,19 +139,20 @@ impl Shared {
                 self.schemas.insert(*number, schema_toml.clone());
             }
             Change::Record { collection, key, value } => self.record(collection, key, value.as_deref())?,
-            Change::Charge { population, client, rho, quarter, answer, request, leaf } => {
+            Change::Charge { population, client, rho, quarter, asked_in, answer, request, leaf } => {
                 let ledger = self.ledgers.entry(population.clone()).or_default();
                 ledger.record(client, *rho, *quarter);
                 let key = crate::answers::AnswerKey::from_stored(answer.clone());
-                self.answers.remember(client, request, &key);
-                self.answers.owe(&key, *leaf);
+                self.answers.remember(asked_in, client, request, &key);
+                self.answers.owe(asked_in, &key, *leaf);
             }
-            Change::Answer { key, bytes } => {
+            Change::Answer { asked_in, key, bytes } => {
                 let answer = serde_json::from_str(bytes).map_err(|_| BadChange)?;
-                self.answers.store(&crate::answers::AnswerKey::from_stored(key.clone()), answer);
+                self.answers.store(asked_in, &crate::answers::AnswerKey::from_stored(key.clone()), answer);
             }
-            Change::Repeat { client, request, answer } => {
-                self.answers.remember(client, request, &crate::answers::AnswerKey::from_stored(answer.clone()));
+            Change::Repeat { asked_in, client, request, answer } => {
+                let key = crate::answers::AnswerKey::from_stored(answer.clone());
+                self.answers.remember(asked_in, client, request, &key);
             }
             Change::Quota { population, client, quota } => {
                 self.ledgers.entry(population.clone()).or_default().set_quota(client, *quota);

@@ -1,6 +1,7 @@
 //! The front door from end to end, without a network: what is written comes back as releases, and survives.
 
 mod audiences;
+mod backlog;
 mod consents;
 #[expect(clippy::print_stdout, reason = "how much a matrix checked is for people")]
 mod crashes;

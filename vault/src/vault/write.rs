@@ -178,7 +178,9 @@ impl Vault {
     ) -> Result<Acknowledging, VaultError> {
         require(permit, &[Verb::Ingest])?;
         let mut state = self.lock()?;
-        check_batch(&dataset_of(&mut state, permit)?.schema, &records, now)?;
+        let dataset = dataset_of(&mut state, permit)?;
+        check_batch(&dataset.schema, &records, now)?;
+        dataset.check_room(&self.limits)?;
         let withdrew = records.iter().any(is_withdrawal);
         let (ticket, receipt) = self.write_records(&mut state, permit, &records, "ingest", now)?;
         Ok(Acknowledging { ticket, receipt, withdrew })

@@ -22,6 +22,9 @@ pub async fn status(session: &Session) -> Result<Shown, CliError> {
     let status = session.admin().get_status(request).await?.into_inner();
     let state = if status.serving { "serves".to_owned() } else { format!("does not serve: {}", status.problem) };
     let mut words = format!("Silhouette {} {state}.\n", status.version);
+    if status.serving && !status.problem.is_empty() {
+        words.push_str(&format!("  To see to: {}\n", status.problem));
+    }
     let mut datasets = Vec::new();
     for dataset in &status.datasets {
         let closed = dataset.as_of_time.as_ref().map(instant);
