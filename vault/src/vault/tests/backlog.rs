@@ -134,14 +134,14 @@ fn while_nothing_can_be_folded_no_more_rows_are_taken_and_every_withdrawal_is() 
 fn a_segment_that_can_not_be_removed_fails_no_close_that_is_done() {
     let disk = Arc::<Sick>::default();
     let mut shop = shop_on(&disk);
-    (0..10).for_each(|part| shop.fill(50 * part, 50, PURPOSE));
+    (0..6).for_each(|part| shop.fill(50 * part, 50, PURPOSE));
     assert!(shop.vault().wal.segments() > 1);
     disk.0.store(KEEPS_SEGMENTS, Ordering::Relaxed);
     shop.close(20);
     let epoch = shop.vault().epoch(&shop.schema.dataset).unwrap().epoch;
     assert!(epoch.0 == 1 && shop.vault().wal.segments() > 1);
     shop.open_small();
-    assert_eq!(shop.size("true"), 500);
+    assert_eq!(shop.size("true"), 300);
     disk.0.store(WELL, Ordering::Relaxed);
     shop.try_fold(22).unwrap();
     assert_eq!(shop.vault().wal.segments(), 1);

@@ -130,6 +130,10 @@ fn for_each<T: Sync, R>(all: &[T], what: impl Fn(&T) -> R + Sync, name: impl Fn(
 fn a_vault_that_ended_anyhow_anywhere_is_whole() {
     let cast = Cast::new();
     let run = play(&cast);
+    let steps = |deed: &str| {
+        run.scenes.iter().filter(|scene| scene.step.starts_with(deed) && scene.step.contains(".wal")).count()
+    };
+    assert!(steps("Create") > 4 && steps("Unlink") > 4, "segments of the log begin and go");
     let all = points(&run);
     let stride = stride();
     let checked: Vec<_> = all.iter().skip(FIRST % stride).step_by(stride).collect();
