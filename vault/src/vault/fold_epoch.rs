@@ -239,7 +239,7 @@ impl Vault {
         gone.extend(self.replace(&mut changes, &shared, epoch, &entries));
         drop(entries);
         changes.put_records.push(record_of(&work).named(number)?);
-        let first_seq = settle_journals(&mut state, &work, &mut changes);
+        let first_seq = settle_journals(&state, &work, &mut changes);
         let restarts = work.restarts.keys().map(|block| restart_name(number, *block));
         changes.remove_records.extend(restarts);
         changes
@@ -251,6 +251,8 @@ impl Vault {
             changes.remove_secrets.extend(domains.filter(|name| ended(name, &work.schema.dataset, served)));
         }
         state.tree.commit(changes)?;
+        // Not before: had the commit failed, an erasure would destroy keys that are needed still.
+        [SHARED, number].iter().for_each(|of| state.key_uses.forget_folded(*of, work.seq));
         let Some(dataset) = state.datasets.get_mut(&number) else { return Ok(()) };
         dataset.folded_seq = work.seq;
         dataset.restarts.clear();
@@ -301,7 +303,7 @@ fn record_of(work: &Work) -> DatasetRecord {
 }
 
 /// Says which journal keys go with this fold, and returns the first frame that must still be replayed after it.
-fn settle_journals(state: &mut State, work: &Work, changes: &mut Changes) -> u64 {
+fn settle_journals(state: &State, work: &Work, changes: &mut Changes) -> u64 {
     let State { key_uses, datasets, tree, journal, .. } = state;
     let folded = |number: u32| match datasets.get(&number) {
         // The gateway's own state is written with every fold.

@@ -53,10 +53,15 @@ impl KeyUses {
         self.0.insert((place, key_id), seq);
     }
 
-    /// Forgets folded frames and returns the keys that the others are under; `folded` gives a dataset's last folded frame.
-    pub fn needed(&mut self, folded: impl Fn(u32) -> u64) -> BTreeSet<u32> {
-        self.0.retain(|(place, _), seq| *seq > folded(place.0));
-        self.0.keys().map(|(_, key_id)| *key_id).collect()
+    /// Returns the keys that frames which are not folded are under; `folded` gives a dataset's last folded frame.
+    pub fn needed(&self, folded: impl Fn(u32) -> u64) -> BTreeSet<u32> {
+        let unfolded = self.0.iter().filter(|((place, _), seq)| **seq > folded(place.0));
+        unfolded.map(|((_, key_id), _)| *key_id).collect()
+    }
+
+    /// Forgets the folded frames of a dataset.
+    pub fn forget_folded(&mut self, dataset: u32, folded_seq: u64) {
+        self.0.retain(|(place, _), seq| place.0 != dataset || *seq > folded_seq);
     }
 
     /// Returns the keys that all noted frames are under.

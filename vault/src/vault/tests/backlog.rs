@@ -13,8 +13,9 @@ const LIMITS: Limits = Limits { bytes: 20_000, most_bytes: 40_000, entries: 1_00
 const WELL: u8 = 0;
 const FULL: u8 = 1;
 const KEEPS_SEGMENTS: u8 = 2;
+const NO_KEY_PAGES: u8 = 3;
 
-/// A disk that takes no piece, or removes no segment of the log, while it is told so.
+/// A disk that takes no piece or no page of keys, or removes no segment of the log, while it is told so.
 #[derive(Default)]
 struct Sick(AtomicU8);
 
@@ -23,6 +24,7 @@ impl Observer for Sick {
         let ends = |path: &std::path::Path, end: &str| path.extension().is_some_and(|found| found == end);
         let (ill, code) = match (self.0.load(Ordering::Relaxed), step) {
             (FULL, Step::Create(path)) => (ends(path, "tmp"), 28),
+            (NO_KEY_PAGES, Step::Create(path)) => (path.parent().is_some_and(|folder| folder.ends_with("keys")), 28),
             (KEEPS_SEGMENTS, Step::Unlink(path)) => (ends(path, "wal"), 5),
             _ => (false, 0),
         };
@@ -128,6 +130,26 @@ fn while_nothing_can_be_folded_no_more_rows_are_taken_and_every_withdrawal_is() 
     shop.open_small();
     shop.close(100);
     assert_eq!(shop.size("true"), i64::try_from(next).unwrap() + 49);
+}
+
+#[test]
+fn a_fold_that_failed_takes_no_key_from_what_is_not_folded() {
+    let disk = Arc::<Sick>::default();
+    let mut shop = shop_on(&disk);
+    shop.vault.as_mut().unwrap().limits = Limits::default();
+    let profile = |number| Record::Profile { subject: key(number), values: vec![(ColumnId(1), Value::Code(1))] };
+    shop.ingest((0..8_192).map(profile).collect());
+    shop.ingest((0..5).map(|number| give(number, PURPOSE[0])).collect());
+    shop.fill(8_192, 10, PURPOSE);
+    shop.reopen();
+    disk.0.store(NO_KEY_PAGES, Ordering::Relaxed);
+    assert!(matches!(shop.try_fold(20), Err(VaultError::Io(_))));
+    disk.0.store(WELL, Ordering::Relaxed);
+    let permit = shop.permit(Role::Portal, Verb::EraseSubject, None);
+    shop.vault().erase(&permit, &[key(8_193)], later(21)).unwrap();
+    shop.reopen();
+    shop.close(22);
+    assert_eq!(shop.size("true"), 14);
 }
 
 #[test]
