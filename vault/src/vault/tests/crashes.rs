@@ -133,7 +133,7 @@ fn a_vault_that_ended_anyhow_anywhere_is_whole() {
     let steps = |deed: &str| {
         run.scenes.iter().filter(|scene| scene.step.starts_with(deed) && scene.step.contains(".wal")).count()
     };
-    assert!(steps("Create") > 4 && steps("Unlink") > 4, "segments of the log begin and go");
+    assert!(steps("Create") > 2 && steps("Unlink") > 2, "segments of the log begin and go");
     let all = points(&run);
     let stride = stride();
     let checked: Vec<_> = all.iter().skip(FIRST % stride).step_by(stride).collect();
