@@ -22,3 +22,4 @@ mod serving;
 mod tamper;
 mod tidy;
 mod verifier;
+mod versions;

@@ -66,7 +66,7 @@ pub enum Record {
         id: u64,
         /// When.
         at: Timestamp,
-        /// One value for each field of the type, in column order.
+        /// One value for each field of the type, in column order; those at the end that are not there are missing.
         values: Vec<Value>,
     },
     /// A consent event given at collection.
@@ -99,9 +99,12 @@ pub enum RecordProblem {
     /// A column or event type that the schema does not have.
     #[error("the schema has no such field or event type")]
     UnknownField,
-    /// Too few or too many values for an event.
+    /// Too many values for an event. Too few is one that was encoded under an earlier version of the description.
     #[error("an event of `{0}` has one value for each of its fields, in order")]
     WrongCount(String),
+    /// A value of a field, or an event of a type, that is deprecated.
+    #[error("`{0}` is deprecated and takes no new values; leave it out")]
+    Deprecated(String),
     /// A value of the wrong type or outside the public bounds.
     #[error("the value of `{0}` is not of its type or is outside its public bounds")]
     OutOfBounds(String),
@@ -133,15 +136,18 @@ pub fn check(schema: &Schema, record: &Record, now: Timestamp) -> Result<(), Rec
             if *column == schema.subject_key {
                 return Err(RecordProblem::UnknownField);
             }
-            check_value(field, value)
+            check_new(field, value)
         }),
         Record::Event { event, at, values, .. } => {
             let event = schema.events.get(usize::from(event.0)).ok_or(RecordProblem::UnknownField)?;
-            if values.len() != event.fields.len() {
+            if event.deprecated {
+                return Err(RecordProblem::Deprecated(event.name.to_string()));
+            }
+            if values.len() > event.fields.len() {
                 return Err(RecordProblem::WrongCount(event.name.to_string()));
             }
             check_time(*at)?;
-            event.fields.iter().zip(values).try_for_each(|(field, value)| check_value(field, value))
+            event.fields.iter().zip(values).try_for_each(|(field, value)| check_new(field, value))
         }
         Record::Consent { consent, .. } => check_consent(schema, consent, now),
     }
@@ -166,6 +172,22 @@ pub fn check_consent(schema: &Schema, consent: &ConsentEvent, now: Timestamp) ->
 
 fn check_time(at: Timestamp) -> Result<(), RecordProblem> {
     if (EARLIEST..LATEST).contains(&at) { Ok(()) } else { Err(RecordProblem::BadTime) }
+}
+
+/// Checks values that a person has corrected. What is kept of a deprecated field can be corrected too.
+pub fn check_correction(schema: &Schema, values: &[(ColumnId, Value)]) -> Result<(), RecordProblem> {
+    values.iter().try_for_each(|(column, value)| {
+        let field = schema.attributes.get(usize::from(column.0)).filter(|_| *column != schema.subject_key);
+        check_value(field.ok_or(RecordProblem::UnknownField)?, value)
+    })
+}
+
+/// Checks a value that a producer sends.
+fn check_new(field: &Field, value: &Value) -> Result<(), RecordProblem> {
+    if field.deprecated && *value != Value::Missing {
+        return Err(RecordProblem::Deprecated(field.name.to_string()));
+    }
+    check_value(field, value)
 }
 
 fn check_value(field: &Field, value: &Value) -> Result<(), RecordProblem> {

@@ -21,6 +21,7 @@ mod log_key;
 mod recover;
 mod release;
 mod rotate;
+mod schemas;
 mod state;
 mod subjects;
 mod tokens;
@@ -31,6 +32,7 @@ mod write;
 mod tests;
 
 pub use rotate::Watch;
+pub use schemas::SchemaVersion;
 pub use write::Acknowledging;
 
 use crate::blocks::BlockError;

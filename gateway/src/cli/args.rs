@@ -56,7 +56,7 @@ pub enum Command {
     Serve(ServeArgs),
     /// Say whether the gateway serves, and what it holds.
     Status,
-    /// Infer, check, create and show descriptions of datasets.
+    /// Infer, check, create, change and show descriptions of datasets.
     #[command(subcommand)]
     Schema(SchemaCommand),
     /// Stream CSV files into a dataset, by a mapping.
@@ -174,6 +174,15 @@ pub enum SchemaCommand {
     Create {
         /// The schema.
         file: PathBuf,
+    },
+    /// Publish a new version of a dataset's schema, and say what it changes. A version only adds; deprecate what is not
+    /// wanted any more.
+    Apply {
+        /// The whole schema.
+        file: PathBuf,
+        /// Say what it would change, and publish nothing.
+        #[arg(long)]
+        dry_run: bool,
     },
     /// Show a dataset's fields and what may be asked of them.
     Show {

@@ -1,6 +1,6 @@
 //! Clients, epochs, budgets, policies and the status, for stewards.
 
-use super::{Answers, Service, keys, policies};
+use super::{Answers, Service, keys, policies, schemas};
 use crate::http::troubles;
 use crate::pipeline::{self, Call};
 use crate::records::{self, Client};
@@ -109,6 +109,13 @@ impl AdminService for Service {
         request: Request<v1::GetPoliciesRequest>,
     ) -> Result<Response<v1::GetPoliciesResponse>, Status> {
         pipeline::unary(&self.0, request, "AdminService/GetPolicies", policies::current).await
+    }
+
+    async fn publish_schema(
+        &self,
+        request: Request<v1::PublishSchemaRequest>,
+    ) -> Result<Response<v1::PublishSchemaResponse>, Status> {
+        pipeline::unary(&self.0, request, "AdminService/PublishSchema", schemas::publish).await
     }
 
     async fn get_status(

@@ -12,7 +12,7 @@ use proto::v1::catalog_service_server::CatalogService;
 use tonic::{Request, Response, Status};
 
 /// Longest description in bytes.
-const MAX_TOML: usize = 256 * 1024;
+pub(super) const MAX_TOML: usize = 256 * 1024;
 
 #[tonic::async_trait]
 impl CatalogService for Service {
@@ -58,14 +58,15 @@ fn create(call: &mut Call, request: v1::CreateDatasetRequest) -> Result<v1::Crea
             return Err(Failure::refused(
                 Reason::SchemaMismatch,
                 "a dataset of this name exists with another description",
-                "choose another name",
+                "choose another name, or publish a new version of its description: `silhouette schema apply`",
             ));
         }
         None if !validate_only => call.app.vault.create_dataset(&permit, &schema_toml, call.now)?,
         Some(_) | None => {}
     }
     let epoch = call.app.vault.epoch(&parsed.dataset);
-    Ok(v1::CreateDatasetResponse { dataset: Some(schema::dataset(&parsed, epoch, &schema::Reader::Catalog)) })
+    let version = version(call, &parsed).max(1);
+    Ok(v1::CreateDatasetResponse { dataset: Some(schema::dataset(&parsed, version, epoch, &schema::Reader::Catalog)) })
 }
 
 fn list(call: &mut Call, request: v1::ListDatasetsRequest) -> Result<v1::ListDatasetsResponse, Failure> {
@@ -85,9 +86,10 @@ fn list(call: &mut Call, request: v1::ListDatasetsRequest) -> Result<v1::ListDat
 /// Describes a dataset as far as the caller may know it.
 fn describe(call: &mut Call, schema: &Schema, used: Option<v1::Use>) -> Result<v1::Dataset, Failure> {
     let epoch = call.app.vault.epoch(&schema.dataset);
+    let version = version(call, schema);
     let catalog = reads_catalog(call, schema);
     if catalog && used.is_none() {
-        return Ok(schema::dataset(schema, epoch, &schema::Reader::Catalog));
+        return Ok(schema::dataset(schema, version, epoch, &schema::Reader::Catalog));
     }
     let used_for = call.used_for(schema, used)?;
     let permit = call.permit(Verb::Release, Some(schema), Some(&used_for), &[]);
@@ -95,11 +97,16 @@ fn describe(call: &mut Call, schema: &Schema, used: Option<v1::Use>) -> Result<v
         Ok(permit) => {
             let table = |field| permit.treatment(field);
             let reader = if catalog { schema::Reader::CatalogFor(&table) } else { schema::Reader::Granted(&table) };
-            Ok(schema::dataset(schema, epoch, &reader))
+            Ok(schema::dataset(schema, version, epoch, &reader))
         }
-        Err(_) if catalog => Ok(schema::dataset(schema, epoch, &schema::Reader::Catalog)),
+        Err(_) if catalog => Ok(schema::dataset(schema, version, epoch, &schema::Reader::Catalog)),
         Err(refused) => Err(refused),
     }
+}
+
+/// Returns the number of the last version of a dataset's description; 0 if there is none.
+fn version(call: &Call, schema: &Schema) -> u32 {
+    u32::try_from(call.app.vault.schema_versions(&schema.dataset).len()).unwrap_or(u32::MAX)
 }
 
 /// Returns whether a caller may read the catalog: whoever writes data, keeps datasets, or reads the log.

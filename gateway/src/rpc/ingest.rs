@@ -91,8 +91,11 @@ impl Stream {
                 };
                 let opened = Arc::clone(&opened);
                 let check = move || {
-                    let now = opened.call.app.clock.now();
-                    (batch.sequence, opened.layout.decode(batch, &opened.schema, now))
+                    let app = &opened.call.app;
+                    // The description may have got a new version since the stream was opened.
+                    let schemas = app.vault.schemas();
+                    let schema = schemas.get(&opened.schema.dataset).unwrap_or(&opened.schema);
+                    (batch.sequence, opened.layout.decode(batch, schema, app.clock.now()))
                 };
                 if send.send(tokio::task::spawn_blocking(check)).await.is_err() {
                     break;
@@ -189,7 +192,7 @@ fn open(call: &mut Call, header: &v1::IngestHeader) -> Result<(Arc<Schema>, Layo
     let schema = call.schema(&header.dataset)?;
     // The permit first: who may not write learns nothing of the schema.
     let _ = call.permit(Verb::Ingest, Some(&schema), None, &[])?;
-    let layout = Layout::new(header, &schema)?;
+    let layout = Layout::new(header, &schema, &call.app.vault.schema_versions(&schema.dataset))?;
     Ok((schema, layout))
 }
 

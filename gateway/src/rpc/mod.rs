@@ -10,6 +10,7 @@ mod ingest;
 mod insight;
 mod keys;
 mod policies;
+mod schemas;
 mod segment;
 mod subject;
 mod token;

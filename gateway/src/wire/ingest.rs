@@ -7,6 +7,7 @@ use policy::decide::Reason;
 use policy::schema::{ColumnId, EventTypeId, Field, FieldType, Schema};
 use policy::time::Timestamp;
 use proto::v1;
+use std::sync::Arc;
 use vault::ingest::{Record, Value};
 
 /// Most rows of a batch.
@@ -45,13 +46,13 @@ enum Checks {
 type Problem<'a> = (&'a str, String);
 
 impl Layout {
-    /// Reads a header.
-    pub fn new(header: &v1::IngestHeader, schema: &Schema) -> Result<Self, Failure> {
+    /// Reads a header. What was encoded under any version of the description means the same under the last one.
+    pub fn new(header: &v1::IngestHeader, schema: &Schema, versions: &[Arc<Schema>]) -> Result<Self, Failure> {
         let v1::IngestHeader { dataset: _, schema_hash, attributes, events } = header;
-        if *schema_hash != super::schema::hash(schema) {
+        if !versions.iter().rev().any(|version| *schema_hash == super::schema::hash(version)) {
             return Err(Failure::refused(
                 Reason::SchemaMismatch,
-                "the stream was made for another version of the dataset's schema",
+                "the stream was made for a description that the dataset never had",
                 "get the dataset again, encode with it and name its schema hash",
             ));
         }

@@ -35,7 +35,7 @@ impl Reader<'_> {
 }
 
 /// Describes a dataset.
-pub fn dataset(schema: &Schema, epoch: Option<EpochInfo>, reader: &Reader<'_>) -> v1::Dataset {
+pub fn dataset(schema: &Schema, version: u32, epoch: Option<EpochInfo>, reader: &Reader<'_>) -> v1::Dataset {
     let attributes = schema.attributes.iter();
     let key = schema.attributes.get(usize::from(schema.subject_key.0));
     let whole = !matches!(reader, Reader::Granted(_));
@@ -53,11 +53,12 @@ pub fn dataset(schema: &Schema, epoch: Option<EpochInfo>, reader: &Reader<'_>) -
         schema_hash: hash(schema),
         epoch: epoch.map_or(0, |epoch| epoch.epoch.0),
         epoch_close_time: epoch.map(|epoch| time::encode(epoch.as_of)),
+        schema_version: version,
     }
 }
 
 fn event(event: &EventType, reader: &Reader<'_>) -> Option<v1::EventType> {
-    let EventType { id, name, fields, display, max_per_subject, retention_days: _ } = event;
+    let EventType { id, name, fields, display, max_per_subject, retention_days, deprecated } = event;
     let treatment = reader.treatment(FieldRef::Event(*id))?;
     let fields = fields.iter().filter_map(|f| field(f, FieldRef::EventField(*id, f.column), reader)).collect();
     Some(v1::EventType {
@@ -66,6 +67,8 @@ fn event(event: &EventType, reader: &Reader<'_>) -> Option<v1::EventType> {
         fields,
         max_per_subject: *max_per_subject,
         treatment: treatment.into(),
+        deprecated: *deprecated,
+        retention_days: retention_days.unwrap_or(0),
     })
 }
 
@@ -90,6 +93,8 @@ fn field(field: &Field, reference: FieldRef, reader: &Reader<'_>) -> Option<v1::
         max_bytes,
         max_per_subject: field.max_distinct,
         treatment: treatment.into(),
+        deprecated: field.deprecated,
+        retention_days: field.retention_days.unwrap_or(0),
     })
 }
 

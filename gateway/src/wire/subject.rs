@@ -105,7 +105,8 @@ fn attribute(schema: &Schema, column: ColumnId, held: &Value) -> Option<v1::Held
 }
 
 fn column(field: &Field) -> v1::HeldColumn {
-    let Field { column: _, name, class, ty, display, max_distinct: _, coarse: _, retention_days } = field;
+    let Field { column: _, name, class, ty, display, max_distinct: _, coarse: _, retention_days, deprecated: _ } =
+        field;
     v1::HeldColumn {
         name: name.to_string(),
         display: display.clone(),
@@ -133,7 +134,7 @@ fn value(field: &Field, value: &Value) -> v1::HeldValue {
 
 fn events(schema: &Schema, held: &HeldEvents) -> Option<v1::HeldEvents> {
     let HeldEvents { event, columns, rows } = held;
-    let EventType { id: _, name, fields, display, max_per_subject: _, retention_days } =
+    let EventType { id: _, name, fields, display, max_per_subject: _, retention_days, deprecated: _ } =
         schema.events.get(usize::from(event.0))?;
     let fields: Vec<&Field> = columns.iter().filter_map(|column| fields.get(usize::from(column.0))).collect();
     Some(v1::HeldEvents {

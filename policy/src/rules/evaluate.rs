@@ -17,7 +17,7 @@ use std::sync::Arc;
 /// All that the rules say to one principal for one purpose, basis and dataset.
 #[derive(Debug)]
 pub(crate) struct Row {
-    shape: Vec<(FieldName, Option<FieldClass>)>,
+    shape: Vec<(FieldName, Option<FieldClass>, bool)>,
     verbs: [bool; Verb::ALL.len()],
     pub(crate) disclosure: Disclosure,
     /// What one person is shown of their own data.
@@ -45,7 +45,7 @@ impl Row {
             Disclosure::of(fields.map(answer).collect())
         };
         Self {
-            shape: dataset.into_iter().flat_map(shape).map(|(name, class)| (name.clone(), class)).collect(),
+            shape: dataset.into_iter().flat_map(shape).map(|(name, class, old)| (name.clone(), class, old)).collect(),
             verbs: Verb::ALL.map(|verb| asked.as_ref().is_some_and(|asked| asked.verb(verb))),
             disclosure: table(|asked, schema, reference| asked.treatment(schema, reference)),
             own: table(|asked, schema, reference| asked.own(schema, reference)),
@@ -60,18 +60,20 @@ impl Row {
     /// Returns whether the row was computed for this very schema. Names are shared, so this mostly compares pointers.
     pub(super) fn fits(&self, dataset: Option<&Schema>) -> bool {
         let mut expected = self.shape.iter();
-        let same = dataset.into_iter().flat_map(shape).all(|(name, class)| {
-            expected.next().is_some_and(|(seen, seen_class)| seen == name && *seen_class == class)
+        let same = dataset.into_iter().flat_map(shape).all(|(name, class, deprecated)| {
+            expected.next().is_some_and(|(seen, of, was)| seen == name && *of == class && *was == deprecated)
         });
         same && expected.next().is_none()
     }
 }
 
-/// Lists what of a schema the rules can see: organization aside (it never changes), names and classes in order.
-fn shape(schema: &Schema) -> impl Iterator<Item = (&FieldName, Option<FieldClass>)> {
-    let attributes = schema.attributes.iter().map(|field| (&field.name, Some(field.class)));
+/// Lists what of a schema the rules can see: organization aside (it never changes), names and classes in order, and what
+/// is deprecated.
+fn shape(schema: &Schema) -> impl Iterator<Item = (&FieldName, Option<FieldClass>, bool)> {
+    let attributes = schema.attributes.iter().map(|field| (&field.name, Some(field.class), field.deprecated));
     let events = schema.events.iter().flat_map(|event| {
-        std::iter::once((&event.name, None)).chain(event.fields.iter().map(|field| (&field.name, Some(field.class))))
+        let fields = event.fields.iter().map(|field| (&field.name, Some(field.class), field.deprecated));
+        std::iter::once((&event.name, None, event.deprecated)).chain(fields)
     });
     attributes.chain(events)
 }
@@ -140,7 +142,10 @@ impl<'a> Asked<'a> {
 
     /// Climbs the ladder of treatments until the first that is not allowed.
     fn treatment(&self, schema: &Schema, reference: FieldRef) -> Treatment {
-        let Some(context) = &self.use_context else { return Treatment::Deny };
+        // Nobody but its person is shown what is kept of a deprecated field.
+        let Some(context) = self.use_context.as_ref().filter(|_| !schema.is_deprecated(reference)) else {
+            return Treatment::Deny;
+        };
         let Ok(field) = model::field_uid(schema, reference) else { return Treatment::Deny };
         let mut reached = Treatment::Deny;
         for step in ladder(schema.class(reference)) {

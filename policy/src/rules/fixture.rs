@@ -28,6 +28,7 @@ fn field(column: u16, name: &str, class: FieldClass, ty: FieldType) -> Field {
         max_distinct: 1,
         coarse: Vec::new(),
         retention_days: None,
+        deprecated: false,
     }
 }
 
@@ -55,6 +56,7 @@ pub(crate) fn schema() -> Schema {
             display: "Order".into(),
             max_per_subject: 64,
             retention_days: None,
+            deprecated: false,
         }],
         purposes: vec![purpose("marketing.portrait"), purpose("marketing.measurement"), purpose("sharing.partner")],
         cap_quarter: NanoRho(200_000_000),

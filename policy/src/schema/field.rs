@@ -61,6 +61,7 @@ pub(super) fn field(
         max_distinct: max_distinct(raw, &ty, of_event, place)?,
         coarse: coarse(raw, &ty, place)?,
         retention_days: retention(raw.retention_days, place)?,
+        deprecated: raw.deprecated,
         name,
         ty,
     })

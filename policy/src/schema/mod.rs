@@ -6,6 +6,7 @@
 
 mod controller;
 mod encode;
+mod evolve;
 mod field;
 pub(crate) mod number;
 mod parse;
@@ -16,6 +17,7 @@ mod tests;
 
 pub use controller::{Controller, Notice};
 pub use encode::{EncodeError, Encoded, Encoder};
+pub use evolve::{Difference, EvolveError, Evolved, evolve};
 pub use parse::{CAP_LIFETIME, CAP_QUARTER, SchemaError, parse};
 
 use crate::id::{DatasetId, FieldName, OrganizationId, PopulationId, PurposeId};
@@ -172,6 +174,10 @@ pub struct Field {
     pub coarse: Vec<String>,
     /// Days a value is kept; `None` is for as long as the dataset exists.
     pub retention_days: Option<u32>,
+    /// Takes no new values and is in no question; what is held of it is still shown to its person. Left out of the hash
+    /// where it is not so.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub deprecated: bool,
 }
 
 /// A type of event and its fields. Every event also has a subject, a time and an id.
@@ -189,6 +195,9 @@ pub struct EventType {
     pub max_per_subject: u32,
     /// Days an event is kept; `None` is for as long as the dataset exists.
     pub retention_days: Option<u32>,
+    /// Takes no new events and is in no question, as [`Field::deprecated`] says.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub deprecated: bool,
 }
 
 /// A dataset's description. Built by [`parse`]; a value of this type is consistent.
@@ -307,6 +316,16 @@ impl Schema {
     /// Returns the class of a reference; an event as such is [`FieldClass::Behavioral`].
     pub fn class(&self, reference: FieldRef) -> FieldClass {
         self.field(reference).map_or(FieldClass::Behavioral, |f| f.class)
+    }
+
+    /// Says whether a reference takes no new values and is in no question: it is deprecated, or its event type is.
+    pub fn is_deprecated(&self, reference: FieldRef) -> bool {
+        let event = |event: EventTypeId| self.events.get(usize::from(event.0)).is_some_and(|event| event.deprecated);
+        let of_event = match reference {
+            FieldRef::Event(of) | FieldRef::EventField(of, _) => event(of),
+            FieldRef::Attribute(_) => false,
+        };
+        of_event || self.field(reference).is_some_and(|field| field.deprecated)
     }
 
     /// Returns the hash of the description: SHA-256 of its JSON, in hex. Equal schemas, equal hashes. Who is responsible and

@@ -45,6 +45,7 @@
 //! domain = ["18-24", "25-34", "35-44", "45+"]       # public and closed; order is code order
 //! coarse = ["18-34", "18-34", "35+", "35+"]         # optional, one per domain value
 //! retention_days = 730             # optional
+//! deprecated = true                # optional: takes no new values and is in no question, what is held stays readable
 //!
 //! [[attributes]]
 //! name = "household"
@@ -274,9 +275,11 @@ impl Document<'_> {
             .iter()
             .find(|field| field.name.as_str() == raw.as_ref())
             .filter(|field| matches!(field.ty, FieldType::Identifier { .. }) && field.class == FieldClass::Identifier)
+            .filter(|field| !field.deprecated)
             .map(|field| field.column)
             .ok_or_else(|| {
-                let problem = "`subject_key` is the name of an attribute of type and class `identifier`";
+                let problem =
+                    "`subject_key` is the name of an attribute of type and class `identifier`, not deprecated";
                 SchemaError::new(self.line(raw), problem)
             })
     }
@@ -370,6 +373,7 @@ impl Document<'_> {
                 display: display(item.display.clone(), name.as_str(), &place)?,
                 max_per_subject,
                 retention_days: retention(item.retention_days, &place)?,
+                deprecated: item.deprecated,
                 name,
             });
         }

@@ -48,6 +48,8 @@ pub(super) struct RawField {
     pub(super) max_bytes: Option<u8>,
     pub(super) max_distinct: Option<u32>,
     pub(super) retention_days: Option<u32>,
+    #[serde(default)]
+    pub(super) deprecated: bool,
 }
 
 #[derive(Deserialize)]
@@ -57,6 +59,8 @@ pub(super) struct RawEvent {
     pub(super) display: Option<String>,
     pub(super) max_per_subject: Option<u32>,
     pub(super) retention_days: Option<u32>,
+    #[serde(default)]
+    pub(super) deprecated: bool,
     #[serde(default)]
     pub(super) fields: Vec<RawField>,
 }

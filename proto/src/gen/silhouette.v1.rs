@@ -684,6 +684,786 @@ pub mod activation_service_server {
         const NAME: &'static str = SERVICE_NAME;
     }
 }
+/// An attribute of a subject, or a field of an event.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Field {
+    /// Its name, unique in its group: `age_band`.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// The words a person sees.
+    #[prost(string, tag = "2")]
+    pub display: ::prost::alloc::string::String,
+    /// How far it identifies a person.
+    #[prost(enumeration = "FieldClass", tag = "3")]
+    pub class: i32,
+    /// Its type.
+    #[prost(enumeration = "FieldKind", tag = "4")]
+    pub kind: i32,
+    /// Labels of the codes 1, 2, ... of an enum or a bool; empty for other kinds.
+    #[prost(string, repeated, tag = "5")]
+    pub labels: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Smallest allowed value (in units, or a day) of an integer, decimal or date; 0 for other kinds.
+    #[prost(sint64, tag = "6")]
+    pub min: i64,
+    /// Largest allowed value, likewise.
+    #[prost(sint64, tag = "7")]
+    pub max: i64,
+    /// Digits after the decimal mark of a decimal, 0-9; 0 for other kinds.
+    #[prost(uint32, tag = "8")]
+    pub scale: u32,
+    /// Longest allowed identifier in bytes; 0 for other kinds.
+    #[prost(uint32, tag = "9")]
+    pub max_bytes: u32,
+    /// Most distinct values one subject contributes to a breakdown; 1 for attributes.
+    #[prost(uint32, tag = "10")]
+    pub max_per_subject: u32,
+    /// What the caller may see of it, for the use named in the request.
+    #[prost(enumeration = "Treatment", tag = "11")]
+    pub treatment: i32,
+    /// Takes no new values and is in no question; what is held of it is still shown to its person.
+    #[prost(bool, tag = "12")]
+    pub deprecated: bool,
+    /// Days a value is kept; 0 is for as long as the dataset exists.
+    #[prost(uint32, tag = "13")]
+    pub retention_days: u32,
+}
+/// A type of event.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct EventType {
+    /// Its name, unique in the dataset: `order`.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// The words a person sees.
+    #[prost(string, tag = "2")]
+    pub display: ::prost::alloc::string::String,
+    /// Its fields, in the schema's order.
+    #[prost(message, repeated, tag = "3")]
+    pub fields: ::prost::alloc::vec::Vec<Field>,
+    /// Most events of one subject that count in an answer.
+    #[prost(uint32, tag = "4")]
+    pub max_per_subject: u32,
+    /// What the caller may see of the event as such, for the use named in the request.
+    #[prost(enumeration = "Treatment", tag = "5")]
+    pub treatment: i32,
+    /// Takes no new events and is in no question; what is held of it is still shown to its person.
+    #[prost(bool, tag = "6")]
+    pub deprecated: bool,
+    /// Days an event is kept; 0 is for as long as the dataset exists.
+    #[prost(uint32, tag = "7")]
+    pub retention_days: u32,
+}
+/// A dataset: one population's profiles, events and consents.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Dataset {
+    /// Its name: `datasets/{d}`.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// What it is, for people.
+    #[prost(string, tag = "2")]
+    pub display: ::prost::alloc::string::String,
+    /// Its owner, `organizations/{o}`; never changes.
+    #[prost(string, tag = "3")]
+    pub organization: ::prost::alloc::string::String,
+    /// Whose privacy its ledger protects.
+    #[prost(string, tag = "4")]
+    pub population: ::prost::alloc::string::String,
+    /// Whether this is a test dataset: every answer from it is NOT PRIVATE.
+    #[prost(bool, tag = "5")]
+    pub test: bool,
+    /// IANA time zone: days, windows and epochs are read in it.
+    #[prost(string, tag = "6")]
+    pub time_zone: ::prost::alloc::string::String,
+    /// Name of the identifier attribute that names a subject in ingest; empty if the caller may not know it.
+    #[prost(string, tag = "7")]
+    pub subject_key: ::prost::alloc::string::String,
+    /// Attributes in the schema's order.
+    #[prost(message, repeated, tag = "8")]
+    pub attributes: ::prost::alloc::vec::Vec<Field>,
+    /// Event types in the schema's order.
+    #[prost(message, repeated, tag = "9")]
+    pub events: ::prost::alloc::vec::Vec<EventType>,
+    /// Purposes people may consent to.
+    #[prost(string, repeated, tag = "10")]
+    pub purposes: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// SHA-256 of the whole schema, 32 bytes; the header of an ingest stream names it.
+    #[prost(bytes = "vec", tag = "11")]
+    pub schema_hash: ::prost::alloc::vec::Vec<u8>,
+    /// Number of the last closed epoch; 0 if none has closed.
+    #[prost(uint32, tag = "12")]
+    pub epoch: u32,
+    /// When it closed; absent if none has.
+    #[prost(message, optional, tag = "13")]
+    pub epoch_close_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// Number of the schema's version, from 1.
+    #[prost(uint32, tag = "14")]
+    pub schema_version: u32,
+}
+/// A request to create a dataset.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CreateDatasetRequest {
+    /// Its description in TOML, at most 256 KiB. Required.
+    #[prost(string, tag = "1")]
+    pub schema_toml: ::prost::alloc::string::String,
+    /// Checks and describes, changes nothing.
+    #[prost(bool, tag = "2")]
+    pub validate_only: bool,
+    /// A UUID of the caller; a retry with the same one does nothing again. Empty: no retry protection.
+    #[prost(string, tag = "3")]
+    pub request_id: ::prost::alloc::string::String,
+}
+/// The dataset as created, or as it would be.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct CreateDatasetResponse {
+    /// The dataset.
+    #[prost(message, optional, tag = "1")]
+    pub dataset: ::core::option::Option<Dataset>,
+}
+/// A request to describe a dataset.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetDatasetRequest {
+    /// `datasets/{d}`. Required.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// The use for which treatments are stated. Required for services and partners, optional for others.
+    #[prost(message, optional, tag = "2")]
+    pub r#use: ::core::option::Option<Use>,
+}
+/// A described dataset.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct GetDatasetResponse {
+    /// The dataset.
+    #[prost(message, optional, tag = "1")]
+    pub dataset: ::core::option::Option<Dataset>,
+}
+/// A request to list datasets.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListDatasetsRequest {
+    /// Most datasets to return, 1-100; 0 is 50; more is 100.
+    #[prost(int32, tag = "1")]
+    pub page_size: i32,
+    /// From the previous response; empty starts.
+    #[prost(string, tag = "2")]
+    pub page_token: ::prost::alloc::string::String,
+    /// As in GetDataset.
+    #[prost(message, optional, tag = "3")]
+    pub r#use: ::core::option::Option<Use>,
+}
+/// A page of datasets in order of their names.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListDatasetsResponse {
+    /// The datasets.
+    #[prost(message, repeated, tag = "1")]
+    pub datasets: ::prost::alloc::vec::Vec<Dataset>,
+    /// For the next page; empty at the end.
+    #[prost(string, tag = "2")]
+    pub next_page_token: ::prost::alloc::string::String,
+}
+/// How far a field identifies a person.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum FieldClass {
+    /// Not said; never sent.
+    Unspecified = 0,
+    /// Names a person.
+    Identifier = 1,
+    /// May single a person out in combination.
+    QuasiIdentifier = 2,
+    /// Special category.
+    Sensitive = 3,
+    /// What a person did.
+    Behavioral = 4,
+    /// Says nothing about a person.
+    NonPersonal = 5,
+}
+impl FieldClass {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "FIELD_CLASS_UNSPECIFIED",
+            Self::Identifier => "FIELD_CLASS_IDENTIFIER",
+            Self::QuasiIdentifier => "FIELD_CLASS_QUASI_IDENTIFIER",
+            Self::Sensitive => "FIELD_CLASS_SENSITIVE",
+            Self::Behavioral => "FIELD_CLASS_BEHAVIORAL",
+            Self::NonPersonal => "FIELD_CLASS_NON_PERSONAL",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "FIELD_CLASS_UNSPECIFIED" => Some(Self::Unspecified),
+            "FIELD_CLASS_IDENTIFIER" => Some(Self::Identifier),
+            "FIELD_CLASS_QUASI_IDENTIFIER" => Some(Self::QuasiIdentifier),
+            "FIELD_CLASS_SENSITIVE" => Some(Self::Sensitive),
+            "FIELD_CLASS_BEHAVIORAL" => Some(Self::Behavioral),
+            "FIELD_CLASS_NON_PERSONAL" => Some(Self::NonPersonal),
+            _ => None,
+        }
+    }
+}
+/// The type of a field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum FieldKind {
+    /// Not said; never sent.
+    Unspecified = 0,
+    /// One of a public list; ingested as a code, 1 for the first label.
+    Enum = 1,
+    /// Ingested as a code: 1 is false, 2 is true.
+    Bool = 2,
+    /// A whole number.
+    Integer = 3,
+    /// A decimal, ingested as an integer of 10^-scale units.
+    Decimal = 4,
+    /// A day, ingested as days since 1970-01-01.
+    Date = 5,
+    /// An identifier, ingested as bytes of UTF-8.
+    Identifier = 6,
+}
+impl FieldKind {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "FIELD_KIND_UNSPECIFIED",
+            Self::Enum => "FIELD_KIND_ENUM",
+            Self::Bool => "FIELD_KIND_BOOL",
+            Self::Integer => "FIELD_KIND_INTEGER",
+            Self::Decimal => "FIELD_KIND_DECIMAL",
+            Self::Date => "FIELD_KIND_DATE",
+            Self::Identifier => "FIELD_KIND_IDENTIFIER",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "FIELD_KIND_UNSPECIFIED" => Some(Self::Unspecified),
+            "FIELD_KIND_ENUM" => Some(Self::Enum),
+            "FIELD_KIND_BOOL" => Some(Self::Bool),
+            "FIELD_KIND_INTEGER" => Some(Self::Integer),
+            "FIELD_KIND_DECIMAL" => Some(Self::Decimal),
+            "FIELD_KIND_DATE" => Some(Self::Date),
+            "FIELD_KIND_IDENTIFIER" => Some(Self::Identifier),
+            _ => None,
+        }
+    }
+}
+/// What may be done to a field before it leaves, strictest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum Treatment {
+    /// Not computed: the caller described the dataset without naming a use.
+    Unspecified = 0,
+    /// Nothing may leave.
+    Deny = 1,
+    /// Only differentially private aggregates.
+    Aggregate = 2,
+    /// A keyed pseudonym of the value.
+    Pseudonymise = 3,
+    /// A coarser value.
+    Generalise = 4,
+    /// Part of the value.
+    Mask = 5,
+    /// The value.
+    Clear = 6,
+}
+impl Treatment {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "TREATMENT_UNSPECIFIED",
+            Self::Deny => "TREATMENT_DENY",
+            Self::Aggregate => "TREATMENT_AGGREGATE",
+            Self::Pseudonymise => "TREATMENT_PSEUDONYMISE",
+            Self::Generalise => "TREATMENT_GENERALISE",
+            Self::Mask => "TREATMENT_MASK",
+            Self::Clear => "TREATMENT_CLEAR",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "TREATMENT_UNSPECIFIED" => Some(Self::Unspecified),
+            "TREATMENT_DENY" => Some(Self::Deny),
+            "TREATMENT_AGGREGATE" => Some(Self::Aggregate),
+            "TREATMENT_PSEUDONYMISE" => Some(Self::Pseudonymise),
+            "TREATMENT_GENERALISE" => Some(Self::Generalise),
+            "TREATMENT_MASK" => Some(Self::Mask),
+            "TREATMENT_CLEAR" => Some(Self::Clear),
+            _ => None,
+        }
+    }
+}
+/// Generated client implementations.
+pub mod catalog_service_client {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    use tonic::codegen::http::Uri;
+    /// Datasets and their schemas.
+    #[derive(Debug, Clone)]
+    pub struct CatalogServiceClient<T> {
+        inner: tonic::client::Grpc<T>,
+    }
+    impl CatalogServiceClient<tonic::transport::Channel> {
+        /// Attempt to create a new client by connecting to a given endpoint.
+        pub async fn connect<D>(dst: D) -> Result<Self, tonic::transport::Error>
+        where
+            D: TryInto<tonic::transport::Endpoint>,
+            D::Error: Into<StdError>,
+        {
+            let conn = tonic::transport::Endpoint::new(dst)?.connect().await?;
+            Ok(Self::new(conn))
+        }
+    }
+    impl<T> CatalogServiceClient<T>
+    where
+        T: tonic::client::GrpcService<tonic::body::Body>,
+        T::Error: Into<StdError>,
+        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
+        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
+    {
+        pub fn new(inner: T) -> Self {
+            let inner = tonic::client::Grpc::new(inner);
+            Self { inner }
+        }
+        pub fn with_origin(inner: T, origin: Uri) -> Self {
+            let inner = tonic::client::Grpc::with_origin(inner, origin);
+            Self { inner }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> CatalogServiceClient<InterceptedService<T, F>>
+        where
+            F: tonic::service::Interceptor,
+            T::ResponseBody: Default,
+            T: tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+                Response = http::Response<
+                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
+                >,
+            >,
+            <T as tonic::codegen::Service<
+                http::Request<tonic::body::Body>,
+            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
+        {
+            CatalogServiceClient::new(InterceptedService::new(inner, interceptor))
+        }
+        /// Compress requests with the given encoding.
+        ///
+        /// This requires the server to support it otherwise it might respond with an
+        /// error.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.send_compressed(encoding);
+            self
+        }
+        /// Enable decompressing responses.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.inner = self.inner.accept_compressed(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_decoding_message_size(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.inner = self.inner.max_encoding_message_size(limit);
+            self
+        }
+        /// Creates a dataset from its TOML description. Stewards only.
+        pub async fn create_dataset(
+            &mut self,
+            request: impl tonic::IntoRequest<super::CreateDatasetRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::CreateDatasetResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/silhouette.v1.CatalogService/CreateDataset",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("silhouette.v1.CatalogService", "CreateDataset"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Describes one dataset: to stewards, producers and officers whole, to others as far as their rules grant its fields
+        /// for the use they name.
+        pub async fn get_dataset(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GetDatasetRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetDatasetResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/silhouette.v1.CatalogService/GetDataset",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("silhouette.v1.CatalogService", "GetDataset"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Lists the datasets that the caller may describe.
+        pub async fn list_datasets(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListDatasetsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListDatasetsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/silhouette.v1.CatalogService/ListDatasets",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("silhouette.v1.CatalogService", "ListDatasets"));
+            self.inner.unary(req, path, codec).await
+        }
+    }
+}
+/// Generated server implementations.
+pub mod catalog_service_server {
+    #![allow(
+        unused_variables,
+        dead_code,
+        missing_docs,
+        clippy::wildcard_imports,
+        clippy::let_unit_value,
+    )]
+    use tonic::codegen::*;
+    /// Generated trait containing gRPC methods that should be implemented for use with CatalogServiceServer.
+    #[async_trait]
+    pub trait CatalogService: std::marker::Send + std::marker::Sync + 'static {
+        /// Creates a dataset from its TOML description. Stewards only.
+        async fn create_dataset(
+            &self,
+            request: tonic::Request<super::CreateDatasetRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::CreateDatasetResponse>,
+            tonic::Status,
+        >;
+        /// Describes one dataset: to stewards, producers and officers whole, to others as far as their rules grant its fields
+        /// for the use they name.
+        async fn get_dataset(
+            &self,
+            request: tonic::Request<super::GetDatasetRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetDatasetResponse>,
+            tonic::Status,
+        >;
+        /// Lists the datasets that the caller may describe.
+        async fn list_datasets(
+            &self,
+            request: tonic::Request<super::ListDatasetsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListDatasetsResponse>,
+            tonic::Status,
+        >;
+    }
+    /// Datasets and their schemas.
+    #[derive(Debug)]
+    pub struct CatalogServiceServer<T> {
+        inner: Arc<T>,
+        accept_compression_encodings: EnabledCompressionEncodings,
+        send_compression_encodings: EnabledCompressionEncodings,
+        max_decoding_message_size: Option<usize>,
+        max_encoding_message_size: Option<usize>,
+    }
+    impl<T> CatalogServiceServer<T> {
+        pub fn new(inner: T) -> Self {
+            Self::from_arc(Arc::new(inner))
+        }
+        pub fn from_arc(inner: Arc<T>) -> Self {
+            Self {
+                inner,
+                accept_compression_encodings: Default::default(),
+                send_compression_encodings: Default::default(),
+                max_decoding_message_size: None,
+                max_encoding_message_size: None,
+            }
+        }
+        pub fn with_interceptor<F>(
+            inner: T,
+            interceptor: F,
+        ) -> InterceptedService<Self, F>
+        where
+            F: tonic::service::Interceptor,
+        {
+            InterceptedService::new(Self::new(inner), interceptor)
+        }
+        /// Enable decompressing requests with the given encoding.
+        #[must_use]
+        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.accept_compression_encodings.enable(encoding);
+            self
+        }
+        /// Compress responses with the given encoding, if the client supports it.
+        #[must_use]
+        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
+            self.send_compression_encodings.enable(encoding);
+            self
+        }
+        /// Limits the maximum size of a decoded message.
+        ///
+        /// Default: `4MB`
+        #[must_use]
+        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
+            self.max_decoding_message_size = Some(limit);
+            self
+        }
+        /// Limits the maximum size of an encoded message.
+        ///
+        /// Default: `usize::MAX`
+        #[must_use]
+        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
+            self.max_encoding_message_size = Some(limit);
+            self
+        }
+    }
+    impl<T, B> tonic::codegen::Service<http::Request<B>> for CatalogServiceServer<T>
+    where
+        T: CatalogService,
+        B: Body + std::marker::Send + 'static,
+        B::Error: Into<StdError> + std::marker::Send + 'static,
+    {
+        type Response = http::Response<tonic::body::Body>;
+        type Error = std::convert::Infallible;
+        type Future = BoxFuture<Self::Response, Self::Error>;
+        fn poll_ready(
+            &mut self,
+            _cx: &mut Context<'_>,
+        ) -> Poll<std::result::Result<(), Self::Error>> {
+            Poll::Ready(Ok(()))
+        }
+        fn call(&mut self, req: http::Request<B>) -> Self::Future {
+            match req.uri().path() {
+                "/silhouette.v1.CatalogService/CreateDataset" => {
+                    #[allow(non_camel_case_types)]
+                    struct CreateDatasetSvc<T: CatalogService>(pub Arc<T>);
+                    impl<
+                        T: CatalogService,
+                    > tonic::server::UnaryService<super::CreateDatasetRequest>
+                    for CreateDatasetSvc<T> {
+                        type Response = super::CreateDatasetResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::CreateDatasetRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as CatalogService>::create_dataset(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = CreateDatasetSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/silhouette.v1.CatalogService/GetDataset" => {
+                    #[allow(non_camel_case_types)]
+                    struct GetDatasetSvc<T: CatalogService>(pub Arc<T>);
+                    impl<
+                        T: CatalogService,
+                    > tonic::server::UnaryService<super::GetDatasetRequest>
+                    for GetDatasetSvc<T> {
+                        type Response = super::GetDatasetResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::GetDatasetRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as CatalogService>::get_dataset(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = GetDatasetSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/silhouette.v1.CatalogService/ListDatasets" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListDatasetsSvc<T: CatalogService>(pub Arc<T>);
+                    impl<
+                        T: CatalogService,
+                    > tonic::server::UnaryService<super::ListDatasetsRequest>
+                    for ListDatasetsSvc<T> {
+                        type Response = super::ListDatasetsResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListDatasetsRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as CatalogService>::list_datasets(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListDatasetsSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                _ => {
+                    Box::pin(async move {
+                        let mut response = http::Response::new(
+                            tonic::body::Body::default(),
+                        );
+                        let headers = response.headers_mut();
+                        headers
+                            .insert(
+                                tonic::Status::GRPC_STATUS,
+                                (tonic::Code::Unimplemented as i32).into(),
+                            );
+                        headers
+                            .insert(
+                                http::header::CONTENT_TYPE,
+                                tonic::metadata::GRPC_CONTENT_TYPE,
+                            );
+                        Ok(response)
+                    })
+                }
+            }
+        }
+    }
+    impl<T> Clone for CatalogServiceServer<T> {
+        fn clone(&self) -> Self {
+            let inner = self.inner.clone();
+            Self {
+                inner,
+                accept_compression_encodings: self.accept_compression_encodings,
+                send_compression_encodings: self.send_compression_encodings,
+                max_decoding_message_size: self.max_decoding_message_size,
+                max_encoding_message_size: self.max_encoding_message_size,
+            }
+        }
+    }
+    /// Generated gRPC service name
+    pub const SERVICE_NAME: &str = "silhouette.v1.CatalogService";
+    impl<T> tonic::server::NamedService for CatalogServiceServer<T> {
+        const NAME: &'static str = SERVICE_NAME;
+    }
+}
 /// A registered caller.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Client {
@@ -879,6 +1659,33 @@ pub struct GetPoliciesResponse {
     /// The number of the policy set.
     #[prost(uint64, tag = "2")]
     pub policy_epoch: u64,
+}
+/// A version of a description to publish.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PublishSchemaRequest {
+    /// `datasets/{d}`. Required.
+    #[prost(string, tag = "1")]
+    pub dataset: ::prost::alloc::string::String,
+    /// The whole description in TOML, at most 256 KiB. Required. One that can't follow the current one is refused as
+    /// SCHEMA_MISMATCH, which names the field and says what would be right.
+    #[prost(string, tag = "2")]
+    pub schema_toml: ::prost::alloc::string::String,
+    /// Checks and states the difference, publishes nothing.
+    #[prost(bool, tag = "3")]
+    pub validate_only: bool,
+    /// A UUID of the caller. Empty: no retry protection. Publishing the same description again changes nothing.
+    #[prost(string, tag = "4")]
+    pub request_id: ::prost::alloc::string::String,
+}
+/// The version as published, or as it would be.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct PublishSchemaResponse {
+    /// What it changes, in plain words, one a line; empty if it is the description in force.
+    #[prost(string, repeated, tag = "1")]
+    pub changes: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// The dataset under it.
+    #[prost(message, optional, tag = "2")]
+    pub dataset: ::core::option::Option<Dataset>,
 }
 /// A request for the status.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
@@ -1475,6 +2282,32 @@ pub mod admin_service_client {
                 .insert(GrpcMethod::new("silhouette.v1.AdminService", "GetPolicies"));
             self.inner.unary(req, path, codec).await
         }
+        /// Publishes a new version of a dataset's description. A version only adds: what is stored, and whoever encodes under an
+        /// earlier version, is still understood.
+        pub async fn publish_schema(
+            &mut self,
+            request: impl tonic::IntoRequest<super::PublishSchemaRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::PublishSchemaResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/silhouette.v1.AdminService/PublishSchema",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("silhouette.v1.AdminService", "PublishSchema"));
+            self.inner.unary(req, path, codec).await
+        }
         /// States what the gateway holds and whether it serves.
         pub async fn get_status(
             &mut self,
@@ -1628,6 +2461,15 @@ pub mod admin_service_server {
             request: tonic::Request<super::GetPoliciesRequest>,
         ) -> std::result::Result<
             tonic::Response<super::GetPoliciesResponse>,
+            tonic::Status,
+        >;
+        /// Publishes a new version of a dataset's description. A version only adds: what is stored, and whoever encodes under an
+        /// earlier version, is still understood.
+        async fn publish_schema(
+            &self,
+            request: tonic::Request<super::PublishSchemaRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::PublishSchemaResponse>,
             tonic::Status,
         >;
         /// States what the gateway holds and whether it serves.
@@ -2081,6 +2923,51 @@ pub mod admin_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = GetPoliciesSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/silhouette.v1.AdminService/PublishSchema" => {
+                    #[allow(non_camel_case_types)]
+                    struct PublishSchemaSvc<T: AdminService>(pub Arc<T>);
+                    impl<
+                        T: AdminService,
+                    > tonic::server::UnaryService<super::PublishSchemaRequest>
+                    for PublishSchemaSvc<T> {
+                        type Response = super::PublishSchemaResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::PublishSchemaRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as AdminService>::publish_schema(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = PublishSchemaSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
@@ -3082,771 +3969,6 @@ pub mod audit_service_server {
         const NAME: &'static str = SERVICE_NAME;
     }
 }
-/// An attribute of a subject, or a field of an event.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct Field {
-    /// Its name, unique in its group: `age_band`.
-    #[prost(string, tag = "1")]
-    pub name: ::prost::alloc::string::String,
-    /// The words a person sees.
-    #[prost(string, tag = "2")]
-    pub display: ::prost::alloc::string::String,
-    /// How far it identifies a person.
-    #[prost(enumeration = "FieldClass", tag = "3")]
-    pub class: i32,
-    /// Its type.
-    #[prost(enumeration = "FieldKind", tag = "4")]
-    pub kind: i32,
-    /// Labels of the codes 1, 2, ... of an enum or a bool; empty for other kinds.
-    #[prost(string, repeated, tag = "5")]
-    pub labels: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
-    /// Smallest allowed value (in units, or a day) of an integer, decimal or date; 0 for other kinds.
-    #[prost(sint64, tag = "6")]
-    pub min: i64,
-    /// Largest allowed value, likewise.
-    #[prost(sint64, tag = "7")]
-    pub max: i64,
-    /// Digits after the decimal mark of a decimal, 0-9; 0 for other kinds.
-    #[prost(uint32, tag = "8")]
-    pub scale: u32,
-    /// Longest allowed identifier in bytes; 0 for other kinds.
-    #[prost(uint32, tag = "9")]
-    pub max_bytes: u32,
-    /// Most distinct values one subject contributes to a breakdown; 1 for attributes.
-    #[prost(uint32, tag = "10")]
-    pub max_per_subject: u32,
-    /// What the caller may see of it, for the use named in the request.
-    #[prost(enumeration = "Treatment", tag = "11")]
-    pub treatment: i32,
-}
-/// A type of event.
-#[derive(Clone, PartialEq, ::prost::Message)]
-pub struct EventType {
-    /// Its name, unique in the dataset: `order`.
-    #[prost(string, tag = "1")]
-    pub name: ::prost::alloc::string::String,
-    /// The words a person sees.
-    #[prost(string, tag = "2")]
-    pub display: ::prost::alloc::string::String,
-    /// Its fields, in the schema's order.
-    #[prost(message, repeated, tag = "3")]
-    pub fields: ::prost::alloc::vec::Vec<Field>,
-    /// Most events of one subject that count in an answer.
-    #[prost(uint32, tag = "4")]
-    pub max_per_subject: u32,
-    /// What the caller may see of the event as such, for the use named in the request.
-    #[prost(enumeration = "Treatment", tag = "5")]
-    pub treatment: i32,
-}
-/// A dataset: one population's profiles, events and consents.
-#[derive(Clone, PartialEq, ::prost::Message)]
-pub struct Dataset {
-    /// Its name: `datasets/{d}`.
-    #[prost(string, tag = "1")]
-    pub name: ::prost::alloc::string::String,
-    /// What it is, for people.
-    #[prost(string, tag = "2")]
-    pub display: ::prost::alloc::string::String,
-    /// Its owner, `organizations/{o}`; never changes.
-    #[prost(string, tag = "3")]
-    pub organization: ::prost::alloc::string::String,
-    /// Whose privacy its ledger protects.
-    #[prost(string, tag = "4")]
-    pub population: ::prost::alloc::string::String,
-    /// Whether this is a test dataset: every answer from it is NOT PRIVATE.
-    #[prost(bool, tag = "5")]
-    pub test: bool,
-    /// IANA time zone: days, windows and epochs are read in it.
-    #[prost(string, tag = "6")]
-    pub time_zone: ::prost::alloc::string::String,
-    /// Name of the identifier attribute that names a subject in ingest; empty if the caller may not know it.
-    #[prost(string, tag = "7")]
-    pub subject_key: ::prost::alloc::string::String,
-    /// Attributes in the schema's order.
-    #[prost(message, repeated, tag = "8")]
-    pub attributes: ::prost::alloc::vec::Vec<Field>,
-    /// Event types in the schema's order.
-    #[prost(message, repeated, tag = "9")]
-    pub events: ::prost::alloc::vec::Vec<EventType>,
-    /// Purposes people may consent to.
-    #[prost(string, repeated, tag = "10")]
-    pub purposes: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
-    /// SHA-256 of the whole schema, 32 bytes; the header of an ingest stream names it.
-    #[prost(bytes = "vec", tag = "11")]
-    pub schema_hash: ::prost::alloc::vec::Vec<u8>,
-    /// Number of the last closed epoch; 0 if none has closed.
-    #[prost(uint32, tag = "12")]
-    pub epoch: u32,
-    /// When it closed; absent if none has.
-    #[prost(message, optional, tag = "13")]
-    pub epoch_close_time: ::core::option::Option<::prost_types::Timestamp>,
-}
-/// A request to create a dataset.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct CreateDatasetRequest {
-    /// Its description in TOML, at most 256 KiB. Required.
-    #[prost(string, tag = "1")]
-    pub schema_toml: ::prost::alloc::string::String,
-    /// Checks and describes, changes nothing.
-    #[prost(bool, tag = "2")]
-    pub validate_only: bool,
-    /// A UUID of the caller; a retry with the same one does nothing again. Empty: no retry protection.
-    #[prost(string, tag = "3")]
-    pub request_id: ::prost::alloc::string::String,
-}
-/// The dataset as created, or as it would be.
-#[derive(Clone, PartialEq, ::prost::Message)]
-pub struct CreateDatasetResponse {
-    /// The dataset.
-    #[prost(message, optional, tag = "1")]
-    pub dataset: ::core::option::Option<Dataset>,
-}
-/// A request to describe a dataset.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct GetDatasetRequest {
-    /// `datasets/{d}`. Required.
-    #[prost(string, tag = "1")]
-    pub name: ::prost::alloc::string::String,
-    /// The use for which treatments are stated. Required for services and partners, optional for others.
-    #[prost(message, optional, tag = "2")]
-    pub r#use: ::core::option::Option<Use>,
-}
-/// A described dataset.
-#[derive(Clone, PartialEq, ::prost::Message)]
-pub struct GetDatasetResponse {
-    /// The dataset.
-    #[prost(message, optional, tag = "1")]
-    pub dataset: ::core::option::Option<Dataset>,
-}
-/// A request to list datasets.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct ListDatasetsRequest {
-    /// Most datasets to return, 1-100; 0 is 50; more is 100.
-    #[prost(int32, tag = "1")]
-    pub page_size: i32,
-    /// From the previous response; empty starts.
-    #[prost(string, tag = "2")]
-    pub page_token: ::prost::alloc::string::String,
-    /// As in GetDataset.
-    #[prost(message, optional, tag = "3")]
-    pub r#use: ::core::option::Option<Use>,
-}
-/// A page of datasets in order of their names.
-#[derive(Clone, PartialEq, ::prost::Message)]
-pub struct ListDatasetsResponse {
-    /// The datasets.
-    #[prost(message, repeated, tag = "1")]
-    pub datasets: ::prost::alloc::vec::Vec<Dataset>,
-    /// For the next page; empty at the end.
-    #[prost(string, tag = "2")]
-    pub next_page_token: ::prost::alloc::string::String,
-}
-/// How far a field identifies a person.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
-#[repr(i32)]
-pub enum FieldClass {
-    /// Not said; never sent.
-    Unspecified = 0,
-    /// Names a person.
-    Identifier = 1,
-    /// May single a person out in combination.
-    QuasiIdentifier = 2,
-    /// Special category.
-    Sensitive = 3,
-    /// What a person did.
-    Behavioral = 4,
-    /// Says nothing about a person.
-    NonPersonal = 5,
-}
-impl FieldClass {
-    /// String value of the enum field names used in the ProtoBuf definition.
-    ///
-    /// The values are not transformed in any way and thus are considered stable
-    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
-    pub fn as_str_name(&self) -> &'static str {
-        match self {
-            Self::Unspecified => "FIELD_CLASS_UNSPECIFIED",
-            Self::Identifier => "FIELD_CLASS_IDENTIFIER",
-            Self::QuasiIdentifier => "FIELD_CLASS_QUASI_IDENTIFIER",
-            Self::Sensitive => "FIELD_CLASS_SENSITIVE",
-            Self::Behavioral => "FIELD_CLASS_BEHAVIORAL",
-            Self::NonPersonal => "FIELD_CLASS_NON_PERSONAL",
-        }
-    }
-    /// Creates an enum from field names used in the ProtoBuf definition.
-    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
-        match value {
-            "FIELD_CLASS_UNSPECIFIED" => Some(Self::Unspecified),
-            "FIELD_CLASS_IDENTIFIER" => Some(Self::Identifier),
-            "FIELD_CLASS_QUASI_IDENTIFIER" => Some(Self::QuasiIdentifier),
-            "FIELD_CLASS_SENSITIVE" => Some(Self::Sensitive),
-            "FIELD_CLASS_BEHAVIORAL" => Some(Self::Behavioral),
-            "FIELD_CLASS_NON_PERSONAL" => Some(Self::NonPersonal),
-            _ => None,
-        }
-    }
-}
-/// The type of a field.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
-#[repr(i32)]
-pub enum FieldKind {
-    /// Not said; never sent.
-    Unspecified = 0,
-    /// One of a public list; ingested as a code, 1 for the first label.
-    Enum = 1,
-    /// Ingested as a code: 1 is false, 2 is true.
-    Bool = 2,
-    /// A whole number.
-    Integer = 3,
-    /// A decimal, ingested as an integer of 10^-scale units.
-    Decimal = 4,
-    /// A day, ingested as days since 1970-01-01.
-    Date = 5,
-    /// An identifier, ingested as bytes of UTF-8.
-    Identifier = 6,
-}
-impl FieldKind {
-    /// String value of the enum field names used in the ProtoBuf definition.
-    ///
-    /// The values are not transformed in any way and thus are considered stable
-    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
-    pub fn as_str_name(&self) -> &'static str {
-        match self {
-            Self::Unspecified => "FIELD_KIND_UNSPECIFIED",
-            Self::Enum => "FIELD_KIND_ENUM",
-            Self::Bool => "FIELD_KIND_BOOL",
-            Self::Integer => "FIELD_KIND_INTEGER",
-            Self::Decimal => "FIELD_KIND_DECIMAL",
-            Self::Date => "FIELD_KIND_DATE",
-            Self::Identifier => "FIELD_KIND_IDENTIFIER",
-        }
-    }
-    /// Creates an enum from field names used in the ProtoBuf definition.
-    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
-        match value {
-            "FIELD_KIND_UNSPECIFIED" => Some(Self::Unspecified),
-            "FIELD_KIND_ENUM" => Some(Self::Enum),
-            "FIELD_KIND_BOOL" => Some(Self::Bool),
-            "FIELD_KIND_INTEGER" => Some(Self::Integer),
-            "FIELD_KIND_DECIMAL" => Some(Self::Decimal),
-            "FIELD_KIND_DATE" => Some(Self::Date),
-            "FIELD_KIND_IDENTIFIER" => Some(Self::Identifier),
-            _ => None,
-        }
-    }
-}
-/// What may be done to a field before it leaves, strictest first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
-#[repr(i32)]
-pub enum Treatment {
-    /// Not computed: the caller described the dataset without naming a use.
-    Unspecified = 0,
-    /// Nothing may leave.
-    Deny = 1,
-    /// Only differentially private aggregates.
-    Aggregate = 2,
-    /// A keyed pseudonym of the value.
-    Pseudonymise = 3,
-    /// A coarser value.
-    Generalise = 4,
-    /// Part of the value.
-    Mask = 5,
-    /// The value.
-    Clear = 6,
-}
-impl Treatment {
-    /// String value of the enum field names used in the ProtoBuf definition.
-    ///
-    /// The values are not transformed in any way and thus are considered stable
-    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
-    pub fn as_str_name(&self) -> &'static str {
-        match self {
-            Self::Unspecified => "TREATMENT_UNSPECIFIED",
-            Self::Deny => "TREATMENT_DENY",
-            Self::Aggregate => "TREATMENT_AGGREGATE",
-            Self::Pseudonymise => "TREATMENT_PSEUDONYMISE",
-            Self::Generalise => "TREATMENT_GENERALISE",
-            Self::Mask => "TREATMENT_MASK",
-            Self::Clear => "TREATMENT_CLEAR",
-        }
-    }
-    /// Creates an enum from field names used in the ProtoBuf definition.
-    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
-        match value {
-            "TREATMENT_UNSPECIFIED" => Some(Self::Unspecified),
-            "TREATMENT_DENY" => Some(Self::Deny),
-            "TREATMENT_AGGREGATE" => Some(Self::Aggregate),
-            "TREATMENT_PSEUDONYMISE" => Some(Self::Pseudonymise),
-            "TREATMENT_GENERALISE" => Some(Self::Generalise),
-            "TREATMENT_MASK" => Some(Self::Mask),
-            "TREATMENT_CLEAR" => Some(Self::Clear),
-            _ => None,
-        }
-    }
-}
-/// Generated client implementations.
-pub mod catalog_service_client {
-    #![allow(
-        unused_variables,
-        dead_code,
-        missing_docs,
-        clippy::wildcard_imports,
-        clippy::let_unit_value,
-    )]
-    use tonic::codegen::*;
-    use tonic::codegen::http::Uri;
-    /// Datasets and their schemas.
-    #[derive(Debug, Clone)]
-    pub struct CatalogServiceClient<T> {
-        inner: tonic::client::Grpc<T>,
-    }
-    impl CatalogServiceClient<tonic::transport::Channel> {
-        /// Attempt to create a new client by connecting to a given endpoint.
-        pub async fn connect<D>(dst: D) -> Result<Self, tonic::transport::Error>
-        where
-            D: TryInto<tonic::transport::Endpoint>,
-            D::Error: Into<StdError>,
-        {
-            let conn = tonic::transport::Endpoint::new(dst)?.connect().await?;
-            Ok(Self::new(conn))
-        }
-    }
-    impl<T> CatalogServiceClient<T>
-    where
-        T: tonic::client::GrpcService<tonic::body::Body>,
-        T::Error: Into<StdError>,
-        T::ResponseBody: Body<Data = Bytes> + std::marker::Send + 'static,
-        <T::ResponseBody as Body>::Error: Into<StdError> + std::marker::Send,
-    {
-        pub fn new(inner: T) -> Self {
-            let inner = tonic::client::Grpc::new(inner);
-            Self { inner }
-        }
-        pub fn with_origin(inner: T, origin: Uri) -> Self {
-            let inner = tonic::client::Grpc::with_origin(inner, origin);
-            Self { inner }
-        }
-        pub fn with_interceptor<F>(
-            inner: T,
-            interceptor: F,
-        ) -> CatalogServiceClient<InterceptedService<T, F>>
-        where
-            F: tonic::service::Interceptor,
-            T::ResponseBody: Default,
-            T: tonic::codegen::Service<
-                http::Request<tonic::body::Body>,
-                Response = http::Response<
-                    <T as tonic::client::GrpcService<tonic::body::Body>>::ResponseBody,
-                >,
-            >,
-            <T as tonic::codegen::Service<
-                http::Request<tonic::body::Body>,
-            >>::Error: Into<StdError> + std::marker::Send + std::marker::Sync,
-        {
-            CatalogServiceClient::new(InterceptedService::new(inner, interceptor))
-        }
-        /// Compress requests with the given encoding.
-        ///
-        /// This requires the server to support it otherwise it might respond with an
-        /// error.
-        #[must_use]
-        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
-            self.inner = self.inner.send_compressed(encoding);
-            self
-        }
-        /// Enable decompressing responses.
-        #[must_use]
-        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
-            self.inner = self.inner.accept_compressed(encoding);
-            self
-        }
-        /// Limits the maximum size of a decoded message.
-        ///
-        /// Default: `4MB`
-        #[must_use]
-        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
-            self.inner = self.inner.max_decoding_message_size(limit);
-            self
-        }
-        /// Limits the maximum size of an encoded message.
-        ///
-        /// Default: `usize::MAX`
-        #[must_use]
-        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
-            self.inner = self.inner.max_encoding_message_size(limit);
-            self
-        }
-        /// Creates a dataset from its TOML description. Stewards only.
-        pub async fn create_dataset(
-            &mut self,
-            request: impl tonic::IntoRequest<super::CreateDatasetRequest>,
-        ) -> std::result::Result<
-            tonic::Response<super::CreateDatasetResponse>,
-            tonic::Status,
-        > {
-            self.inner
-                .ready()
-                .await
-                .map_err(|e| {
-                    tonic::Status::unknown(
-                        format!("Service was not ready: {}", e.into()),
-                    )
-                })?;
-            let codec = tonic_prost::ProstCodec::default();
-            let path = http::uri::PathAndQuery::from_static(
-                "/silhouette.v1.CatalogService/CreateDataset",
-            );
-            let mut req = request.into_request();
-            req.extensions_mut()
-                .insert(
-                    GrpcMethod::new("silhouette.v1.CatalogService", "CreateDataset"),
-                );
-            self.inner.unary(req, path, codec).await
-        }
-        /// Describes one dataset: to stewards, producers and officers whole, to others as far as their rules grant its fields
-        /// for the use they name.
-        pub async fn get_dataset(
-            &mut self,
-            request: impl tonic::IntoRequest<super::GetDatasetRequest>,
-        ) -> std::result::Result<
-            tonic::Response<super::GetDatasetResponse>,
-            tonic::Status,
-        > {
-            self.inner
-                .ready()
-                .await
-                .map_err(|e| {
-                    tonic::Status::unknown(
-                        format!("Service was not ready: {}", e.into()),
-                    )
-                })?;
-            let codec = tonic_prost::ProstCodec::default();
-            let path = http::uri::PathAndQuery::from_static(
-                "/silhouette.v1.CatalogService/GetDataset",
-            );
-            let mut req = request.into_request();
-            req.extensions_mut()
-                .insert(GrpcMethod::new("silhouette.v1.CatalogService", "GetDataset"));
-            self.inner.unary(req, path, codec).await
-        }
-        /// Lists the datasets that the caller may describe.
-        pub async fn list_datasets(
-            &mut self,
-            request: impl tonic::IntoRequest<super::ListDatasetsRequest>,
-        ) -> std::result::Result<
-            tonic::Response<super::ListDatasetsResponse>,
-            tonic::Status,
-        > {
-            self.inner
-                .ready()
-                .await
-                .map_err(|e| {
-                    tonic::Status::unknown(
-                        format!("Service was not ready: {}", e.into()),
-                    )
-                })?;
-            let codec = tonic_prost::ProstCodec::default();
-            let path = http::uri::PathAndQuery::from_static(
-                "/silhouette.v1.CatalogService/ListDatasets",
-            );
-            let mut req = request.into_request();
-            req.extensions_mut()
-                .insert(GrpcMethod::new("silhouette.v1.CatalogService", "ListDatasets"));
-            self.inner.unary(req, path, codec).await
-        }
-    }
-}
-/// Generated server implementations.
-pub mod catalog_service_server {
-    #![allow(
-        unused_variables,
-        dead_code,
-        missing_docs,
-        clippy::wildcard_imports,
-        clippy::let_unit_value,
-    )]
-    use tonic::codegen::*;
-    /// Generated trait containing gRPC methods that should be implemented for use with CatalogServiceServer.
-    #[async_trait]
-    pub trait CatalogService: std::marker::Send + std::marker::Sync + 'static {
-        /// Creates a dataset from its TOML description. Stewards only.
-        async fn create_dataset(
-            &self,
-            request: tonic::Request<super::CreateDatasetRequest>,
-        ) -> std::result::Result<
-            tonic::Response<super::CreateDatasetResponse>,
-            tonic::Status,
-        >;
-        /// Describes one dataset: to stewards, producers and officers whole, to others as far as their rules grant its fields
-        /// for the use they name.
-        async fn get_dataset(
-            &self,
-            request: tonic::Request<super::GetDatasetRequest>,
-        ) -> std::result::Result<
-            tonic::Response<super::GetDatasetResponse>,
-            tonic::Status,
-        >;
-        /// Lists the datasets that the caller may describe.
-        async fn list_datasets(
-            &self,
-            request: tonic::Request<super::ListDatasetsRequest>,
-        ) -> std::result::Result<
-            tonic::Response<super::ListDatasetsResponse>,
-            tonic::Status,
-        >;
-    }
-    /// Datasets and their schemas.
-    #[derive(Debug)]
-    pub struct CatalogServiceServer<T> {
-        inner: Arc<T>,
-        accept_compression_encodings: EnabledCompressionEncodings,
-        send_compression_encodings: EnabledCompressionEncodings,
-        max_decoding_message_size: Option<usize>,
-        max_encoding_message_size: Option<usize>,
-    }
-    impl<T> CatalogServiceServer<T> {
-        pub fn new(inner: T) -> Self {
-            Self::from_arc(Arc::new(inner))
-        }
-        pub fn from_arc(inner: Arc<T>) -> Self {
-            Self {
-                inner,
-                accept_compression_encodings: Default::default(),
-                send_compression_encodings: Default::default(),
-                max_decoding_message_size: None,
-                max_encoding_message_size: None,
-            }
-        }
-        pub fn with_interceptor<F>(
-            inner: T,
-            interceptor: F,
-        ) -> InterceptedService<Self, F>
-        where
-            F: tonic::service::Interceptor,
-        {
-            InterceptedService::new(Self::new(inner), interceptor)
-        }
-        /// Enable decompressing requests with the given encoding.
-        #[must_use]
-        pub fn accept_compressed(mut self, encoding: CompressionEncoding) -> Self {
-            self.accept_compression_encodings.enable(encoding);
-            self
-        }
-        /// Compress responses with the given encoding, if the client supports it.
-        #[must_use]
-        pub fn send_compressed(mut self, encoding: CompressionEncoding) -> Self {
-            self.send_compression_encodings.enable(encoding);
-            self
-        }
-        /// Limits the maximum size of a decoded message.
-        ///
-        /// Default: `4MB`
-        #[must_use]
-        pub fn max_decoding_message_size(mut self, limit: usize) -> Self {
-            self.max_decoding_message_size = Some(limit);
-            self
-        }
-        /// Limits the maximum size of an encoded message.
-        ///
-        /// Default: `usize::MAX`
-        #[must_use]
-        pub fn max_encoding_message_size(mut self, limit: usize) -> Self {
-            self.max_encoding_message_size = Some(limit);
-            self
-        }
-    }
-    impl<T, B> tonic::codegen::Service<http::Request<B>> for CatalogServiceServer<T>
-    where
-        T: CatalogService,
-        B: Body + std::marker::Send + 'static,
-        B::Error: Into<StdError> + std::marker::Send + 'static,
-    {
-        type Response = http::Response<tonic::body::Body>;
-        type Error = std::convert::Infallible;
-        type Future = BoxFuture<Self::Response, Self::Error>;
-        fn poll_ready(
-            &mut self,
-            _cx: &mut Context<'_>,
-        ) -> Poll<std::result::Result<(), Self::Error>> {
-            Poll::Ready(Ok(()))
-        }
-        fn call(&mut self, req: http::Request<B>) -> Self::Future {
-            match req.uri().path() {
-                "/silhouette.v1.CatalogService/CreateDataset" => {
-                    #[allow(non_camel_case_types)]
-                    struct CreateDatasetSvc<T: CatalogService>(pub Arc<T>);
-                    impl<
-                        T: CatalogService,
-                    > tonic::server::UnaryService<super::CreateDatasetRequest>
-                    for CreateDatasetSvc<T> {
-                        type Response = super::CreateDatasetResponse;
-                        type Future = BoxFuture<
-                            tonic::Response<Self::Response>,
-                            tonic::Status,
-                        >;
-                        fn call(
-                            &mut self,
-                            request: tonic::Request<super::CreateDatasetRequest>,
-                        ) -> Self::Future {
-                            let inner = Arc::clone(&self.0);
-                            let fut = async move {
-                                <T as CatalogService>::create_dataset(&inner, request).await
-                            };
-                            Box::pin(fut)
-                        }
-                    }
-                    let accept_compression_encodings = self.accept_compression_encodings;
-                    let send_compression_encodings = self.send_compression_encodings;
-                    let max_decoding_message_size = self.max_decoding_message_size;
-                    let max_encoding_message_size = self.max_encoding_message_size;
-                    let inner = self.inner.clone();
-                    let fut = async move {
-                        let method = CreateDatasetSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
-                        let mut grpc = tonic::server::Grpc::new(codec)
-                            .apply_compression_config(
-                                accept_compression_encodings,
-                                send_compression_encodings,
-                            )
-                            .apply_max_message_size_config(
-                                max_decoding_message_size,
-                                max_encoding_message_size,
-                            );
-                        let res = grpc.unary(method, req).await;
-                        Ok(res)
-                    };
-                    Box::pin(fut)
-                }
-                "/silhouette.v1.CatalogService/GetDataset" => {
-                    #[allow(non_camel_case_types)]
-                    struct GetDatasetSvc<T: CatalogService>(pub Arc<T>);
-                    impl<
-                        T: CatalogService,
-                    > tonic::server::UnaryService<super::GetDatasetRequest>
-                    for GetDatasetSvc<T> {
-                        type Response = super::GetDatasetResponse;
-                        type Future = BoxFuture<
-                            tonic::Response<Self::Response>,
-                            tonic::Status,
-                        >;
-                        fn call(
-                            &mut self,
-                            request: tonic::Request<super::GetDatasetRequest>,
-                        ) -> Self::Future {
-                            let inner = Arc::clone(&self.0);
-                            let fut = async move {
-                                <T as CatalogService>::get_dataset(&inner, request).await
-                            };
-                            Box::pin(fut)
-                        }
-                    }
-                    let accept_compression_encodings = self.accept_compression_encodings;
-                    let send_compression_encodings = self.send_compression_encodings;
-                    let max_decoding_message_size = self.max_decoding_message_size;
-                    let max_encoding_message_size = self.max_encoding_message_size;
-                    let inner = self.inner.clone();
-                    let fut = async move {
-                        let method = GetDatasetSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
-                        let mut grpc = tonic::server::Grpc::new(codec)
-                            .apply_compression_config(
-                                accept_compression_encodings,
-                                send_compression_encodings,
-                            )
-                            .apply_max_message_size_config(
-                                max_decoding_message_size,
-                                max_encoding_message_size,
-                            );
-                        let res = grpc.unary(method, req).await;
-                        Ok(res)
-                    };
-                    Box::pin(fut)
-                }
-                "/silhouette.v1.CatalogService/ListDatasets" => {
-                    #[allow(non_camel_case_types)]
-                    struct ListDatasetsSvc<T: CatalogService>(pub Arc<T>);
-                    impl<
-                        T: CatalogService,
-                    > tonic::server::UnaryService<super::ListDatasetsRequest>
-                    for ListDatasetsSvc<T> {
-                        type Response = super::ListDatasetsResponse;
-                        type Future = BoxFuture<
-                            tonic::Response<Self::Response>,
-                            tonic::Status,
-                        >;
-                        fn call(
-                            &mut self,
-                            request: tonic::Request<super::ListDatasetsRequest>,
-                        ) -> Self::Future {
-                            let inner = Arc::clone(&self.0);
-                            let fut = async move {
-                                <T as CatalogService>::list_datasets(&inner, request).await
-                            };
-                            Box::pin(fut)
-                        }
-                    }
-                    let accept_compression_encodings = self.accept_compression_encodings;
-                    let send_compression_encodings = self.send_compression_encodings;
-                    let max_decoding_message_size = self.max_decoding_message_size;
-                    let max_encoding_message_size = self.max_encoding_message_size;
-                    let inner = self.inner.clone();
-                    let fut = async move {
-                        let method = ListDatasetsSvc(inner);
-                        let codec = tonic_prost::ProstCodec::default();
-                        let mut grpc = tonic::server::Grpc::new(codec)
-                            .apply_compression_config(
-                                accept_compression_encodings,
-                                send_compression_encodings,
-                            )
-                            .apply_max_message_size_config(
-                                max_decoding_message_size,
-                                max_encoding_message_size,
-                            );
-                        let res = grpc.unary(method, req).await;
-                        Ok(res)
-                    };
-                    Box::pin(fut)
-                }
-                _ => {
-                    Box::pin(async move {
-                        let mut response = http::Response::new(
-                            tonic::body::Body::default(),
-                        );
-                        let headers = response.headers_mut();
-                        headers
-                            .insert(
-                                tonic::Status::GRPC_STATUS,
-                                (tonic::Code::Unimplemented as i32).into(),
-                            );
-                        headers
-                            .insert(
-                                http::header::CONTENT_TYPE,
-                                tonic::metadata::GRPC_CONTENT_TYPE,
-                            );
-                        Ok(response)
-                    })
-                }
-            }
-        }
-    }
-    impl<T> Clone for CatalogServiceServer<T> {
-        fn clone(&self) -> Self {
-            let inner = self.inner.clone();
-            Self {
-                inner,
-                accept_compression_encodings: self.accept_compression_encodings,
-                send_compression_encodings: self.send_compression_encodings,
-                max_decoding_message_size: self.max_decoding_message_size,
-                max_encoding_message_size: self.max_encoding_message_size,
-            }
-        }
-    }
-    /// Generated gRPC service name
-    pub const SERVICE_NAME: &str = "silhouette.v1.CatalogService";
-    impl<T> tonic::server::NamedService for CatalogServiceServer<T> {
-        const NAME: &'static str = SERVICE_NAME;
-    }
-}
 /// Consent events to record.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct RecordConsentsRequest {
@@ -4309,7 +4431,8 @@ pub struct IngestHeader {
     /// `datasets/{d}`. Required.
     #[prost(string, tag = "1")]
     pub dataset: ::prost::alloc::string::String,
-    /// The schema hash that GetDataset returned, 32 bytes; another one is refused as SCHEMA_MISMATCH. Required.
+    /// The schema hash that GetDataset returned, 32 bytes, now or for an earlier version of the schema; another one is refused
+    /// as SCHEMA_MISMATCH. Required.
     #[prost(bytes = "vec", tag = "2")]
     pub schema_hash: ::prost::alloc::vec::Vec<u8>,
     /// Names of the attributes that profiles set, in the order of their values.

@@ -17,6 +17,15 @@ pub(crate) enum Change {
         /// Its description.
         schema_toml: String,
     },
+    /// A dataset's description got another version.
+    Schema {
+        /// Number of the dataset.
+        number: u32,
+        /// Number of the version, one more than that of the one before.
+        version: u32,
+        /// The description.
+        schema_toml: String,
+    },
     /// A record was put or removed.
     Record {
         /// Collection.

@@ -229,18 +229,18 @@ impl Vault {
 
     fn rewrite_and_replace(&self, erasing: &Erasing) -> Result<Done, VaultError> {
         let places = erasing.places();
-        let (schema, old, own) = {
+        let (schema, schema_version, old, own) = {
             let state = self.lock()?;
             let dataset = state.datasets.get(&erasing.number);
             let dataset = dataset.ok_or_else(|| VaultError::damaged("dataset", "it is gone"))?;
             let own = own_kinds(&state.tree.entries(), erasing.number, places.keys());
-            (Arc::clone(&dataset.schema), Arc::clone(&dataset.closed), own)
+            (Arc::clone(&dataset.schema), dataset.version(), Arc::clone(&dataset.closed), own)
         };
         let dir = self.dataset_dir(erasing.number);
         self.settle_folder(&dir)?;
         let next_file = || self.file_number();
         let disk = &self.config.disk;
-        let writer = Writer { disk, dir: &dir, dataset: erasing.number, schema_version: 1, next_file: &next_file };
+        let writer = Writer { disk, dir: &dir, dataset: erasing.number, schema_version, next_file: &next_file };
         let places: Vec<_> = places.into_iter().collect();
         let consent = Consent::without(&old, &erasing.people);
         let rewrite = |(block, gone): &(u32, BTreeSet<u16>)| {

@@ -38,6 +38,8 @@ use std::sync::Arc;
 struct Work {
     number: u32,
     schema: Arc<Schema>,
+    /// Number of that version of the description.
+    schema_version: u32,
     old: Arc<ClosedEpoch>,
     /// Blocks with entries to fold.
     dirty: Vec<u32>,
@@ -153,6 +155,7 @@ impl Vault {
         Ok(Work {
             number,
             schema: Arc::clone(&dataset.schema),
+            schema_version: dataset.version(),
             old: Arc::clone(&dataset.closed),
             dirty: dataset.dirty.iter().copied().collect(),
             sealers,
@@ -191,7 +194,7 @@ impl Vault {
             disk: &self.config.disk,
             dir: &dir,
             dataset: work.number,
-            schema_version: 1,
+            schema_version: work.schema_version,
             next_file: &next_file,
         };
         let fold = |block: &u32| match entries {

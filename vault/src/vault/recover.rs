@@ -146,8 +146,8 @@ impl Vault {
             drawing: BTreeSet::new(),
             latest: now,
         };
-        for (number, toml) in state.shared.schemas.clone() {
-            let dataset = open_dataset(config, &state.tree, number, &toml)?;
+        for (number, versions) in state.shared.schemas.clone() {
+            let dataset = open_dataset(config, &state.tree, number, &versions)?;
             if dataset.closed.info.epoch.0 > 0 {
                 state.latest = state.latest.max(dataset.closed.info.as_of);
             }
@@ -218,7 +218,7 @@ impl Vault {
 
     /// Makes a dataset without subjects.
     pub(super) fn empty_dataset(&self, number: u32, schema: Arc<Schema>) -> Result<Dataset, VaultError> {
-        let mut dataset = blank(number, schema)?;
+        let mut dataset = blank(number, vec![schema])?;
         dataset.settle_journal(&self.config, &[])?;
         Ok(dataset)
     }
@@ -279,7 +279,8 @@ fn read_shared(config: &Config, tree: &KeyTree) -> Result<Shared, VaultError> {
     }
 }
 
-fn blank(number: u32, schema: Arc<Schema>) -> Result<Dataset, VaultError> {
+fn blank(number: u32, versions: Vec<Arc<Schema>>) -> Result<Dataset, VaultError> {
+    let schema = versions.last().map(Arc::clone).ok_or_else(|| VaultError::damaged("schema", "it has no version"))?;
     let consent = ConsentBitmaps::new(&schema);
     let info = EpochInfo { epoch: EpochId(0), as_of: Timestamp(i64::MIN) };
     Ok(Dataset {
@@ -289,6 +290,7 @@ fn blank(number: u32, schema: Arc<Schema>) -> Result<Dataset, VaultError> {
         closed: Arc::new(ClosedEpoch::new(info, 0, Vec::new(), consent.clone())),
         consent,
         schema,
+        versions,
         dirty: BTreeSet::new(),
         fresh: HashMap::new(),
         journal: Journals::absent(),
@@ -300,34 +302,38 @@ fn blank(number: u32, schema: Arc<Schema>) -> Result<Dataset, VaultError> {
     })
 }
 
-fn open_dataset(config: &Config, tree: &KeyTree, number: u32, toml: &str) -> Result<Dataset, VaultError> {
-    let mut dataset = open_pieces(config, tree, number, toml)?;
+fn open_dataset(config: &Config, tree: &KeyTree, number: u32, versions: &[String]) -> Result<Dataset, VaultError> {
+    let mut dataset = open_pieces(config, tree, number, versions)?;
     dataset.restarts = read_restarts(tree, number)?;
     Ok(dataset)
 }
 
-fn open_pieces(config: &Config, tree: &KeyTree, number: u32, toml: &str) -> Result<Dataset, VaultError> {
-    let parsed = policy::schema::parse(toml).map_err(|error| VaultError::damaged("schema", error.to_string()))?;
-    let schema = Arc::new(parsed);
+fn open_pieces(config: &Config, tree: &KeyTree, number: u32, versions: &[String]) -> Result<Dataset, VaultError> {
+    let versions: Vec<Arc<Schema>> = versions.iter().map(|toml| described(toml)).collect::<Result<_, _>>()?;
     let name = format!("dataset/{number:08x}");
     if tree.record(&name).is_none() {
-        return blank(number, schema);
+        return blank(number, versions);
     }
     let record: DatasetRecord = read_record(tree, &name)?;
-    let opened = open_folded(config, tree, blank(number, Arc::clone(&schema))?, &record);
-    opened.or_else(|error| damaged_dataset(number, schema, &record, error))
+    let opened = open_folded(config, tree, blank(number, versions.clone())?, &record);
+    opened.or_else(|error| damaged_dataset(number, versions, &record, error))
+}
+
+fn described(toml: &str) -> Result<Arc<Schema>, VaultError> {
+    let parsed = policy::schema::parse(toml).map_err(|error| VaultError::damaged("schema", error.to_string()))?;
+    Ok(Arc::new(parsed))
 }
 
 /// Stands for a dataset whose files can't be read: it refuses every call, keeps its frames in the log, and the other
 /// datasets serve.
 fn damaged_dataset(
     number: u32,
-    schema: Arc<Schema>,
+    versions: Vec<Arc<Schema>>,
     record: &DatasetRecord,
     error: VaultError,
 ) -> Result<Dataset, VaultError> {
     let VaultError::Damaged { part, problem } = error else { return Err(error) };
-    let mut dataset = blank(number, schema)?;
+    let mut dataset = blank(number, versions)?;
     let info = EpochInfo { epoch: record.epoch, as_of: record.as_of };
     dataset.closed = Arc::new(ClosedEpoch::new(info, 0, Vec::new(), dataset.consent.clone()));
     dataset.folded_seq = record.folded_seq;
@@ -536,10 +542,17 @@ fn apply_frame(
         let change: Change = serde_json::from_slice(&bytes).map_err(|_| damaged("a change does not parse"))?;
         state.shared.apply(&change).map_err(|_| damaged("a change does not apply"))?;
         state.key_uses.note(SHARED_PLACE, part.key_id, seq);
-        if let Change::Dataset { number, schema_toml } = &change {
-            let dataset = open_dataset(config, &state.tree, *number, schema_toml)?;
-            state.numbers.insert(dataset.schema.dataset.clone(), *number);
-            state.datasets.insert(*number, dataset);
+        match &change {
+            Change::Dataset { number, schema_toml } => {
+                let dataset = open_dataset(config, &state.tree, *number, std::slice::from_ref(schema_toml))?;
+                state.numbers.insert(dataset.schema.dataset.clone(), *number);
+                state.datasets.insert(*number, dataset);
+            }
+            Change::Schema { number, schema_toml, .. } => {
+                let dataset = state.datasets.get_mut(number).ok_or_else(|| damaged("it is for an unknown dataset"))?;
+                dataset.describe(described(schema_toml)?);
+            }
+            _ => {}
         }
     }
     Ok(())

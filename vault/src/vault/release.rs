@@ -33,7 +33,7 @@ const ROUNDS: usize = 3;
 const FEW_BLOCKS: usize = 8;
 
 /// A question whose charge is in the log.
-struct Owed {
+pub(super) struct Owed {
     key: AnswerKey,
     leaf: u64,
     charged: bool,
@@ -55,7 +55,7 @@ impl Drop for Drawing<'_> {
     }
 }
 
-enum Begun {
+pub(super) enum Begun {
     Stored(Box<Answer>),
     Owed(Owed),
 }
@@ -67,7 +67,7 @@ impl Vault {
         require(permit, &[Verb::Release, Verb::Audience])?;
         let (plan, schema) = self.plan_of(permit, question)?;
         check_fields(permit, question, &schema)?;
-        match self.begin_release(permit, question, now)? {
+        match self.begin_release(permit, question, &schema, now)? {
             Begun::Stored(answer) => Ok((*answer, false)),
             Begun::Owed(owed) => {
                 let _drawing = Drawing { vault: self, key: &owed.key };
@@ -98,10 +98,24 @@ impl Vault {
         }
     }
 
-    fn begin_release(&self, permit: &Permit, question: &Question, now: Timestamp) -> Result<Begun, VaultError> {
+    /// Finds the answer, or charges for it. `planned` is the version of the description that the question was planned with.
+    pub(super) fn begin_release(
+        &self,
+        permit: &Permit,
+        question: &Question,
+        planned: &Arc<Schema>,
+        now: Timestamp,
+    ) -> Result<Begun, VaultError> {
         let mut state = self.lock()?;
         loop {
             let dataset = dataset_of(&mut state, permit)?;
+            if !Arc::ptr_eq(&dataset.schema, planned) {
+                return refuse(
+                    Reason::SchemaMismatch,
+                    "the dataset's description changed while this was asked",
+                    "ask again; nothing was charged",
+                );
+            }
             let (schema, epoch, number) = (Arc::clone(&dataset.schema), Arc::clone(&dataset.closed), dataset.number);
             let key = AnswerKey::of(permit, question, &schema.hash(), epoch.info.epoch);
             if state.shared.answers.is_reused(permit.client(), permit.request_id(), &key) {

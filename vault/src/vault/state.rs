@@ -89,8 +89,8 @@ impl KeyUses {
 /// The gateway's own state: catalog, records, ledgers, answers. Sealed as a state piece at checkpoints.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct Shared {
-    /// Descriptions by number.
-    pub schemas: BTreeMap<u32, String>,
+    /// Every version of the descriptions, the first version first, by number of the dataset.
+    pub schemas: BTreeMap<u32, Vec<String>>,
     /// Records by collection and key.
     pub records: BTreeMap<String, BTreeMap<String, Arc<[u8]>>>,
     /// Ledgers by population.
@@ -108,8 +108,10 @@ pub(super) struct Shared {
 pub(super) struct Dataset {
     /// Its number.
     pub number: u32,
-    /// Its description.
+    /// Its description: the last version.
     pub schema: Arc<Schema>,
+    /// Every version of its description, the first version first.
+    pub versions: Vec<Arc<Schema>>,
     /// Subject keys.
     pub index: Index,
     /// The next subject's ordinal.
@@ -141,7 +143,14 @@ impl Shared {
     pub fn apply(&mut self, change: &Change) -> Result<(), BadChange> {
         match change {
             Change::Dataset { number, schema_toml } => {
-                self.schemas.insert(*number, schema_toml.clone());
+                self.schemas.insert(*number, vec![schema_toml.clone()]);
+            }
+            Change::Schema { number, version, schema_toml } => {
+                let versions = self.schemas.get_mut(number).ok_or(BadChange)?;
+                if usize::try_from(*version).ok() != versions.len().checked_add(1) {
+                    return Err(BadChange);
+                }
+                versions.push(schema_toml.clone());
             }
             Change::Record { collection, key, value } => self.record(collection, key, value.as_deref())?,
             Change::Charge { population, client, rho, quarter, asked_in, answer, request, leaf } => {

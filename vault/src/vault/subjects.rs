@@ -121,7 +121,7 @@ impl Vault {
         let now = state.latest;
         let (number, ordinal) = find(&mut state, permit, subject)?;
         let hidden = Zeroizing::new(dataset_of(&mut state, permit)?.hidden(ordinal)?);
-        check(dataset_of(&mut state, permit)?, subject, &effect, now)?;
+        check(dataset_of(&mut state, permit)?, &effect, now)?;
         let intent = self.next_leaf(Tree::Subject);
         let mut event = RightsEvent { right, received: now, done: now, intent, columns: Vec::new(), purpose: None };
         match &effect {
@@ -200,13 +200,10 @@ fn find(state: &mut State, permit: &Permit, subject: &SubjectKey) -> Result<(u32
 }
 
 /// Checks all that could be wrong with an effect before anything changes.
-fn check(dataset: &Dataset, subject: &SubjectKey, effect: &Effect, now: Timestamp) -> Result<(), VaultError> {
+fn check(dataset: &Dataset, effect: &Effect, now: Timestamp) -> Result<(), VaultError> {
     let found = match effect {
         Effect::Limit => Ok(()),
-        Effect::Values(values) => {
-            let record = Record::Profile { subject: subject.clone(), values: values.clone() };
-            ingest::check(&dataset.schema, &record, now)
-        }
+        Effect::Values(values) => ingest::check_correction(&dataset.schema, values),
         Effect::Withdrawal(purpose) => ingest::check_consent(&dataset.schema, &withdrawal(purpose, now), now),
     };
     found.or_else(|problem| {

@@ -10,6 +10,7 @@ mod fence;
 mod folds;
 mod rotations;
 mod subjects;
+mod versions;
 
 use super::{Config, Vault, VaultError};
 use crate::audience::AudienceQuestion;

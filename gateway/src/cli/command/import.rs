@@ -10,6 +10,7 @@ use crate::cli::import::{Batch, FileReport, ImportError, Importer, QuarantineRep
 use crate::cli::out::{Out, Shown};
 use crate::cli::session::Session;
 use crate::clock::Clock;
+use crate::wire;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use policy::schema::Schema;
 use policy::time::Timestamp;
@@ -70,7 +71,8 @@ async fn send(
     feed(&session, schema, hash, batches).await
 }
 
-/// Asks for the hash of the dataset's schema, which ingest names; a steward creates the dataset first if it is not there.
+/// Returns the hash of the schema that is encoded with, which ingest names: of any version the dataset had. A steward
+/// creates the dataset first if it is not there.
 async fn schema_hash(
     text: &str,
     schema: &Schema,
@@ -81,7 +83,7 @@ async fn schema_hash(
     let name = dataset_name(schema.dataset.as_str());
     let request = session.request(GetDatasetRequest { name: name.clone(), r#use: None }).await?;
     match (session.catalog().get_dataset(request).await, create_as) {
-        (Ok(answer), _) => Ok(answer.into_inner().dataset.unwrap_or_default().schema_hash),
+        (Ok(_), _) => Ok(wire::schema::hash(schema)),
         (Err(_), Some(key)) => {
             let steward = context.session_as(key).await?;
             Ok(super::schema::create_dataset(text.to_owned(), &steward).await?.schema_hash)

@@ -9,7 +9,8 @@ use crate::cli::out::Shown;
 use crate::cli::session::Session;
 use policy::schema::Schema;
 use proto::v1::{
-    CreateDatasetRequest, Dataset, Field, FieldClass, FieldKind, GetDatasetRequest, ListDatasetsRequest, Treatment,
+    CreateDatasetRequest, Dataset, Field, FieldClass, FieldKind, GetDatasetRequest, ListDatasetsRequest,
+    PublishSchemaRequest, PublishSchemaResponse, Treatment,
 };
 use serde_json::{Value, json};
 use std::io::Write;
@@ -24,6 +25,7 @@ pub async fn run(command: SchemaCommand, context: &Context) -> Result<Shown, Cli
     match command {
         SchemaCommand::Check { file, mapping } => check(&file, mapping.as_deref()),
         SchemaCommand::Create { file } => create(&file, &context.session().await?).await,
+        SchemaCommand::Apply { file, dry_run } => apply(&file, dry_run, &context.session().await?).await,
         SchemaCommand::Show { dataset, purpose, basis } => {
             let r#use = purpose.is_some().then(|| use_of(&For { purpose, basis }, ""));
             show(dataset, r#use, &context.session().await?, canvas).await
@@ -135,6 +137,28 @@ async fn create(file: &Path, session: &Session) -> Result<Shown, CliError> {
     Ok(Shown::new(format!("Created {} ({kind}).\n", dataset.name), dataset_json(&dataset)))
 }
 
+async fn apply(file: &Path, dry_run: bool, session: &Session) -> Result<Shown, CliError> {
+    let (schema_toml, schema) = read(file)?;
+    let request = PublishSchemaRequest {
+        dataset: dataset_name(schema.dataset.as_str()),
+        schema_toml,
+        validate_only: dry_run,
+        request_id: String::new(),
+    };
+    let answer = session.admin().publish_schema(session.request(request).await?).await?.into_inner();
+    let PublishSchemaResponse { changes, dataset } = answer;
+    let dataset = dataset.unwrap_or_default();
+    let (name, version) = (&dataset.name, dataset.schema_version);
+    let mut words = match (changes.is_empty(), dry_run) {
+        (true, _) => format!("Nothing changes: this is version {version} of {name}, which is in force.\n"),
+        (false, true) => format!("This would be version {version} of {name}:\n"),
+        (false, false) => format!("Version {version} of {name} is in force:\n"),
+    };
+    changes.iter().for_each(|change| words.push_str(&format!("  {change}\n")));
+    let published = !dry_run && !changes.is_empty();
+    Ok(Shown::new(words, json!({ "changes": changes, "published": published, "dataset": dataset_json(&dataset) })))
+}
+
 async fn show(
     dataset: Option<String>,
     r#use: Option<proto::v1::Use>,
@@ -165,7 +189,7 @@ fn dataset_words(dataset: &Dataset, canvas: Canvas) -> String {
             event.display.clone(),
             "event".to_owned(),
             String::new(),
-            treatment(event.treatment).to_owned(),
+            may_leave(event.treatment, event.deprecated).to_owned(),
         ];
         rows.push(what);
         rows.extend(event.fields.iter().map(|field| row(&format!("{}.{}", event.name, field.name), field)));
@@ -177,7 +201,13 @@ fn dataset_words(dataset: &Dataset, canvas: Canvas) -> String {
 
 fn row(path: &str, field: &Field) -> Vec<String> {
     let class = class(field.class).to_owned();
-    vec![path.to_owned(), field.display.clone(), values(field), class, treatment(field.treatment).to_owned()]
+    vec![
+        path.to_owned(),
+        field.display.clone(),
+        values(field),
+        class,
+        may_leave(field.treatment, field.deprecated).to_owned(),
+    ]
 }
 
 fn values(field: &Field) -> String {
@@ -213,6 +243,11 @@ fn class(class: i32) -> &'static str {
     }
 }
 
+/// Says what may leave of a field; of one that takes no new values nothing does.
+fn may_leave(of: i32, deprecated: bool) -> &'static str {
+    if deprecated { "deprecated" } else { treatment(of) }
+}
+
 fn treatment(treatment: i32) -> &'static str {
     match Treatment::try_from(treatment) {
         Ok(Treatment::Deny) => "nothing",
@@ -226,13 +261,27 @@ fn treatment(treatment: i32) -> &'static str {
 }
 
 fn field_json(field: &Field) -> Value {
-    let Field { name, display, class: of, kind, labels, min, max, scale, max_bytes, max_per_subject, treatment: may } =
-        field;
+    let Field {
+        name,
+        display,
+        class: of,
+        kind,
+        labels,
+        min,
+        max,
+        scale,
+        max_bytes,
+        max_per_subject,
+        treatment: may,
+        deprecated,
+        retention_days,
+    } = field;
     let kind = FieldKind::try_from(*kind).map_or("", |kind| kind.as_str_name());
     json!({
         "name": name, "display": display, "class": class(*of), "kind": kind.trim_start_matches("FIELD_KIND_").to_lowercase(),
         "labels": labels, "min": min, "max": max, "scale": scale, "max_bytes": max_bytes,
-        "max_per_subject": max_per_subject, "may_leave": treatment(*may),
+        "max_per_subject": max_per_subject, "may_leave": treatment(*may), "deprecated": deprecated,
+        "retention_days": retention_days,
     })
 }
 
@@ -242,6 +291,7 @@ fn dataset_json(dataset: &Dataset) -> Value {
         json!({
             "name": event.name, "display": event.display, "fields": fields(&event.fields),
             "max_per_subject": event.max_per_subject, "may_leave": treatment(event.treatment),
+            "deprecated": event.deprecated, "retention_days": event.retention_days,
         })
     };
     let hash: String = dataset.schema_hash.iter().map(|byte| format!("{byte:02x}")).collect();
@@ -250,7 +300,7 @@ fn dataset_json(dataset: &Dataset) -> Value {
         "population": dataset.population, "test": dataset.test, "time_zone": dataset.time_zone,
         "subject_key": dataset.subject_key, "attributes": fields(&dataset.attributes),
         "events": dataset.events.iter().map(event).collect::<Vec<_>>(), "purposes": dataset.purposes,
-        "schema_hash": hash, "epoch": dataset.epoch,
+        "schema_hash": hash, "schema_version": dataset.schema_version, "epoch": dataset.epoch,
         "epoch_close_time": dataset.epoch_close_time.as_ref().map(crate::cli::answer::instant),
     })
 }

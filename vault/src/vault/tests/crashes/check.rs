@@ -139,6 +139,8 @@ pub(super) fn go_on(
     }
     let epochs = epochs(stage, cast);
     assert!([before.epochs, after.epochs].contains(&epochs), "{epochs} epochs");
+    let versions = stage.vault().schema_versions(&cast.schema.dataset).len();
+    assert!([before.versions.max(1), after.versions].contains(&versions), "{versions} versions");
     let spent = charges(stage, cast, now(2));
     assert!([before.charges, after.charges].contains(&spent), "{spent} charges, not {}", before.charges);
     if epochs == before.epochs {

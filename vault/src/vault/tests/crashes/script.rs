@@ -28,6 +28,8 @@ pub(super) enum Act {
     Fold,
     /// Closes the epoch.
     Close,
+    /// Publishes a version of the description with another type of event.
+    Describe,
     /// Asks, under this request id, who of a segment is in which cell.
     Ask(&'static str, &'static str),
     /// Signs checkpoints.
@@ -65,6 +67,7 @@ pub(super) fn script() -> Vec<Act> {
         Open,
         Join(125..140),
         Close,
+        Describe,
         Ask("q3", "true"),
         Audience("a1"),
         Order(40..60),
@@ -107,6 +110,8 @@ pub(super) struct World {
     /// The dataset exists.
     pub created: bool,
     members: BTreeMap<usize, Member>,
+    /// Versions of the description.
+    pub versions: usize,
     /// Epochs closed.
     pub epochs: u64,
     /// Questions charged.
@@ -123,7 +128,8 @@ impl World {
         let mut world = self.clone();
         match act {
             Act::Init => world.exists = true,
-            Act::Create => world.created = true,
+            Act::Create => (world.created, world.versions) = (true, 1),
+            Act::Describe => world.versions += 1,
             Act::Join(who) => world.members.extend(who.clone().map(|number| {
                 let categories = BTreeSet::from([1 + number % 2]);
                 (number, Member { categories, marketing: true })
@@ -169,6 +175,7 @@ impl World {
 /// Buys noise of less than a hundredth of a person: no rounded count of a long matrix is wrong.
 pub(super) const COST: NanoRho = NanoRho(200_000_000_000_000);
 const BUDGET: &str = "\"100000000\"";
+const VISIT: &str = "[[events]]\nname = \"visit\"\n";
 const SHARING: &str = "sharing.partner.greenbox";
 
 /// Who acts: permits are decided once, since deciding is what takes long.
@@ -280,6 +287,10 @@ impl Stage {
             Act::Fold => {
                 let permit = cast.permit("system", "", Role::System, Verb::Maintain, None);
                 let _ = self.vault().fold(&permit, now)?;
+            }
+            Act::Describe => {
+                let description = format!("{}{VISIT}", cast.description.replace("\"A shop\"", "\"A shop in town\""));
+                self.vault().publish_schema(&cast.steward(Verb::ManageDataset), &description, now).map(drop)?;
             }
             Act::Close => drop(self.vault().close_epoch(&cast.steward(Verb::Maintain), now, now)?),
             Act::Ask(request, text) => return self.ask(cast, request, text, now).map(|(answer, _)| Some(answer)),
