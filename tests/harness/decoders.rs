@@ -18,7 +18,7 @@ use policy::time::Timestamp;
 use prost::Message;
 use proto::v1;
 use std::path::PathBuf;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 use vault::keys::SecretKey;
 use vault::rotation::{KeyState, TokenKey};
 
@@ -50,7 +50,8 @@ pub fn feed(name: &str, bytes: &[u8]) {
 const NOW: Timestamp = Timestamp(1_790_000_000_000_000);
 
 /// The description of the dataset that the decoders read for.
-static SHOP: LazyLock<Schema> = LazyLock::new(|| policy::schema::parse(COOP).expect("the sample parses"));
+static SHOP: LazyLock<Arc<Schema>> =
+    LazyLock::new(|| Arc::new(policy::schema::parse(COOP).expect("the sample parses")));
 const COOP: &str = include_str!("../../deploy/datasets/coop/schema.toml");
 const COOP_MAPPING: &str = include_str!("../../deploy/datasets/coop/mapping.toml");
 
@@ -172,7 +173,7 @@ fn csv_seeds() -> Vec<Vec<u8>> {
 /// Reads a batch of a stream; the first byte chooses which columns its header named.
 fn ingest(bytes: &[u8]) {
     let Some((columns, batch)) = bytes.split_first() else { return };
-    let Ok(layout) = Layout::new(&header(usize::from(*columns)), &SHOP) else { return };
+    let Ok(layout) = Layout::new(&header(usize::from(*columns)), &SHOP, std::slice::from_ref(&*SHOP)) else { return };
     let Ok(batch) = v1::RecordBatch::decode(batch) else { return };
     let rows = batch.profiles.len() + batch.events.len() + batch.consents.len();
     if let Ok((records, rejected)) = layout.decode(batch, &SHOP, NOW) {
