@@ -37,6 +37,8 @@ pub struct App {
     pub writing: Mutex<()>,
     /// Bounds vault calls at once.
     pub calls: Arc<Semaphore>,
+    /// Bounds the bytes of records that are checked or written at once.
+    pub receiving: Arc<Semaphore>,
     /// Refusals of the unauthenticated since the last tick, by reason.
     pub anonymous: Mutex<BTreeMap<&'static str, u64>>,
     /// Calls by (method, outcome), for metrics; methods are ours, so the set is bounded.
@@ -83,6 +85,7 @@ impl App {
             pace: Pace::default(),
             writing: Mutex::new(()),
             calls: Arc::new(Semaphore::new(config.concurrent_calls)),
+            receiving: Arc::new(Semaphore::new(config.ingest_bytes)),
             anonymous: Mutex::default(),
             counters: Mutex::default(),
             // The passphrase has done its work.

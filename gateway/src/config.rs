@@ -26,6 +26,8 @@ pub const DEFAULT_DEADLINE_SECONDS: u64 = 60;
 pub const DEFAULT_MAX_DEADLINE_SECONDS: u64 = 3600;
 /// Vault calls at once: scans use all cores each, so more would only queue inside.
 pub const DEFAULT_CONCURRENT_CALLS: usize = 32;
+/// Batches of records being checked or written at once, in bytes: some dozens of the largest. More wait at their senders.
+pub const DEFAULT_INGEST_BYTES: usize = 128 * 1024 * 1024;
 /// How long running calls may take to end once the gateway is told to stop.
 pub const DEFAULT_DRAIN_SECONDS: u64 = 20;
 
@@ -64,6 +66,8 @@ pub struct Config {
     pub max_deadline_seconds: u64,
     /// Most vault calls at once.
     pub concurrent_calls: usize,
+    /// Most bytes of batches of records that are checked or written at once, over all streams.
+    pub ingest_bytes: usize,
     /// Seconds that running calls may take to end at a stop.
     pub drain_seconds: u64,
 }
@@ -132,6 +136,7 @@ impl Default for Config {
             deadline_seconds: DEFAULT_DEADLINE_SECONDS,
             max_deadline_seconds: DEFAULT_MAX_DEADLINE_SECONDS,
             concurrent_calls: DEFAULT_CONCURRENT_CALLS,
+            ingest_bytes: DEFAULT_INGEST_BYTES,
             drain_seconds: DEFAULT_DRAIN_SECONDS,
         }
     }
@@ -173,6 +178,7 @@ impl Config {
             ("deadline_seconds", self.deadline_seconds),
             ("max_deadline_seconds", self.max_deadline_seconds),
             ("concurrent_calls", self.concurrent_calls as u64),
+            ("ingest_bytes", self.ingest_bytes as u64),
         ];
         for (name, value) in sizes {
             if value == 0 || value > u64::from(u32::MAX) {

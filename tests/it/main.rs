@@ -13,6 +13,7 @@ mod datasets;
 mod decoders;
 mod door;
 mod keys;
+mod ingest;
 mod real_data;
 mod refusals;
 mod rights;

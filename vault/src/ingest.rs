@@ -114,6 +114,9 @@ pub enum RecordProblem {
     /// A time outside the years 1900-2200.
     #[error("the time is outside the years 1900 to 2200")]
     BadTime,
+    /// An event from the future.
+    #[error("the event is dated more than five minutes ahead of the gateway's clock; set the clock that dates it")]
+    FutureEvent,
     /// A consent event from the future.
     #[error("the consent event is dated more than five minutes ahead of the gateway's clock")]
     FutureConsent,
@@ -125,7 +128,8 @@ pub enum RecordProblem {
 const EARLIEST: Timestamp = Timestamp::from_seconds(-2_208_988_800);
 const LATEST: Timestamp = Timestamp::from_seconds(7_258_118_400);
 
-/// How far a source's clock may be ahead of ours. Such an event counts as of now.
+/// How far a source's clock may be ahead of ours. A consent event within it counts as of now; another event keeps its time,
+/// and is in the first epoch that ends after it.
 pub const CLOCK_SKEW_SECONDS: i64 = 300;
 
 /// Checks a record against the schema. Callers report problems row by row; the vault refuses a batch with one.
@@ -147,6 +151,9 @@ pub fn check(schema: &Schema, record: &Record, now: Timestamp) -> Result<(), Rec
                 return Err(RecordProblem::WrongCount(event.name.to_string()));
             }
             check_time(*at)?;
+            if *at > tolerated(now) {
+                return Err(RecordProblem::FutureEvent);
+            }
             event.fields.iter().zip(values).try_for_each(|(field, value)| check_new(field, value))
         }
         Record::Consent { consent, .. } => check_consent(schema, consent, now),
@@ -156,7 +163,7 @@ pub fn check(schema: &Schema, record: &Record, now: Timestamp) -> Result<(), Rec
 /// Checks a consent event against the schema. One from the future is refused: it would make a later honest withdrawal
 /// look late.
 pub fn check_consent(schema: &Schema, consent: &ConsentEvent, now: Timestamp) -> Result<(), RecordProblem> {
-    if consent.at > Timestamp(now.0.saturating_add(CLOCK_SKEW_SECONDS * 1_000_000)) {
+    if consent.at > tolerated(now) {
         return Err(RecordProblem::FutureConsent);
     }
     if !schema.purposes.iter().any(|purpose| policy::purpose::covers(&consent.purpose, purpose)) {
@@ -168,6 +175,11 @@ pub fn check_consent(schema: &Schema, consent: &ConsentEvent, now: Timestamp) ->
     }
     check_time(consent.at)?;
     consent.expires.map_or(Ok(()), check_time)
+}
+
+/// The latest time that a source may say.
+fn tolerated(now: Timestamp) -> Timestamp {
+    Timestamp(now.0.saturating_add(CLOCK_SKEW_SECONDS * 1_000_000))
 }
 
 fn check_time(at: Timestamp) -> Result<(), RecordProblem> {

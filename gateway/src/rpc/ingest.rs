@@ -2,6 +2,9 @@
 //! the other, so that rows of one subject do so in the order they were sent; several wait for the disk together, and are
 //! acknowledged in order. A client that goes away loses nothing that
 //! was acknowledged; a batch being written is finished.
+//!
+//! Memory is bounded over all streams: a batch is only taken up when there is room for its bytes, which it gives back once
+//! it is durable. Until then its sender waits, and so do those behind it. Of each stream one message more is held.
 
 use super::{Answers, Service};
 use crate::outer::{self, Deadline};
@@ -11,11 +14,13 @@ use crate::wire::ingest::Layout;
 use policy::decide::Reason;
 use policy::permit::Verb;
 use policy::schema::Schema;
+use prost::Message as _;
 use proto::v1;
 use proto::v1::ingest_service_server::IngestService;
 use proto::v1::stream_records_request::Message;
 use std::sync::Arc;
-use tokio::sync::mpsc;
+use std::time::Duration;
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio_stream::StreamExt;
 use tonic::{Request, Response, Status, Streaming};
 use vault::ingest::Record;
@@ -28,6 +33,9 @@ const AHEAD: usize = 3;
 
 /// Batches that wait for the disk together: one sync covers them all.
 const IN_FLIGHT: usize = 8;
+
+/// How long a client may leave its acknowledgements unread before its stream ends.
+const UNREAD: Duration = Duration::from_secs(60);
 
 #[tonic::async_trait]
 impl IngestService for Service {
@@ -61,8 +69,8 @@ struct Opened {
     layout: Layout,
 }
 
-/// A batch whose rows were checked.
-type Checked = (u64, Result<(Vec<Record>, Vec<v1::RejectedRow>), Failure>);
+/// A batch whose rows were checked, and the room it takes.
+type Checked = (u64, Result<(Vec<Record>, Vec<v1::RejectedRow>), Failure>, OwnedSemaphorePermit);
 
 impl Stream {
     async fn run(self, rows: Streaming<v1::StreamRecordsRequest>, deadline: Deadline) {
@@ -90,12 +98,13 @@ impl Stream {
                     return Err(self.refuse(Failure::invalid("message", "must be a batch after the header")).await);
                 };
                 let opened = Arc::clone(&opened);
+                let room = self.room(&batch).await?;
                 let check = move || {
                     let app = &opened.call.app;
                     // The description may have got a new version since the stream was opened.
                     let schemas = app.vault.schemas();
                     let schema = schemas.get(&opened.schema.dataset).unwrap_or(&opened.schema);
-                    (batch.sequence, opened.layout.decode(batch, schema, app.clock.now()))
+                    (batch.sequence, opened.layout.decode(batch, schema, app.clock.now()), room)
                 };
                 if send.send(tokio::task::spawn_blocking(check)).await.is_err() {
                     break;
@@ -137,12 +146,11 @@ impl Stream {
         opened: &Arc<Opened>,
         mut checked: mpsc::Receiver<tokio::task::JoinHandle<Checked>>,
     ) -> Result<(), Status> {
-        let (send, mut waiting) =
-            mpsc::channel::<tokio::task::JoinHandle<Result<v1::StreamRecordsResponse, Status>>>(IN_FLIGHT);
+        let (send, mut waiting) = mpsc::channel::<(u64, Begun, OwnedSemaphorePermit)>(IN_FLIGHT);
         let begin = async {
             let send = send;
             while let Some(batch) = checked.recv().await {
-                let Ok((sequence, batch)) = batch.await else {
+                let Ok((sequence, batch, room)) = batch.await else {
                     return Err(self.refuse(Failure::Defect("a batch can't be checked")).await);
                 };
                 let begun = {
@@ -150,21 +158,25 @@ impl Stream {
                     let work = move || begin(&opened, batch).map_err(|failure| opened.call.refuse(&failure));
                     pipeline::blocking(&self.call.app, RPC, work).await??
                 };
-                let opened = Arc::clone(opened);
-                let work = move || finish(&opened, sequence, begun).map_err(|failure| opened.call.refuse(&failure));
-                if send.send(tokio::task::spawn_blocking(work)).await.is_err() {
+                if send.send((sequence, begun, room)).await.is_err() {
                     break;
                 }
             }
             Ok(())
         };
         let acknowledge = async {
-            while let Some(answer) = waiting.recv().await {
-                let Ok(answer) = answer.await else {
+            // One after the other: when a batch is durable, those before it are.
+            while let Some((sequence, begun, room)) = waiting.recv().await {
+                let opened = Arc::clone(opened);
+                let work = move || finish(&opened, sequence, begun).map_err(|failure| opened.call.refuse(&failure));
+                let Ok(answer) = tokio::task::spawn_blocking(work).await else {
                     return Err(self.refuse(Failure::Defect("a batch can't be written")).await);
                 };
-                if self.answers.send(Ok(answer?)).await.is_err() {
-                    break;
+                drop(room);
+                match tokio::time::timeout(UNREAD, self.answers.send(Ok(answer?))).await {
+                    Ok(Ok(())) => {}
+                    Ok(Err(_)) => break,
+                    Err(_) => return Err(self.refuse(unread()).await),
                 }
             }
             Ok(())
@@ -172,6 +184,17 @@ impl Stream {
         tokio::try_join!(begin, acknowledge)?;
         self.call.app.count(RPC, "OK");
         Ok(())
+    }
+
+    /// Waits until there is room for a batch among all that are under way.
+    async fn room(&self, batch: &v1::RecordBatch) -> Result<OwnedSemaphorePermit, Status> {
+        let app = &self.call.app;
+        let bytes = batch.encoded_len().clamp(1, app.config.ingest_bytes);
+        let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
+        match Arc::clone(&app.receiving).acquire_many_owned(bytes).await {
+            Ok(room) => Ok(room),
+            Err(_) => Err(self.refuse(Failure::Defect("the gateway is closing")).await),
+        }
     }
 
     async fn refuse(&self, failure: Failure) -> Status {
@@ -227,6 +250,14 @@ fn finish(opened: &Opened, sequence: u64, (begun, rejected): Begun) -> Result<v1
         rejected,
         leaf: receipt.leaf,
     })
+}
+
+fn unread() -> Failure {
+    Failure::refused(
+        Reason::DeadlineExceeded,
+        "acknowledgements were not read for a minute; what was acknowledged is stored",
+        "read acknowledgements while sending, open a new stream and send what was not acknowledged",
+    )
 }
 
 fn deadline_exceeded() -> Failure {

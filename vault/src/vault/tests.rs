@@ -9,6 +9,7 @@ mod erasures;
 mod fence;
 mod folds;
 mod rotations;
+mod late;
 mod subjects;
 mod versions;
 

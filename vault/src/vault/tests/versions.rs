@@ -49,7 +49,7 @@ fn till_order(number: usize, id: u64, category: u16) -> Record {
 }
 
 impl Shop {
-    fn publish(&mut self, toml: &str) -> Result<SchemaVersion, VaultError> {
+    pub(super) fn publish(&mut self, toml: &str) -> Result<SchemaVersion, VaultError> {
         let permit = self.permit(Role::Steward, Verb::ManageDataset, None);
         let version = self.vault().publish_schema(&permit, toml, later(25))?;
         self.schema = (*version.schema).clone();
@@ -63,7 +63,7 @@ impl Shop {
         refusal.message
     }
 
-    fn held(&self, number: usize) -> crate::subjects::AccessPackage {
+    pub(super) fn held(&self, number: usize) -> crate::subjects::AccessPackage {
         let permit = self.permit_about(Verb::AccessSubject, number);
         self.vault().access_subject(&permit, &key(number), later(60)).unwrap()
     }
