@@ -119,9 +119,8 @@ fn in_order<'a>(
             continue;
         }
         if !new.contains(name) {
-            let problem = format!(
-                "was removed, and what is held of it must stay readable; put it back in its place and say `deprecated = true`"
-            );
+            let problem = "was removed, and what is held of it must stay readable; put it back in its place and say \
+                           `deprecated = true`";
             return Err(EvolveError::new(path(group, name), problem));
         }
         let intruder = found.filter(|found| !old.contains(*found));

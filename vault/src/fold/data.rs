@@ -196,6 +196,34 @@ impl EventRows {
         }
     }
 
+    /// Removes every event before an instant.
+    pub fn remove_before(&mut self, instant: i64) {
+        let kept = self.at.iter().enumerate().filter(|(_, at)| **at >= instant);
+        let order: Vec<usize> = kept.map(|(row, _)| row).collect();
+        if order.len() < self.at.len() {
+            self.pick(&order);
+            self.changed = true;
+        }
+    }
+
+    /// Says whether an event before an instant has a value of a field.
+    pub fn has_value_before(&self, column: usize, instant: i64) -> bool {
+        let Some(column) = self.columns.get(column) else { return false };
+        self.at.iter().enumerate().any(|(row, at)| *at < instant && column.value(row) != Value::Missing)
+    }
+
+    /// Makes a field of every event before an instant missing.
+    pub fn empty_before(&mut self, column: usize, instant: i64) {
+        if !self.has_value_before(column, instant) {
+            return;
+        }
+        if let Some(column) = self.columns.get_mut(column) {
+            let past = self.at.iter().enumerate().filter(|(_, at)| **at < instant);
+            past.for_each(|(row, _)| column.clear(row));
+        }
+        self.changed = true;
+    }
+
     fn pick(&mut self, order: &[usize]) {
         self.position = order.iter().filter_map(|row| self.position.get(*row).copied()).collect();
         self.at = order.iter().filter_map(|row| self.at.get(*row).copied()).collect();

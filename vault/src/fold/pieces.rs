@@ -162,7 +162,7 @@ fn read_attributes(
     if data.hidden.len() == rows { Ok(()) } else { Err(piece.unreadable()) }
 }
 
-fn read_events(piece: &Piece, buffer: &mut Buffer, rows: &mut EventRows) -> Result<(), BlockError> {
+pub(super) fn read_events(piece: &Piece, buffer: &mut Buffer, rows: &mut EventRows) -> Result<(), BlockError> {
     let meta = *piece.meta();
     let count = meta.rows as usize;
     let chunks = piece.read_all(buffer)?;

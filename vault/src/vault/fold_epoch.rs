@@ -6,6 +6,11 @@
 //! and forgets the keys of journals that nothing needs any more -> the version in memory is replaced -> what is folded goes
 //! from the databases and the log.
 //!
+//! A close also takes out what is past its retention: blocks that hold any of it are written again without it, under fresh
+//! keys, and their journals go on under fresh keys too. The close's commit destroys the old ones with their root, as an
+//! erasure does, so that no older copy of the data folder opens what was taken out; of entries that came while the epoch
+//! closed, the journal's key stays until the next fold. A leaf before it says how many blocks that concerns.
+//!
 //! Guarantees: a fold changes no answer, since questions read the closed epoch; a crash leaves all of it or nothing; an
 //! attempt that fails leaves no file behind.
 
@@ -21,8 +26,9 @@ use super::write::{dataset_of, leaf_of, refuse, require};
 use super::{EpochInfo, Vault, VaultError};
 use crate::consent::ConsentBitmaps;
 use crate::fold::pieces::{BlockPieces, CONSENT_STATE, NewPiece, Writer, read_block};
+use crate::fold::retention::Retention;
 use crate::keys::{Changes, PieceState, Sealer};
-use crate::log::{Kind, Leaf};
+use crate::log::{Kind, Leaf, Word};
 use crate::vault::Tree;
 use parking_lot::MutexGuard;
 use policy::decide::Reason;
@@ -42,7 +48,9 @@ struct Work {
     schema_version: u32,
     old: Arc<ClosedEpoch>,
     /// Blocks with entries to fold.
-    dirty: Vec<u32>,
+    dirty: BTreeSet<u32>,
+    /// Blocks with something that is past its retention.
+    past: BTreeSet<u32>,
     sealers: HashMap<u32, Sealer>,
     bound: u32,
     consent: ConsentBitmaps,
@@ -123,6 +131,10 @@ impl Vault {
             work.consent.prune(info.as_of);
         }
         ticket.wait()?;
+        if let Some(info) = closes {
+            work.past = past(&work, info)?;
+            self.log_past(leaf, work.past.len())?;
+        }
         let (folded, first_file) = (work.dirty.len(), work.first_file);
         let published = self.fold_or_reread(&work).and_then(|new| {
             // Frames that are folded are not replayed: their leaves must be in the permanent log first.
@@ -157,7 +169,8 @@ impl Vault {
             schema: Arc::clone(&dataset.schema),
             schema_version: dataset.version(),
             old: Arc::clone(&dataset.closed),
-            dirty: dataset.dirty.iter().copied().collect(),
+            dirty: dataset.dirty.clone(),
+            past: BTreeSet::new(),
             sealers,
             bound: dataset.next_ordinal,
             consent: dataset.consent.clone(),
@@ -168,6 +181,16 @@ impl Vault {
             closes,
             first_file: self.first_file(),
         })
+    }
+
+    /// Says before anything is taken out how many blocks it concerns, if any; never what it is or whose.
+    fn log_past(&self, close: &Leaf, blocks: usize) -> Result<(), VaultError> {
+        if blocks == 0 {
+            return Ok(());
+        }
+        let what = Word::new("removal of what is past its retention").ok();
+        let leaf = Leaf { kind: Kind::Dataset, what, epoch: None, ..close.clone() };
+        self.log_change(leaf.count("blocks", blocks as u64)?, Vec::new())
     }
 
     /// Folds; when an entry is missing or does not open, the database lied, and the entries are read from the log instead.
@@ -198,10 +221,12 @@ impl Vault {
             next_file: &next_file,
         };
         let fold = |block: &u32| match entries {
+            _ if !work.dirty.contains(block) => fold_one(work, &writer, *block, &[]),
             Some(entries) => fold_one(work, &writer, *block, entries.get(block).map_or(&[], Vec::as_slice)),
             None => fold_one(work, &writer, *block, &self.journaled(work, *block)?),
         };
-        let folded: Result<Vec<Vec<NewPiece>>, VaultError> = work.dirty.par_iter().with_max_len(1).map(fold).collect();
+        let blocks: Vec<u32> = work.dirty.union(&work.past).copied().collect();
+        let folded: Result<Vec<Vec<NewPiece>>, VaultError> = blocks.par_iter().with_max_len(1).map(fold).collect();
         Ok(folded?.into_iter().flatten().collect())
     }
 
@@ -242,6 +267,10 @@ impl Vault {
         gone.extend(self.replace(&mut changes, &shared, epoch, &entries));
         drop(entries);
         changes.put_records.push(record_of(&work).named(number)?);
+        if work.closes.is_some_and(|info| Retention::new(schema, info.as_of).is_limited()) {
+            // What was taken out may have come under a key that is still in use.
+            work.dirty.union(&work.past).for_each(|block| state.journal.retire((number, *block)));
+        }
         let first_seq = settle_journals(&state, &work, &mut changes);
         let restarts = work.restarts.keys().map(|block| restart_name(number, *block));
         changes.remove_records.extend(restarts);
@@ -294,6 +323,18 @@ impl Vault {
     }
 }
 
+/// Finds the blocks that hold something past its retention. What came since the last fold is not looked at here: its blocks
+/// are written anyway.
+fn past(work: &Work, info: EpochInfo) -> Result<BTreeSet<u32>, VaultError> {
+    let retention = Retention::new(&work.schema, info.as_of);
+    if !retention.is_limited() {
+        return Ok(BTreeSet::new());
+    }
+    let found = work.old.folded_blocks().par_iter().map(|pieces| retention.concerns(pieces));
+    let found: Vec<bool> = found.collect::<Result<_, _>>()?;
+    Ok((0_u32..).zip(found).filter(|(_, past)| *past).map(|(block, _)| block).collect())
+}
+
 fn record_of(work: &Work) -> DatasetRecord {
     let closed = work.closes.unwrap_or(work.old.info);
     DatasetRecord {
@@ -339,6 +380,9 @@ fn fold_one(work: &Work, writer: &Writer<'_>, block: u32, entries: &[Sealed]) ->
         let delta = open_entry(&work.sealers, work.number, block, entry)?;
         let broken = |_| VaultError::damaged(format!("journal of block {block}"), "an entry does not parse");
         data.apply(&work.schema, &delta).map_err(broken)?;
+    }
+    if let Some(info) = work.closes {
+        Retention::new(&work.schema, info.as_of).apply(&mut data);
     }
     let mut new = writer.write_block(&work.schema, block, &mut data)?;
     // Whatever changes consent is an entry of its block, so every block that is in `decided` comes by here.

@@ -10,6 +10,7 @@ mod fence;
 mod folds;
 mod rotations;
 mod late;
+mod retention;
 mod subjects;
 mod versions;
 
