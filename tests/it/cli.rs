@@ -200,6 +200,18 @@ fn a_small_seller_gets_from_nothing_to_a_portrait() {
     let again = desk.json(&[&["size"], &ask[..]].concat());
     assert_eq!(again["release"]["tables"], size["release"]["tables"]);
     assert_eq!(again["release"]["charged"], false);
+
+    // A new version of the description; files that fit the one before are still taken.
+    let old = std::fs::read_to_string(desk.path("files/schema.toml")).unwrap();
+    std::fs::write(desk.path("wider.toml"), format!("{old}\n[[events]]\nname = \"visit\"\n")).unwrap();
+    let (words, _) = desk.ends(DONE, &["schema", "apply", "wider.toml", "--dry-run"]);
+    assert!(words.contains("would be version 2") && words.contains("`visit` is a new type of event"), "{words}");
+    desk.ends(DONE, &["schema", "apply", "wider.toml"]);
+    let (words, _) = desk.ends(DONE, &["schema", "apply", "wider.toml"]);
+    assert!(words.contains("Nothing changes"), "{words}");
+    let (_, words) = desk.ends(REFUSED, &["schema", "apply", "files/schema.toml"]);
+    assert!(words.contains("`visit`: was removed"), "{words}");
+    desk.ends(DONE, &import);
 }
 
 #[test]

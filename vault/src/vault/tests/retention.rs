@@ -1,7 +1,7 @@
 //! What is past its retention is gone at the next close, everywhere and for every copy, and nothing else is.
 
 use super::*;
-use crate::keys::PieceState;
+use crate::keys::{PieceEntry, PieceKind, PieceState};
 use crate::vault::Tree;
 use std::collections::BTreeSet;
 
@@ -14,15 +14,20 @@ fn limited() -> String {
         .replace("display = \"Amount\"", "display = \"Amount\"\nretention_days = 10")
 }
 
+fn is_orders(entry: &&PieceEntry) -> bool {
+    (entry.id.kind, entry.state) == (PieceKind::Events(0), PieceState::Closed)
+}
+
 impl Shop {
     fn close_at_day(&self, days: i64) {
         self.close(days * DAY);
     }
 
-    fn files(&self) -> BTreeSet<u64> {
+    /// Files of the closed epoch's orders.
+    fn order_files(&self) -> BTreeSet<u64> {
         let state = self.vault().state.lock();
         let entries = state.tree.entries();
-        entries.dataset(1).filter(|entry| entry.state == PieceState::Closed).map(|entry| entry.file).collect()
+        entries.dataset(1).filter(is_orders).map(|entry| entry.file).collect()
     }
 
     /// Leaves that say that something was removed, by their counts of blocks.
@@ -57,9 +62,9 @@ fn events_go_at_the_close_after_their_last_day_and_their_fields_before() {
     shop.close_at_day(2);
     assert_eq!(shop.orders(2), [(-9, false), (-1, true)], "its amount went, the order stays");
     assert_eq!(shop.removals(), [1]);
-    let files = shop.files();
+    let files = shop.order_files();
     shop.close_at_day(3);
-    assert_eq!((shop.files(), shop.removals()), (files, vec![1]), "nothing is past, so nothing is written");
+    assert_eq!((shop.order_files(), shop.removals()), (files, vec![1]), "nothing is past, so nothing is written");
     shop.close_at_day(25);
     for _ in 0..2 {
         assert_eq!(shop.orders(2), [(-1, false)]);
@@ -82,7 +87,7 @@ fn no_key_of_what_was_removed_is_left() {
     // Late, unfolded, and under a key of this opening that goes on being used.
     shop.ingest(vec![order(1, 9, 3, -29 * DAY)]);
     let journal = || -> BTreeSet<u32> { shop.vault().state.lock().journal.numbers() };
-    let (files, used) = (shop.files(), shop.vault().state.lock().key_uses.clone_of((1, 0)));
+    let (files, used) = (shop.order_files(), shop.vault().state.lock().key_uses.clone_of((1, 0)));
     assert!(!used.is_empty() && used.is_subset(&journal()));
     shop.close_at_day(32);
     let state = shop.vault().state.lock();
