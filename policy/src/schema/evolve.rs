@@ -54,6 +54,8 @@ pub fn evolve(old: &Schema, new: &Schema) -> Result<Evolved, EvolveError> {
     let mut differences = Vec::new();
     fixed(old, new)?;
     words("display", &old.display, &new.display, &mut differences);
+    words("controller", &old.controller, &new.controller, &mut differences);
+    words("notice", &old.notice, &new.notice, &mut differences);
     purposes(old, new, &mut differences)?;
     fields(None, &old.attributes, &new.attributes, &mut differences)?;
     in_order("event", None, old.events.iter().map(|e| e.name.as_str()), new.events.iter().map(|e| e.name.as_str()))?;
@@ -88,7 +90,7 @@ fn fixed(old: &Schema, new: &Schema) -> Result<(), EvolveError> {
     Ok(())
 }
 
-fn words(part: &str, old: &str, new: &str, into: &mut Vec<Difference>) {
+fn words<T: PartialEq + ?Sized>(part: &str, old: &T, new: &T, into: &mut Vec<Difference>) {
     if old != new {
         into.push(Difference::Display { path: part.to_owned() });
     }

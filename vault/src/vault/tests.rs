@@ -8,9 +8,9 @@ mod crashes;
 mod erasures;
 mod fence;
 mod folds;
-mod rotations;
 mod late;
 mod retention;
+mod rotations;
 mod subjects;
 mod versions;
 
