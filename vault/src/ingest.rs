@@ -78,6 +78,15 @@ pub enum Record {
     },
 }
 
+impl Record {
+    /// Returns whose it is.
+    pub fn subject(&self) -> &SubjectKey {
+        match self {
+            Self::Profile { subject, .. } | Self::Event { subject, .. } | Self::Consent { subject, .. } => subject,
+        }
+    }
+}
+
 /// Counts of one acknowledged batch.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Receipt {

@@ -178,14 +178,15 @@ impl Writer<'_> {
         let codes: Vec<Vec<u8>> =
             (0..self.shape.fields).map(|_| (0..rows).map(|_| random.code(self.shape.values)).collect()).collect();
         let keys = blocks::encode_bytes((0..meta.rows).map(|_| b"nobody".as_slice())).unwrap_or_default();
-        let hidden: Vec<u8> = (0..rows * blocks::HIDDEN_BYTES).map(|_| random.code(u8::MAX)).collect();
+        let hidden: Vec<[u8; blocks::HIDDEN_BYTES]> =
+            (0..rows).map(|_| std::array::from_fn(|_| random.code(u8::MAX))).collect();
         let mut columns: Vec<Column<'_>> = (1..)
             .map(|column| ColumnKey::of(ColumnId(column)))
             .zip(&codes)
             .map(|(key, codes)| (key, Layout::Code8, codes.as_slice()))
             .collect();
         columns.push((ColumnKey::of(ColumnId(0)), Layout::Bytes, &keys));
-        columns.push((ColumnKey::HIDDEN, Layout::Bytes, &hidden));
+        columns.extend(blocks::split_hidden(&hidden));
         let file_no = self.files.fetch_add(1, Ordering::Relaxed);
         let written = blocks::write_piece(self.disk, self.dir, file_no, meta, &columns)?;
         self.open(file_no, meta, written)

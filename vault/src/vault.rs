@@ -13,6 +13,7 @@ mod deliver;
 mod epochs;
 mod erase;
 mod fold_epoch;
+mod hidden;
 mod inspect;
 mod inventory;
 mod journal_keys;

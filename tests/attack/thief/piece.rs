@@ -15,6 +15,7 @@ const OFFSETS: u16 = 0xFFFE;
 const TIME: u16 = 0xFFFD;
 const EVENT_ID: u16 = 0xFFFC;
 const BLOCK_SUBJECTS: u32 = 8_192;
+const HIDDEN_PART_SUBJECTS: u32 = 256;
 
 /// A piece as it lies on a disk: the chunks of it that are whole.
 #[derive(Debug, PartialEq, Eq, Hash)]
@@ -145,10 +146,14 @@ impl Opened {
 
     fn attributes(&self, position: u32, into: &mut Vec<Fact>) {
         let rows = self.header.rows;
-        for ((column, _), (layout, bytes)) in &self.columns {
-            let row = |width: usize| bytes.chunks_exact(width).nth(position as usize);
+        for ((column, part), (layout, bytes)) in &self.columns {
+            let hidden = || {
+                let row = position.checked_sub(HIDDEN_PART_SUBJECTS * u32::from(*part))?;
+                let row = (row < HIDDEN_PART_SUBJECTS).then_some(row)?;
+                bytes.chunks_exact(32).nth(row as usize)
+            };
             into.extend(match *column {
-                HIDDEN => row(32).map(|hidden| Fact::Hidden(hidden.try_into().unwrap())),
+                HIDDEN => hidden().map(|hidden| Fact::Hidden(hidden.try_into().unwrap())),
                 column => cell(*layout, bytes, rows, position).map(|cell| Fact::Attribute(column, cell)),
             });
         }

@@ -3,7 +3,7 @@
 //! A block holds [`BLOCK_SUBJECTS`] consecutive ordinals of one dataset and is stored as pieces: its attributes are one
 //! piece, each event type is one or more, and the dataset's state (consent, answers, catalog) is one too. A piece is
 //! the unit of sealing: an immutable file under a fresh random key, one AES-256-GCM chunk a column, so that a scan
-//! reads and opens only the columns it needs.
+//! reads and opens only the columns it needs; the hidden column has a chunk for every few subjects.
 //!
 //! Guarantees: a read returns the bytes that were written for exactly this dataset, block, kind, part, version and
 //! schema version, or an error that names the piece. A flipped byte, a cut file or a swapped one is never data.
@@ -17,6 +17,7 @@ pub(crate) mod decoders;
 mod error;
 mod events;
 mod header;
+mod hidden;
 mod named;
 mod piece;
 mod read;
@@ -33,6 +34,7 @@ pub use error::BlockError;
 pub use events::{EventColumns, write_event_pieces};
 #[cfg(test)]
 pub(crate) use events::{cut_events, write_event_pieces_of};
+pub use hidden::{join_hidden, split_hidden};
 pub use named::id_of;
 pub use piece::{ColumnKey, PieceKind, PieceMeta, piece_path};
 pub use read::{Buffer, Chunk, Piece};

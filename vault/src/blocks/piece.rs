@@ -59,8 +59,8 @@ pub struct ColumnKey {
 }
 
 impl ColumnKey {
-    /// Attributes: [`super::HIDDEN_BYTES`] random bytes a subject.
-    pub const HIDDEN: Self = Self { column: 0xFFFF, part: 0 };
+    /// Attributes: [`super::HIDDEN_BYTES`] random bytes a subject, in parts of some hundred subjects.
+    pub const HIDDEN: u16 = 0xFFFF;
     /// Events: `subjects + 1` row offsets (u32) into this piece.
     pub const OFFSETS: Self = Self { column: 0xFFFE, part: 0 };
     /// Events: microseconds since 1970 (i64).

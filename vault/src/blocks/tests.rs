@@ -1,3 +1,4 @@
+use super::hidden::HIDDEN_PART_SUBJECTS;
 use super::*;
 use crate::disk::Disk;
 use crate::keys::limits::Limit;
@@ -43,7 +44,7 @@ fn write_attributes(dir: &Path, file_no: u64, version: u64) -> Written {
     let bytes = encode_bytes(names.into_iter()).unwrap();
     let columns: [Column<'_>; 4] = [
         (ColumnKey::of(ColumnId(0)), Layout::Bytes, &bytes),
-        (ColumnKey::HIDDEN, Layout::Bytes, &[7; 128]),
+        (ColumnKey { column: ColumnKey::HIDDEN, part: 0 }, Layout::Bytes, &[7; 128]),
         (ColumnKey::of(ColumnId(2)), Layout::Code16, &[1, 0, 2, 0, 3, 0, 4, 0]),
         (ColumnKey::of(ColumnId(1)), Layout::Code8, &[1, 2, 0, 3]),
     ];
@@ -98,6 +99,40 @@ fn another_version_or_another_key_does_not_open() {
     assert!(matches!(swapped, Err(BlockError::Damaged { problem: "another piece", .. })));
     let wrong_key = Piece::open(&folder.file(1), new.key, &attributes(1)).unwrap();
     assert!(wrong_key.read_all(&mut Buffer::default()).is_err());
+}
+
+#[test]
+fn one_persons_hidden_bytes_open_one_part() {
+    let folder = Folder::new("hidden");
+    let rows = 3 * HIDDEN_PART_SUBJECTS - 20;
+    let meta = PieceMeta { subjects: rows as u32, rows: rows as u32, ..attributes(1) };
+    let hidden: Vec<[u8; HIDDEN_BYTES]> = (0..rows).map(|row| [(row % 251) as u8; HIDDEN_BYTES]).collect();
+    let columns: Vec<Column<'_>> = split_hidden(&hidden).collect();
+    assert_eq!(columns.len(), 3);
+    let written = write_piece(&Disk::default(), &folder.0, 1, &meta, &columns).unwrap();
+    let piece = Piece::open(&folder.file(1), written.key, &meta).unwrap();
+    assert_eq!(join_hidden(&piece.read_all(&mut Buffer::default()).unwrap()), hidden);
+    let asked = [0, 255, 256, 511, 747_u16];
+    assert_eq!(*piece.hidden_of(&asked).unwrap(), asked.map(|at| hidden[usize::from(at)]));
+    for beyond in [748, 767, 768, 8_191] {
+        assert!(piece.hidden_of(&[beyond]).is_err(), "position {beyond}");
+    }
+    // Only the last part no longer opens.
+    let mut bytes = std::fs::read(folder.file(1)).unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    std::fs::write(folder.file(1), bytes).unwrap();
+    assert!(piece.hidden_of(&[0, 511]).is_ok());
+    assert!(piece.hidden_of(&[0, 512]).is_err());
+}
+
+#[test]
+fn parts_of_the_hidden_column_must_have_their_rows() {
+    let folder = Folder::new("hidden-fit");
+    let part = |part, bytes| (ColumnKey { column: ColumnKey::HIDDEN, part }, Layout::Bytes, bytes);
+    for column in [part(0, [7; 96].as_slice()), part(1, [7; 32].as_slice())] {
+        let refused = write_piece(&Disk::default(), &folder.0, 1, &attributes(1), &[column]);
+        assert!(matches!(refused, Err(BlockError::Invalid { .. })));
+    }
 }
 
 #[test]

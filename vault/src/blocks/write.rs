@@ -3,7 +3,7 @@
 use super::error::BlockError;
 use super::header::{self, Entry};
 use super::piece::{ColumnKey, PieceKind, PieceMeta};
-use super::{HIDDEN_BYTES, STATE_PART_BYTES};
+use super::{STATE_PART_BYTES, hidden};
 use crate::disk::Disk;
 use crate::keys::SecretKey;
 use crate::keys::limits::{Limit, PIECE, Uses};
@@ -64,7 +64,7 @@ fn rank(key: ColumnKey, layout: Layout) -> u8 {
         (ColumnKey::OFFSETS, _) => 0,
         (ColumnKey::TIME, _) => 1,
         (ColumnKey::EVENT_ID, _) => 5,
-        (ColumnKey::HIDDEN, _) => 7,
+        (ColumnKey { column: ColumnKey::HIDDEN, .. }, _) => 7,
         (_, Layout::Code8) => 2,
         (_, Layout::Code16) => 3,
         (_, Layout::Int64) => 4,
@@ -88,7 +88,7 @@ fn check_columns(meta: &PieceMeta, columns: &[Column<'_>]) -> Result<(), BlockEr
     }
     let rows = meta.rows as usize;
     let fits = |(key, layout, bytes): &Column<'_>| match (*key, layout) {
-        (ColumnKey::HIDDEN, _) => bytes.len() == rows * HIDDEN_BYTES,
+        (ColumnKey { column: ColumnKey::HIDDEN, part }, _) => bytes.len() == hidden::part_bytes(meta, part),
         (ColumnKey::OFFSETS, _) => bytes.len() == (meta.subjects as usize + 1) * 4,
         (_, Layout::Code8) => bytes.len() == rows,
         (_, Layout::Code16) => bytes.len() == rows * 2,

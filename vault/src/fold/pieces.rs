@@ -3,8 +3,8 @@
 use super::data::{BlockData, Column, EventRows, MISSING_INT};
 use crate::blocks::PieceKind;
 use crate::blocks::{
-    BLOCK_SUBJECTS, BlockError, Buffer, ByteRows, ColumnKey, EventColumns, HIDDEN_BYTES, Piece, PieceMeta, Written,
-    code16_rows, encode_bytes, int_rows, split_state, u32_rows, u64_rows, write_event_pieces, write_piece,
+    BLOCK_SUBJECTS, BlockError, Buffer, ByteRows, ColumnKey, EventColumns, Piece, PieceMeta, Written, code16_rows,
+    encode_bytes, int_rows, join_hidden, split_hidden, split_state, u32_rows, u64_rows, write_event_pieces, write_piece,
 };
 use crate::consent::{ConsentBitmaps, StoredBlock};
 use crate::disk::Disk;
@@ -107,13 +107,6 @@ pub fn read_block(schema: &Schema, pieces: &BlockPieces) -> Result<BlockData, Bl
     Ok(data)
 }
 
-/// Reads the hidden bytes of a block, one entry for each subject.
-pub fn read_hidden(piece: &Piece) -> Result<Vec<[u8; HIDDEN_BYTES]>, BlockError> {
-    let mut buffer = Buffer::default();
-    let chunks = piece.read_columns(&[ColumnKey::HIDDEN], &mut buffer)?;
-    Ok(chunks.iter().flat_map(|chunk| chunk.bytes.as_chunks::<HIDDEN_BYTES>().0).copied().collect())
-}
-
 /// Calls `each` with every subject key of a block, in order of position.
 pub fn read_keys(schema: &Schema, piece: &Piece, mut each: impl FnMut(u32, &[u8])) -> Result<(), BlockError> {
     let mut buffer = Buffer::default();
@@ -157,8 +150,7 @@ fn read_attributes(
             None => Column::missing(layout, rows),
         };
     }
-    let hidden = chunks.iter().find(|chunk| chunk.key == ColumnKey::HIDDEN).ok_or_else(|| piece.unreadable())?;
-    data.hidden = hidden.bytes.as_chunks::<HIDDEN_BYTES>().0.to_vec();
+    data.hidden = join_hidden(&chunks);
     if data.hidden.len() == rows { Ok(()) } else { Err(piece.unreadable()) }
 }
 
@@ -275,10 +267,9 @@ impl Writer<'_> {
         for (field, column) in schema.attributes.iter().zip(&data.columns) {
             encoded.push((ColumnKey::of(field.column), column.layout(), encode(column).ok_or_else(too_long)?));
         }
-        let hidden = Zeroizing::new(data.hidden.concat());
         let mut columns: Vec<_> =
             encoded.iter().map(|(key, layout, bytes)| (*key, *layout, bytes.as_slice())).collect();
-        columns.push((ColumnKey::HIDDEN, Layout::Bytes, hidden.as_slice()));
+        columns.extend(split_hidden(&data.hidden));
         Ok(NewPiece { file, meta, written: write_piece(self.disk, self.dir, file, &meta, &columns)? })
     }
 

@@ -2,9 +2,7 @@
 
 use super::data::{BlockData, Column, EventRows, pick_history};
 use super::pieces::{BlockPieces, append};
-use crate::blocks::{
-    BlockError, Buffer, ByteRows, Chunk, ColumnKey, HIDDEN_BYTES, Piece, code16_rows, int_rows, u32_rows, u64_rows,
-};
+use crate::blocks::{BlockError, Buffer, ByteRows, Chunk, ColumnKey, Piece, code16_rows, int_rows, u32_rows, u64_rows};
 use policy::schema::{ColumnId, Layout, Schema};
 use std::ops::Range;
 
@@ -38,7 +36,9 @@ fn read_attributes(
     data: &mut BlockData,
 ) -> Result<(), BlockError> {
     let (rows, row) = (piece.meta().subjects as usize, usize::from(position));
-    let chunks = piece.read_all(buffer)?;
+    let all = piece.columns().into_iter().map(|(key, _)| key);
+    let keys: Vec<ColumnKey> = all.filter(|key| key.column < ColumnKey::FIRST_SPECIAL).collect();
+    let chunks = piece.read_columns(&keys, buffer)?;
     for (field, column) in schema.attributes.iter().zip(&mut data.columns) {
         *column = match find(&chunks, ColumnKey::of(field.column)) {
             Some(chunk) => pick(chunk, rows, row..row + 1).ok_or_else(|| piece.unreadable())?,
@@ -46,8 +46,7 @@ fn read_attributes(
             None => Column::missing(field.ty.layout(), 1),
         };
     }
-    let hidden = find(&chunks, ColumnKey::HIDDEN).and_then(|chunk| chunk.bytes.as_chunks::<HIDDEN_BYTES>().0.get(row));
-    data.hidden.push(*hidden.ok_or_else(|| piece.unreadable())?);
+    data.hidden.extend_from_slice(&piece.hidden_of(&[position])?);
     Ok(())
 }
 

@@ -10,11 +10,10 @@
 use super::change::{Change, HeldAudience};
 use super::epochs::ClosedEpoch;
 use super::release::touched;
-use super::write::{leaf_of, refuse, require};
+use super::write::{leaf_of, place, refuse, require};
 use super::{Vault, VaultError};
 use crate::audience::{Audience, AudienceQuestion, Emission, Member};
 use crate::blocks::{BLOCK_SUBJECTS, Buffer, ColumnKey};
-use crate::fold::pieces::read_hidden;
 use crate::keys::{Changes, SecretKey};
 use crate::log::{FieldPath, Kind, Leaf};
 use crate::pseudonym;
@@ -287,10 +286,11 @@ fn people<'a>(
         let first = block * BLOCK_SUBJECTS;
         let here: Vec<u32> = who.range(first..first.saturating_add(BLOCK_SUBJECTS)).collect();
         let Some(piece) = pieces.attributes.as_ref().filter(|_| !here.is_empty()) else { continue };
-        let hidden = read_hidden(piece)?;
+        let positions: Vec<u16> = here.iter().map(|ordinal| place(*ordinal).1).collect();
+        let hidden = piece.hidden_of(&positions)?;
         let keys: Vec<ColumnKey> = fields.iter().filter_map(attribute).collect();
         let chunks = piece.read_columns(&keys, &mut buffer)?;
-        for ordinal in here {
+        for (ordinal, hidden) in here.into_iter().zip(hidden.iter()) {
             let position = (ordinal - first) as usize;
             let label = |(chunk, field): (&crate::blocks::Chunk<'_>, &FieldRef)| {
                 let field = source.schema.field(*field)?;
@@ -298,7 +298,7 @@ fn people<'a>(
             };
             people.push(Person {
                 ordinal,
-                hidden: hidden.get(position).copied().ok_or_else(|| piece.unreadable())?,
+                hidden: *hidden,
                 labels: chunks.iter().zip(fields).map(label).collect(),
             });
         }

@@ -201,7 +201,7 @@ impl Vault {
         let number = dataset.number;
         let hidden = dataset.hidden_of(people.iter())?;
         let leaf = |ordinal: u32| {
-            let reference = hidden.get(&ordinal).map(pseudonym::subject_reference);
+            let reference = hidden.get(&ordinal).map(|hidden| pseudonym::subject_reference(hidden));
             let leaf = Leaf { subject_ref: reference, ..leaf_of(permit, Kind::Erase, "erase", now) };
             (Tree::Subject, leaf.to_json().into_bytes())
         };

@@ -130,7 +130,7 @@ impl Vault {
             Effect::Limit => {}
         }
         let mut gathered = Gathered::default();
-        gathered.hidden.insert(ordinal, *hidden);
+        gathered.hidden.insert(ordinal, hidden.clone());
         gathered.leaves.push(rights_leaf(permit, Kind::Intent, right.words(), &hidden, now).to_json().into_bytes());
         let dataset = dataset_of(&mut state, permit)?;
         dataset.take_effect(permit, subject, ordinal, effect, intent, now, &mut gathered)?;

@@ -2,6 +2,7 @@
 
 use super::change::Change;
 use super::commit::Outgoing;
+use super::hidden::KnownHidden;
 use super::state::{Dataset, State};
 use super::{Vault, VaultError};
 use crate::blocks::block_of;
@@ -18,8 +19,9 @@ use policy::permit::{Permit, Role, Verb};
 use policy::schema::Schema;
 use policy::time::Timestamp;
 use sha2::{Digest, Sha256};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
+use zeroize::Zeroizing;
 
 /// Records of one frame: at some hundred bytes each with their leaves, far below the log's limit of 16 MiB.
 const FRAME_RECORDS: usize = 8_192;
@@ -88,8 +90,8 @@ pub(super) struct Gathered {
     /// Leaves of the subject tree.
     pub leaves: Vec<Vec<u8>>,
     pub receipt: Receipt,
-    /// Hidden bytes of folded subjects with consent events in the batch, read before anything changes.
-    pub hidden: HashMap<u32, [u8; 32]>,
+    /// Hidden bytes of subjects with consent events in the batch, read before anything changes.
+    pub hidden: KnownHidden,
 }
 
 impl Vault {
@@ -177,13 +179,27 @@ impl Vault {
         now: Timestamp,
     ) -> Result<Acknowledging, VaultError> {
         require(permit, &[Verb::Ingest])?;
+        let (schema, mut known) = self.prepare(permit, &records)?;
+        check_batch(&schema, &records, now)?;
+        let withdrew = records.iter().any(is_withdrawal);
         let mut state = self.lock()?;
         let dataset = dataset_of(&mut state, permit)?;
-        check_batch(&dataset.schema, &records, now)?;
+        if !Arc::ptr_eq(&dataset.schema, &schema) {
+            check_batch(&dataset.schema, &records, now)?;
+        }
         dataset.check_room(&self.limits)?;
-        let withdrew = records.iter().any(is_withdrawal);
-        let (ticket, receipt) = self.write_records(&mut state, permit, &records, "ingest", now)?;
+        let (ticket, receipt) = self.write_records(&mut state, permit, &records, &mut known, "ingest", now)?;
         Ok(Acknowledging { ticket, receipt, withdrew })
+    }
+
+    /// Does what a write needs of its dataset before the commit lock is taken for the write itself: pins the description and
+    /// reads the hidden bytes of those with consent events.
+    fn prepare(&self, permit: &Permit, records: &[Record]) -> Result<(Arc<Schema>, KnownHidden), VaultError> {
+        let mut state = self.lock()?;
+        let dataset = dataset_of(&mut state, permit)?;
+        let (schema, source) = (Arc::clone(&dataset.schema), dataset.hidden_source(dataset.consenting(records)));
+        drop(state);
+        Ok((schema, source.read()?))
     }
 
     /// Writes checked records, some thousands a frame: frames have a limit. The last frame is durable after the others.
@@ -192,14 +208,15 @@ impl Vault {
         state: &mut State,
         permit: &Permit,
         records: &[Record],
+        known: &mut KnownHidden,
         what: &str,
         now: Timestamp,
     ) -> Result<(Ticket, Receipt), VaultError> {
         let (first, mut rest) = records.split_at(records.len().min(FRAME_RECORDS));
-        let (mut ticket, mut receipt) = self.write_some(state, permit, first, what, now)?;
+        let (mut ticket, mut receipt) = self.write_some(state, permit, first, known, what, now)?;
         while !rest.is_empty() {
             let (next, later) = rest.split_at(rest.len().min(FRAME_RECORDS));
-            let (last, more) = self.write_some(state, permit, next, what, now)?;
+            let (last, more) = self.write_some(state, permit, next, known, what, now)?;
             (ticket, rest) = (last, later);
             receipt.profiles += more.profiles;
             receipt.events += more.events;
@@ -214,14 +231,22 @@ impl Vault {
         state: &mut State,
         permit: &Permit,
         records: &[Record],
+        known: &mut KnownHidden,
         what: &str,
         now: Timestamp,
     ) -> Result<(Ticket, Receipt), VaultError> {
         let first_leaf = self.next_leaf(Tree::Subject);
         let dataset = dataset_of(state, permit)?;
         let (schema, number) = (Arc::clone(&dataset.schema), dataset.number);
-        let gathered = dataset.gather_all(&schema, records, first_leaf, permit, now);
-        let gathered = self.poison_on_error(gathered)?;
+        // Of those who are new since the others' were read; nearly always nobody.
+        let unread: Vec<u32> = dataset.consenting(records).filter(|ordinal| !known.contains_key(ordinal)).collect();
+        known.extend(dataset.hidden_of(unread.into_iter())?);
+        let mut gathered = Gathered { hidden: std::mem::take(known), ..Gathered::default() };
+        let done =
+            records.iter().try_for_each(|record| dataset.gather(&schema, record, first_leaf, permit, now, &mut gathered));
+        // What was gathered until then is in memory and not in the log.
+        self.poison_on_error(Ok(done))?;
+        *known = std::mem::take(&mut gathered.hidden);
         let mut receipt = gathered.receipt;
         receipt.leaf = self.next_leaf(Tree::Access);
         let leaf = leaf_of(permit, Kind::Ingest, what, now)
@@ -249,24 +274,21 @@ impl Vault {
         now: Timestamp,
     ) -> Result<Receipt, VaultError> {
         require(permit, &[Verb::RecordConsent])?;
-        {
-            let mut state = self.lock()?;
-            let dataset = dataset_of(&mut state, permit)?;
-            for (position, (subject, consent)) in events.iter().enumerate() {
-                if dataset.index.find(dataset.index.tag(subject.expose())).is_none() {
-                    let message = format!("event {position}: there is no such subject in this dataset");
-                    return refuse(Reason::FieldUnavailable, message, "ingest the subject first");
-                }
-                check_one(position, ingest::check_consent(&dataset.schema, consent, now))?;
-            }
-        }
-        let records = events.into_iter().map(|(subject, consent)| Record::Consent { subject, consent }).collect();
-        self.write_consents(permit, records, now)
-    }
-
-    fn write_consents(&self, permit: &Permit, records: Vec<Record>, now: Timestamp) -> Result<Receipt, VaultError> {
+        let records: Vec<_> =
+            events.into_iter().map(|(subject, consent)| Record::Consent { subject, consent }).collect();
+        let (schema, mut known) = self.prepare(permit, &records)?;
+        check_batch(&schema, &records, now)?;
         let mut state = self.lock()?;
-        let (ticket, receipt) = self.write_records(&mut state, permit, &records, "record consents", now)?;
+        let dataset = dataset_of(&mut state, permit)?;
+        if !Arc::ptr_eq(&dataset.schema, &schema) {
+            check_batch(&dataset.schema, &records, now)?;
+        }
+        // Under the lock of the write: someone who is erased meanwhile must not come back as a new subject.
+        if let Some(position) = dataset.first_unknown(&records) {
+            let message = format!("event {position}: there is no such subject in this dataset");
+            return refuse(Reason::FieldUnavailable, message, "ingest the subject first");
+        }
+        let (ticket, receipt) = self.write_records(&mut state, permit, &records, &mut known, "record consents", now)?;
         drop(state);
         ticket.wait()?;
         self.fence();
@@ -348,56 +370,17 @@ impl Dataset {
         Ok(ordinal)
     }
 
-    /// Gathers a checked batch. The outer error changed nothing; the inner one left the state ahead of the log.
-    fn gather_all(
-        &mut self,
-        schema: &Schema,
-        records: &[Record],
-        first_leaf: u64,
-        permit: &Permit,
-        now: Timestamp,
-    ) -> Result<Result<Gathered, VaultError>, VaultError> {
-        let mut gathered = Gathered { hidden: self.read_hidden(records)?, ..Gathered::default() };
-        for record in records {
-            if let Err(error) = self.gather(schema, record, first_leaf, permit, now, &mut gathered) {
-                return Ok(Err(error));
-            }
-        }
-        Ok(Ok(gathered))
-    }
-
-    fn read_hidden(&self, records: &[Record]) -> Result<HashMap<u32, [u8; 32]>, VaultError> {
-        self.hidden_of(records.iter().filter_map(|record| {
+    /// Lists the known people with consent events among some records.
+    fn consenting<'a>(&'a self, records: &'a [Record]) -> impl Iterator<Item = u32> + 'a {
+        records.iter().filter_map(|record| {
             let Record::Consent { subject, .. } = record else { return None };
             self.index.find(self.index.tag(subject.expose()))
-        }))
+        })
     }
 
-    /// Returns the hidden bytes of people; a block's are read once.
-    pub(super) fn hidden_of(&self, people: impl Iterator<Item = u32>) -> Result<HashMap<u32, [u8; 32]>, VaultError> {
-        let mut ordinals: Vec<u32> = people.collect();
-        ordinals.sort_unstable();
-        ordinals.dedup();
-        let mut found = HashMap::with_capacity(ordinals.len());
-        let mut block: Option<(u32, Vec<[u8; 32]>)> = None;
-        for ordinal in ordinals {
-            let hidden = match self.fresh.get(&ordinal) {
-                Some(hidden) => *hidden,
-                None => self.folded_hidden(ordinal, &mut block)?,
-            };
-            found.insert(ordinal, hidden);
-        }
-        Ok(found)
-    }
-
-    fn folded_hidden(&self, ordinal: u32, read: &mut Option<(u32, Vec<[u8; 32]>)>) -> Result<[u8; 32], VaultError> {
-        let (block, position) = block_of(ordinal);
-        let missing = || VaultError::damaged("subject", "its block is missing");
-        if read.as_ref().is_none_or(|(known, _)| *known != block) {
-            let pieces = self.closed.folded_blocks().get(block as usize).and_then(|pieces| pieces.attributes.as_ref());
-            *read = Some((block, crate::fold::pieces::read_hidden(pieces.ok_or_else(missing)?)?));
-        }
-        read.as_ref().and_then(|(_, all)| all.get(position as usize)).copied().ok_or_else(missing)
+    /// Returns the position of the first record whose subject does not exist.
+    fn first_unknown(&self, records: &[Record]) -> Option<usize> {
+        records.iter().position(|record| self.index.find(self.index.tag(record.subject().expose())).is_none())
     }
 
     pub(super) fn gather(
@@ -426,8 +409,8 @@ impl Dataset {
                 let consent = &ConsentEvent { at: consent.at.min(now), ..consent.clone() };
                 let leaf_index = first_leaf + gathered.leaves.len() as u64;
                 let hidden = match gathered.hidden.get(&ordinal) {
-                    Some(hidden) => *hidden,
-                    None => self.hidden(ordinal)?,
+                    Some(hidden) => hidden.clone(),
+                    None => Zeroizing::new(self.hidden(ordinal)?),
                 };
                 gathered.leaves.push(consent_leaf(permit, schema, &hidden, consent, leaf_index, now)?);
                 let (block, position) = place(ordinal);
@@ -446,14 +429,6 @@ impl Dataset {
             }
         }
         Ok(())
-    }
-
-    /// Returns the hidden bytes of a subject: from memory if it is not folded yet, else from its block.
-    pub(super) fn hidden(&self, ordinal: u32) -> Result<[u8; 32], VaultError> {
-        match self.fresh.get(&ordinal) {
-            Some(hidden) => Ok(*hidden),
-            None => self.folded_hidden(ordinal, &mut None),
-        }
     }
 }
 
