@@ -34,7 +34,7 @@ pub use error::BlockError;
 pub use events::{EventColumns, write_event_pieces};
 #[cfg(test)]
 pub(crate) use events::{cut_events, write_event_pieces_of};
-pub use hidden::{join_hidden, split_hidden};
+pub use hidden::{HIDDEN_PART_SUBJECTS, join_hidden, split_hidden};
 pub use named::id_of;
 pub use piece::{ColumnKey, PieceKind, PieceMeta, piece_path};
 pub use read::{Buffer, Chunk, Piece};

@@ -8,7 +8,7 @@ use crate::journal::{Entry, JournalError, Reader};
 use crate::subjects::Happened;
 use policy::schema::{Field, Layout, Schema};
 use serde::Serialize;
-use std::collections::{BTreeSet, HashSet};
+use std::collections::HashSet;
 use zeroize::Zeroize;
 
 /// Eight-byte columns hold this where a value is missing; no bound admits it.
@@ -186,16 +186,6 @@ impl EventRows {
         self.changed = true;
     }
 
-    /// Removes every row of some subjects.
-    fn erase(&mut self, gone: &BTreeSet<u16>) {
-        let kept = self.position.iter().enumerate().filter(|(_, position)| !gone.contains(position));
-        let order: Vec<usize> = kept.map(|(row, _)| row).collect();
-        if order.len() < self.position.len() {
-            self.pick(&order);
-            self.changed = true;
-        }
-    }
-
     /// Removes every event before an instant.
     pub fn remove_before(&mut self, instant: i64) {
         let kept = self.at.iter().enumerate().filter(|(_, at)| **at >= instant);
@@ -352,30 +342,6 @@ impl BlockData {
             column.set(row, value);
         }
         self.changed = true;
-    }
-
-    /// Removes everything of some positions; their rows stay, missing in every column. Positions that the block does not
-    /// have are no error: those people are not folded yet.
-    pub fn erase(&mut self, gone: &BTreeSet<u16>) -> Result<(), JournalError> {
-        for row in gone.iter().map(|position| usize::from(*position)) {
-            if let Some(hidden) = self.hidden.get_mut(row) {
-                hidden.zeroize();
-                self.columns.iter_mut().for_each(|column| column.clear(row));
-                self.changed = true;
-            }
-        }
-        self.events.iter_mut().for_each(|rows| rows.erase(gone));
-        self.erase_consents(gone)
-    }
-
-    fn erase_consents(&mut self, gone: &BTreeSet<u16>) -> Result<(), JournalError> {
-        let kept = pick_history(&self.consents, |position| !gone.contains(&position))?;
-        if kept.len() < self.consents.len() {
-            self.consents.zeroize();
-            self.consents = kept;
-            self.consents_changed = true;
-        }
-        Ok(())
     }
 }
 

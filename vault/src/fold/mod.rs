@@ -1,9 +1,12 @@
 //! Folding: the journal's entries of one block applied to its columns, giving the next version of its pieces.
 //!
 //! [`data`] holds a block in clear while it is folded; it is wiped when dropped. [`pieces`] reads it from piece files
-//! and writes it to new ones; [`retention`] takes out of it what is kept no longer; [`subject`] reads one person of it. Folding the same entries twice gives the same columns, so a crash in between is harmless.
+//! and writes it to new ones; [`retention`] takes out of it what is kept no longer; [`subject`] reads one person of it, and
+//! [`erase`] writes pieces again without some people. Folding the same entries twice gives the same columns, so a crash in
+//! between is harmless.
 
 pub mod data;
+mod erase;
 pub mod pieces;
 pub mod retention;
 pub mod subject;

@@ -8,7 +8,7 @@ use crate::blocks::{
 };
 use crate::consent::{ConsentBitmaps, StoredBlock};
 use crate::disk::Disk;
-use crate::keys::PieceKind as Kind;
+use crate::keys::{PieceId, PieceKind as Kind};
 use policy::schema::{ColumnId, Layout, Schema};
 use rayon::prelude::*;
 use std::path::Path;
@@ -59,6 +59,18 @@ impl BlockPieces {
             Kind::State(CONSENT_HISTORY) => self.consents = Some(piece),
             Kind::State(CONSENT_STATE) => self.consent_state = Some(piece),
             Kind::State(_) => {}
+        }
+    }
+
+    /// Puts the next version of a piece in the place of the one before.
+    pub fn swap(&mut self, id: PieceId, piece: Piece) {
+        let piece = Arc::new(piece);
+        match id.kind {
+            Kind::Events(event) => {
+                let parts = self.events.get_mut(usize::from(event)).into_iter().flatten();
+                parts.filter(|old| old.meta().part == id.part).for_each(|old| *old = Arc::clone(&piece));
+            }
+            kind => self.add(kind, piece, self.events.len()),
         }
     }
 

@@ -1,7 +1,8 @@
 //! New pieces on their way into the key tree, and old ones on their way out of it.
 //!
 //! In the tree a version that is being built names the pieces of its own and no others: where it has none of a kind, it
-//! shares the closed epoch's. Kinds of pieces are replaced as a whole, since their parts are cut anew.
+//! shares the closed epoch's. A fold replaces kinds of pieces as a whole, since their parts are cut anew; an erasure
+//! replaces piece by piece.
 
 use super::{Vault, VaultError};
 use crate::blocks::{Piece, id_of};
@@ -78,6 +79,26 @@ impl Vault {
             adopting.changes.put.push(entry);
         }
         Ok(())
+    }
+
+    /// Takes over the next versions of pieces, each in the place of its own.
+    pub(super) fn adopt_again(
+        &self,
+        adopting: &mut Adopting<'_>,
+        new: Vec<(NewPiece, Piece)>,
+        blocks: &mut [BlockPieces],
+        entries: &Entries,
+    ) {
+        for (new, piece) in new {
+            let entry = entry_of(&new, adopting.epoch, adopting.version);
+            if let Some(old) = entries.get(&entry.id, adopting.version) {
+                adopting.gone.push(self.config.data.join(old.path()));
+            }
+            if let Some(pieces) = blocks.get_mut(entry.id.block as usize) {
+                pieces.swap(entry.id, piece);
+            }
+            adopting.changes.put.push(entry);
+        }
     }
 
     fn forget<'e>(&self, adopting: &mut Adopting<'_>, old: impl Iterator<Item = &'e PieceEntry>) {

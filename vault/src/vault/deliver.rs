@@ -296,11 +296,7 @@ fn people<'a>(
                 let field = source.schema.field(*field)?;
                 field.coarse_label(code_at(chunk.layout, chunk.bytes, position)?)
             };
-            people.push(Person {
-                ordinal,
-                hidden: *hidden,
-                labels: chunks.iter().zip(fields).map(label).collect(),
-            });
+            people.push(Person { ordinal, hidden: *hidden, labels: chunks.iter().zip(fields).map(label).collect() });
         }
     }
     Ok(people)

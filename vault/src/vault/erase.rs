@@ -21,10 +21,10 @@ use super::recover::{SHARED_STATE, VaultRecord, read_record, restart_name};
 use super::state::{Dataset, State};
 use super::write::{dataset_of, leaf_of, place, refuse, require};
 use super::{Tree, Vault, VaultError};
-use crate::blocks::{BLOCK_SUBJECTS, block_of};
+use crate::blocks::{BLOCK_SUBJECTS, Piece, piece_path};
 use crate::consent::ConsentBitmaps;
 use crate::erasure::{ErasureReceipt, MAX_PEOPLE};
-use crate::fold::pieces::{BlockPieces, CONSENT_HISTORY, CONSENT_STATE, NewPiece, Writer, read_block};
+use crate::fold::pieces::{BlockPieces, CONSENT_STATE, NewPiece, Writer};
 use crate::ingest::SubjectKey;
 use crate::journal::{Delta, Seen};
 use crate::keys::{Changes, Entries, PieceKind, PieceState};
@@ -80,9 +80,9 @@ pub(super) struct Rewritten<'a> {
     pub schema: &'a Schema,
     pub blocks: Vec<u32>,
     /// New pieces of the closed epoch.
-    pub closed: Vec<NewPiece>,
+    pub closed: Vec<(NewPiece, Piece)>,
     /// New pieces of the version that is being built.
-    pub building: Vec<NewPiece>,
+    pub building: Vec<(NewPiece, Piece)>,
     /// Kinds of which that version has pieces of its own.
     pub own: BTreeMap<u32, BTreeSet<PieceKind>>,
     pub consent: Consent,
@@ -244,17 +244,18 @@ impl Vault {
         let places: Vec<_> = places.into_iter().collect();
         let consent = Consent::without(&old, &erasing.people);
         let rewrite = |(block, gone): &(u32, BTreeSet<u16>)| {
-            let closed = rewrite_block(&writer, &schema, (&old.blocks, *block), &consent.closed, gone, None)?;
+            let closed = rewrite_block(&writer, (&old.blocks, *block), &consent.closed, gone, None)?;
+            let closed = self.opened(erasing.number, closed)?;
             let (Some(own), Some(consent)) = (own.get(block), &consent.building) else {
                 return Ok((closed, Vec::new()));
             };
             let version = (old.folded_blocks(), *block);
-            let building = rewrite_block(&writer, &schema, version, consent, gone, Some(own))?;
-            Ok((closed, building))
+            let building = rewrite_block(&writer, version, consent, gone, Some(own))?;
+            Ok((closed, self.opened(erasing.number, building)?))
         };
         let writers = rayon::ThreadPoolBuilder::new().num_threads(WRITERS.min(places.len())).build();
         let writers = writers.map_err(|error| VaultError::Io(error.to_string()))?;
-        let rewritten: Result<Vec<(Vec<NewPiece>, Vec<NewPiece>)>, VaultError> =
+        let rewritten: Result<Vec<(Vec<_>, Vec<_>)>, VaultError> =
             writers.install(|| places.par_iter().with_max_len(1).map(rewrite).collect());
         let (closed, building): (Vec<_>, Vec<_>) = rewritten?.into_iter().unzip();
         disk.sync_folder(&dir).map_err(|error| VaultError::Io(error.to_string()))?;
@@ -276,6 +277,16 @@ impl Vault {
         Ok(done)
     }
 
+    /// Opens pieces that were written, before the commit lock is taken for their adoption.
+    fn opened(&self, number: u32, new: Vec<NewPiece>) -> Result<Vec<(NewPiece, Piece)>, VaultError> {
+        let open = |new: NewPiece| {
+            let path = piece_path(&self.config.data, number, new.file);
+            let piece = Piece::open(&path, new.written.key.clone(), &new.meta)?;
+            Ok((new, piece))
+        };
+        new.into_iter().map(open).collect()
+    }
+
     /// Swaps pieces, journals and root. An error leaves the state in memory ahead of the disk.
     fn replace_keys(
         &self,
@@ -288,10 +299,10 @@ impl Vault {
         let closed = Arc::clone(&state.datasets.get(&number).ok_or_else(missing)?.closed);
         let new = || rewritten.closed.iter().chain(&rewritten.building);
         let mut done = Done { pieces: new().count() as u64, ..Done::default() };
-        done.bytes = new().map(|piece| piece.written.bytes).sum();
+        done.bytes = new().map(|(new, _)| new.written.bytes).sum();
         let (schema, blocks) = (rewritten.schema, rewritten.blocks.clone());
         let (mut changes, mut gone) = (Changes::default(), Vec::new());
-        let next = self.adopt_rewritten(state, &closed, number, rewritten, &mut changes, &mut gone)?;
+        let next = self.adopt_rewritten(state, &closed, number, rewritten, &mut changes, &mut gone);
         self.rewrite_journals(state, number, &erasing.people, &blocks, &mut changes)?;
         let shared_gone = self.strip_audiences(state, erasing, schema, &mut changes)?;
         // Not only the keys that the blocks' entries are under: frames that were folded, or lost in a crash, are in older
@@ -330,25 +341,23 @@ impl Vault {
         rewritten: Rewritten<'_>,
         changes: &mut Changes,
         gone: &mut Vec<PathBuf>,
-    ) -> Result<Arc<ClosedEpoch>, VaultError> {
+    ) -> Arc<ClosedEpoch> {
         let (schema, entries) = (rewritten.schema, state.tree.entries());
         let epoch = closed.info.epoch;
-        let mut adopt = |version: PieceState, epoch: EpochId, new: Vec<NewPiece>, blocks: &mut Vec<BlockPieces>| {
+        let mut adopt = |version: PieceState, epoch: EpochId, new: Vec<(NewPiece, Piece)>, to: &mut [BlockPieces]| {
             let replaced = std::slice::from_ref(&version);
             let mut adopting =
                 Adopting { number, schema, epoch, version, replaced, changes: Changes::default(), gone: Vec::new() };
-            self.adopt(&mut adopting, new, blocks, &entries)?;
+            self.adopt_again(&mut adopting, new, to, &entries);
             changes.put.extend(adopting.changes.put);
-            changes.remove.extend(adopting.changes.remove);
             gone.extend(adopting.gone);
-            Ok::<(), VaultError>(())
         };
         let mut blocks = closed.blocks.clone();
-        adopt(PieceState::Closed, epoch, rewritten.closed, &mut blocks)?;
+        adopt(PieceState::Closed, epoch, rewritten.closed, &mut blocks);
         let mut next = ClosedEpoch::new(closed.info, closed.bound, blocks, rewritten.consent.closed);
         if let (Some(building), Some(consent)) = (&closed.building, rewritten.consent.building) {
             let (mut built, none) = (building.blocks.clone(), BTreeSet::new());
-            adopt(PieceState::Building, EpochId(epoch.0.saturating_add(1)), rewritten.building, &mut built)?;
+            adopt(PieceState::Building, EpochId(epoch.0.saturating_add(1)), rewritten.building, &mut built);
             for block in rewritten.blocks {
                 let slot = block as usize;
                 let Some((all, shared)) = built.get_mut(slot).zip(next.blocks.get(slot)) else { continue };
@@ -358,7 +367,7 @@ impl Vault {
             }
             next.building = Some(Building { bound: building.bound, blocks: built, consent });
         }
-        Ok(Arc::new(next))
+        Arc::new(next)
     }
 
     /// Writes again what the journals of some blocks hold of others than `people`, under fresh keys, and notes the old keys
@@ -557,31 +566,18 @@ impl Consent {
     }
 }
 
-/// Writes the folded pieces of a block again without some positions, those of some kinds or all; none if the version does
-/// not have the block.
+/// Writes the folded pieces of a block again that hold something of some positions, those of some kinds or all; none if
+/// nobody of them is in this version of it.
 fn rewrite_block(
     writer: &Writer<'_>,
-    schema: &Schema,
     (blocks, block): (&[BlockPieces], u32),
     consent: &ConsentBitmaps,
     gone: &BTreeSet<u16>,
     kinds: Option<&BTreeSet<PieceKind>>,
 ) -> Result<Vec<NewPiece>, VaultError> {
-    let Some(pieces) = blocks.get(block as usize).filter(|pieces| pieces.attributes.is_some()) else {
-        return Ok(Vec::new());
-    };
-    let mut data = read_block(schema, pieces)?;
-    let broken = |_| VaultError::damaged(format!("consent history of block {block}"), "it does not parse");
-    data.erase(gone).map_err(broken)?;
-    debug_assert_eq!(block_of(block * BLOCK_SUBJECTS).0, block);
-    if let Some(kinds) = kinds {
-        data.changed &= kinds.contains(&PieceKind::Attributes);
-        data.consents_changed &= kinds.contains(&PieceKind::State(CONSENT_HISTORY));
-        for (event, rows) in schema.events.iter().zip(&mut data.events) {
-            rows.changed &= kinds.contains(&PieceKind::Events(event.id.0));
-        }
-    }
-    let mut new = writer.write_block(schema, block, &mut data)?;
+    let wanted = |kind: PieceKind| kinds.is_none_or(|kinds| kinds.contains(&kind));
+    let Some(pieces) = blocks.get(block as usize) else { return Ok(Vec::new()) };
+    let Some(mut new) = writer.erase_block(pieces, gone, wanted)? else { return Ok(Vec::new()) };
     new.push(writer.write_state(block, CONSENT_STATE, &consent.block_bytes(block))?);
     Ok(new)
 }

@@ -242,8 +242,9 @@ impl Vault {
         let unread: Vec<u32> = dataset.consenting(records).filter(|ordinal| !known.contains_key(ordinal)).collect();
         known.extend(dataset.hidden_of(unread.into_iter())?);
         let mut gathered = Gathered { hidden: std::mem::take(known), ..Gathered::default() };
-        let done =
-            records.iter().try_for_each(|record| dataset.gather(&schema, record, first_leaf, permit, now, &mut gathered));
+        let done = records
+            .iter()
+            .try_for_each(|record| dataset.gather(&schema, record, first_leaf, permit, now, &mut gathered));
         // What was gathered until then is in memory and not in the log.
         self.poison_on_error(Ok(done))?;
         *known = std::mem::take(&mut gathered.hidden);
