@@ -19,6 +19,7 @@ mod inventory;
 mod journal_keys;
 mod journals;
 mod log_key;
+mod passes;
 mod recover;
 mod release;
 mod rotate;
@@ -155,6 +156,8 @@ pub struct Vault {
     /// Held for reading from the last consent check of a draw until the draw is done, and of rows until they are with the
     /// transport; a withdrawal takes it for writing before it returns, and so waits for those that did not see it.
     fence: Arc<RwLock<()>>,
+    /// Shares the wait for it among the withdrawals that return together.
+    passes: passes::Passes,
     /// Wakes those who wait for an answer that another call is drawing.
     drawn: Condvar,
     schemas: ArcSwap<BTreeMap<DatasetId, Arc<Schema>>>,
@@ -260,7 +263,7 @@ impl Vault {
 
     /// Waits for every draw that began before now.
     fn fence(&self) {
-        drop(self.fence.write());
+        self.passes.wait(&self.fence);
     }
 
     fn publish_schemas(&self, state: &State) {

@@ -124,7 +124,7 @@ fn keep_journal(state: &mut State, journaled: Vec<(u32, u32, Sealed)>) {
     for (number, entries) in by_dataset {
         if let Some(dataset) = state.datasets.get_mut(&number) {
             dataset.dirty.extend(entries.iter().map(|(block, _)| *block));
-            dataset.journal.put(&entries);
+            dataset.journal.put(entries);
         }
     }
 }

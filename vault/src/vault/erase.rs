@@ -278,7 +278,7 @@ impl Vault {
     }
 
     /// Opens pieces that were written, before the commit lock is taken for their adoption.
-    fn opened(&self, number: u32, new: Vec<NewPiece>) -> Result<Vec<(NewPiece, Piece)>, VaultError> {
+    pub(super) fn opened(&self, number: u32, new: Vec<NewPiece>) -> Result<Vec<(NewPiece, Piece)>, VaultError> {
         let open = |new: NewPiece| {
             let path = piece_path(&self.config.data, number, new.file);
             let piece = Piece::open(&path, new.written.key.clone(), &new.meta)?;

@@ -226,7 +226,7 @@ impl Vault {
         let mut state = self.lock()?;
         let leaves = vec![(Tree::Access, leaf.to_json().into_bytes())];
         let ticket = self.commit(&mut state, Outgoing { leaves, ..Outgoing::default() })?;
-        for dataset in state.datasets.values() {
+        for dataset in state.datasets.values_mut() {
             // A database that is not durable is made again from the log at the next opening.
             dataset.journal.barrier().ok();
         }

@@ -186,6 +186,7 @@ impl Vault {
             log,
             wal,
             fence: Arc::new(RwLock::new(())),
+            passes: super::passes::Passes::default(),
             drawn: Condvar::new(),
             schemas: ArcSwap::default(),
             next_file: AtomicU64::new(next_file),

@@ -126,11 +126,11 @@ impl Vault {
             schema: &schema,
             own: own_kinds(&state.tree.entries(), number, &step.blocks),
             blocks: step.blocks.into_iter().collect(),
-            closed: new.closed,
-            building: new.building,
+            closed: self.opened(number, new.closed)?,
+            building: self.opened(number, new.building)?,
             consent: Consent::without(&closed, &RoaringBitmap::new()),
         };
-        let next = self.adopt_rewritten(&state, &closed, number, rewritten, &mut changes, &mut gone)?;
+        let next = self.adopt_rewritten(&state, &closed, number, rewritten, &mut changes, &mut gone);
         state.tree.commit(changes)?;
         drop(closed);
         let dataset = state.datasets.get_mut(&number).ok_or_else(missing)?;
