@@ -2,9 +2,10 @@
 //! `cargo run --release -p tests --bin hammer -- --rounds 200`. What is checked is said in `harness::crash`.
 //!
 //! A kill does not show that bytes were on the disk. `cargo run --release -p tests --bin hammer -- --trace` does, as far as
-//! system calls can: it runs the gateway under `strace`, sends batches one by one, and looks in the trace for the
-//! acknowledgement of each. Before its first byte is written to the socket, an `fdatasync` of the log must have begun after
-//! the last write to the log and have returned 0.
+//! system calls can: it runs the gateway under `strace`, sends batches, withdrawals, charged questions and erasures one by
+//! one, and looks in the trace for the acknowledgement of each. Before its first byte is written to the socket, an
+//! `fdatasync` of the log must have begun after the last write to the log for it and have returned 0; for an erasure, an
+//! `fsync` of the new root too.
 
 use clap::Parser;
 use harness::crash::{Hammer, Programs};
@@ -20,7 +21,7 @@ struct Args {
     /// Where the random choices begin
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// Instead of killing, trace the system calls of an ingest of this many batches (needs strace)
+    /// Instead of killing, trace the system calls of this many batches, withdrawals and charges, and of erasures (needs strace)
     #[arg(long, num_args = 0..=1, default_missing_value = "25")]
     trace: Option<u64>,
 }
@@ -56,9 +57,9 @@ async fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    if let Some(batches) = args.trace {
-        let report = harness::crash::trace(programs, batches).await;
-        let _nobody_listens = writeln!(std::io::stdout(), "{report}");
+    if let Some(calls) = args.trace {
+        let report = harness::crash::trace(programs, calls).await;
+        let _nobody_listens = write!(std::io::stdout(), "{report}");
         return ExitCode::SUCCESS;
     }
     let mut hammer = Hammer::new(programs, args.rounds, args.seed).await;

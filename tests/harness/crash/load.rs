@@ -75,6 +75,8 @@ pub struct Supply {
 pub struct Ingested {
     /// Acknowledged batches with their leaves.
     pub acknowledged: Vec<(RecordBatch, u64)>,
+    /// The acknowledgements, in their order.
+    pub answers: Vec<v1::StreamRecordsResponse>,
     /// Batches that may have been written.
     pub under_way: VecDeque<RecordBatch>,
     /// The source of new ones.
@@ -102,19 +104,19 @@ pub async fn ingest(session: Arc<Session>, schema_hash: Vec<u8>, mut supply: Sup
         }
     };
     let read = async {
-        let mut acknowledged = Vec::new();
+        let (mut acknowledged, mut all) = (Vec::new(), Vec::new());
         let answers = call!(session, ingest.stream_records(ReceiverStream::new(receive)));
         if let Outcome::Answer(mut answers) = answers {
-            read_acknowledgements(&mut answers, &waiting, &room, &mut acknowledged).await;
+            read_acknowledgements(&mut answers, &waiting, &room, &mut acknowledged, &mut all).await;
         }
         // Nobody will make room any more.
         room.close();
-        acknowledged
+        (acknowledged, all)
     };
-    let ((), acknowledged) = tokio::join!(write, read);
+    let ((), (acknowledged, answers)) = tokio::join!(write, read);
     let mut under_way = waiting.into_inner().expect("a lock");
     under_way.append(&mut supply.again);
-    Ingested { acknowledged, under_way, feed: supply.feed }
+    Ingested { acknowledged, answers, under_way, feed: supply.feed }
 }
 
 async fn read_acknowledgements(
@@ -122,6 +124,7 @@ async fn read_acknowledgements(
     waiting: &Mutex<VecDeque<RecordBatch>>,
     room: &Semaphore,
     acknowledged: &mut Vec<(RecordBatch, u64)>,
+    all: &mut Vec<v1::StreamRecordsResponse>,
 ) {
     loop {
         match Outcome::from(answers.message().await.map(Response::new)) {
@@ -130,6 +133,7 @@ async fn read_acknowledgements(
                 let batch = waiting.lock().expect("a lock").pop_front().expect("a batch was sent");
                 assert_eq!((answer.sequence, answer.rejected.len()), (batch.sequence, 0));
                 acknowledged.push((batch, answer.leaf));
+                all.push(answer);
             }
             Outcome::Answer(None) | Outcome::Broken => return,
             Outcome::Refused(reason) => panic!("ingest was refused: {reason}"),
@@ -214,7 +218,16 @@ pub fn request_id(dice: &mut Dice) -> String {
 
 /// Asks for a size.
 pub async fn ask(session: &Session, dataset: &str, cel: &str, price: u64, request_id: &str) -> Outcome<Release> {
-    let message = v1::EstimateSizeRequest {
+    match call!(session, segments.estimate_size(size_request(dataset, cel, price, request_id))) {
+        Outcome::Answer(answer) => Outcome::Answer(answer.release.expect("a release")),
+        Outcome::Refused(reason) => Outcome::Refused(reason),
+        Outcome::Broken => Outcome::Broken,
+    }
+}
+
+/// Makes the request for a size.
+pub fn size_request(dataset: &str, cel: &str, price: u64, request_id: &str) -> v1::EstimateSizeRequest {
+    v1::EstimateSizeRequest {
         dataset: dataset.to_owned(),
         segment: Some(v1::SegmentSource { source: Some(v1::segment_source::Source::Cel(cel.to_owned())) }),
         universe: String::new(),
@@ -222,11 +235,6 @@ pub async fn ask(session: &Session, dataset: &str, cel: &str, price: u64, reques
         spend: Some(spend(price)),
         validate_only: false,
         request_id: request_id.to_owned(),
-    };
-    match call!(session, segments.estimate_size(message)) {
-        Outcome::Answer(answer) => Outcome::Answer(answer.release.expect("a release")),
-        Outcome::Refused(reason) => Outcome::Refused(reason),
-        Outcome::Broken => Outcome::Broken,
     }
 }
 

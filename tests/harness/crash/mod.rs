@@ -13,6 +13,7 @@ pub mod load;
 pub mod model;
 mod place;
 mod round;
+mod strace;
 mod trace;
 
 pub use place::{Place, Programs, Served};

@@ -199,7 +199,8 @@ impl Feed {
     }
 }
 
-fn key(member: u64) -> String {
+/// Returns a member's key.
+pub fn key(member: u64) -> String {
     format!("member-{member:07}")
 }
 

@@ -360,7 +360,7 @@ pub(super) async fn register(place: &Place, steward: &Session, name: &str, role:
     file.write(&place.path(name)).expect("a key file");
 }
 
-async fn close(steward: &Session, dataset: &str) {
+pub(super) async fn close(steward: &Session, dataset: &str) {
     let dataset = dataset.to_owned();
     let message = v1::CloseEpochRequest { dataset, as_of_time: None, request_id: String::new() };
     call!(steward, admin.close_epoch(message)).must("a close");
