@@ -4,7 +4,8 @@ use super::data::{BlockData, Column, EventRows, MISSING_INT};
 use crate::blocks::PieceKind;
 use crate::blocks::{
     BLOCK_SUBJECTS, BlockError, Buffer, ByteRows, ColumnKey, EventColumns, Piece, PieceMeta, Written, code16_rows,
-    encode_bytes, int_rows, join_hidden, split_hidden, split_state, u32_rows, u64_rows, write_event_pieces, write_piece,
+    encode_bytes, int_rows, join_hidden, split_hidden, split_state, u32_rows, u64_rows, write_event_pieces,
+    write_piece,
 };
 use crate::consent::{ConsentBitmaps, StoredBlock};
 use crate::disk::Disk;
