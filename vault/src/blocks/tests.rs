@@ -237,7 +237,7 @@ fn the_chunks_of_pieces_agree_with_all_wycheproof_vectors() {
 #[test]
 fn a_piece_that_is_more_than_one_key_may_seal_is_not_sealed() {
     let codes: Column<'_> = (ColumnKey::of(ColumnId(1)), Layout::Code8, &[1, 2, 0, 3]);
-    let hidden: Column<'_> = (ColumnKey::HIDDEN, Layout::Bytes, &[7; 128]);
+    let hidden: Column<'_> = (ColumnKey { column: ColumnKey::HIDDEN, part: 0 }, Layout::Bytes, &[7; 128]);
     let key = crate::keys::SecretKey::random().unwrap();
     let seal = |seals, bytes| write::seal(&attributes(1), &[&codes, &hidden], &key, Limit { seals, bytes }).map(drop);
     assert_eq!(seal(2, 132), Ok(()));
