@@ -172,7 +172,7 @@ fn show(calls: &[Call], got: &Got, acknowledged: usize) -> Shown {
     let before = || calls.iter().filter(|call| call.began < acknowledged);
     let to_log = |call: &&Call| call.name == "write" && call.file.ends_with(".wal");
     let own = |call: &&Call| to_log(call) && contains(&call.bytes, got.id.as_bytes());
-    let write = if got.kind == Kind::Batch { before().filter(to_log).last() } else { before().filter(own).last() };
+    let write = if got.kind == Kind::Batch { before().rfind(to_log) } else { before().rfind(own) };
     let write = write.unwrap_or_else(|| panic!("line {acknowledged}: acknowledged without a write"));
     let written = write.ended;
     assert_eq!(write.result, Some(write.bytes.len() as u64), "line {written}: the log can't be written");
