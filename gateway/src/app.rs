@@ -37,6 +37,8 @@ pub struct App {
     pub writing: Mutex<()>,
     /// Bounds vault calls at once.
     pub calls: Arc<Semaphore>,
+    /// What was wrong with the backup at the last tick.
+    pub backup_problem: Mutex<Option<String>>,
     /// Bounds the bytes of records that are checked or written at once.
     pub receiving: Arc<Semaphore>,
     /// Refusals of the unauthenticated since the last tick, by reason.
@@ -85,6 +87,7 @@ impl App {
             pace: Pace::default(),
             writing: Mutex::new(()),
             calls: Arc::new(Semaphore::new(config.concurrent_calls)),
+            backup_problem: Mutex::default(),
             receiving: Arc::new(Semaphore::new(config.ingest_bytes)),
             anonymous: Mutex::default(),
             counters: Mutex::default(),
@@ -121,6 +124,7 @@ impl App {
             self.vault.log_anonymous_refusals(&counts, now)?;
         }
         self.vault.tick(now)?;
+        self.tell_of_the_backup();
         self.reload_token_keys()
     }
 
@@ -128,6 +132,19 @@ impl App {
     pub fn reload_token_keys(&self) -> Result<(), VaultError> {
         let problem = |problem: AuthorityError| VaultError::Io(problem.to_string());
         self.authority.reload(&self.vault.token_keys()?).map_err(problem)
+    }
+
+    /// Says once that the backup does not follow, and once that it does again.
+    fn tell_of_the_backup(&self) {
+        let problem = self.vault.backup_status().and_then(|status| status.problem);
+        let before = std::mem::replace(&mut *self.backup_problem.lock(), problem.clone());
+        match (&before, &problem) {
+            (before, Some(problem)) if before.as_ref() != Some(problem) => {
+                tracing::error!(problem, "the backup does not follow");
+            }
+            (Some(_), None) => tracing::info!("the backup follows again"),
+            _ => {}
+        }
     }
 }
 

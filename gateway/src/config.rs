@@ -46,6 +46,8 @@ pub struct Config {
     /// The passphrase that was typed at the terminal instead.
     #[serde(skip)]
     pub typed: Typed,
+    /// The backup target: a folder on another disk or host. With the mirror it can be restored.
+    pub backup: Option<PathBuf>,
     /// Where gRPC listens.
     pub grpc: SocketAddr,
     /// Where HTTP for partners and the console listens.
@@ -126,6 +128,7 @@ impl Default for Config {
             mirror: None,
             passphrase_file: None,
             typed: Typed::default(),
+            backup: None,
             grpc: loopback(DEFAULT_GRPC_PORT),
             http: loopback(DEFAULT_HTTP_PORT),
             admin: loopback(DEFAULT_ADMIN_PORT),
@@ -216,6 +219,7 @@ impl Config {
             root: self.root.clone(),
             mirror: self.mirror.clone(),
             lock: self.lock()?,
+            backup: self.backup.clone(),
             threads: self.scan_threads,
             disk: vault::disk::Disk::default(),
         })

@@ -40,7 +40,10 @@ async fn health(State(app): State<Arc<App>>) -> (StatusCode, String) {
 
 /// Says what the steward should see to while the gateway serves.
 pub fn troubles(app: &App) -> impl Iterator<Item = String> {
-    app.vault.troubles().into_iter().map(|(dataset, problem)| format!("dataset {dataset}: {problem}"))
+    let datasets = app.vault.troubles().into_iter().map(|(dataset, problem)| format!("dataset {dataset}: {problem}"));
+    // The data is safe at home: whoever reads this mends the target, and nobody restarts the gateway for it.
+    let backup = app.vault.backup_status().and_then(|status| status.problem);
+    datasets.chain(backup.map(|problem| format!("the backup does not follow: {problem}")))
 }
 
 async fn metrics(State(app): State<Arc<App>>) -> impl IntoResponse {
@@ -65,7 +68,15 @@ fn render(app: &App) -> String {
             app.rules.load().evaluation_errors(),
         ),
     ];
-    for (name, kind, help, value) in gauges {
+    let backup = app.vault.backup_status().map(|status| {
+        let lag = status.current.saturating_sub(status.shipped);
+        [
+            ("silhouette_backup_lag_frames", "gauge", "Frames of the log that the backup lacks.", lag),
+            ("silhouette_backup_missing_pieces", "gauge", "Pieces that the backup lacks.", status.missing),
+            ("silhouette_backup_failing", "gauge", "Whether the backup fails.", u64::from(status.problem.is_some())),
+        ]
+    });
+    for (name, kind, help, value) in gauges.into_iter().chain(backup.into_iter().flatten()) {
         let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} {kind}\n{name} {value}");
     }
     text

@@ -3,7 +3,7 @@
 
 use super::finds::{Reading, read};
 use super::thief::Fact;
-use super::town::{TOWN, Taken, Town, VALUES, take};
+use super::town::{TOWN, Taken, Town, VALUES, later, take};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
@@ -16,7 +16,7 @@ const ERASED: [usize; 5] = [0, 57, 100, 199, 204];
 /// 205 planted people over two blocks, five of them and the late half of what is known of all not folded; and copies of
 /// all stages on the way there.
 fn town() -> (Town, Vec<Taken>) {
-    let mut town = Town::new(205);
+    let mut town = Town::guarded(Disk::default(), 205);
     town.register(0, 100);
     town.register(8_200, 100);
     let unfolded = town.copy("unfolded");
@@ -162,9 +162,10 @@ impl Observer for Camera {
 
 /// 40 planted people of one block, ten of them and the late half of what is known of all not folded, or half of that folded
 /// beside the closed epoch, of whom some are erased; and copies from just before, and from after every step of it.
-fn erased_step_by_step(erased: &[usize], built: bool) -> (Town, Taken, Vec<Taken>) {
+fn erased_step_by_step(erased: &[usize], built: bool, guarded: bool) -> (Town, Taken, Vec<Taken>) {
     let camera = Arc::new(Camera::default());
-    let mut town = Town::on(Disk::observed(Arc::<Camera>::clone(&camera)), 40);
+    let disk = Disk::observed(Arc::<Camera>::clone(&camera));
+    let mut town = if guarded { Town::guarded(disk, 40) } else { Town::on(disk, 40) };
     town.register(0, 30);
     town.close_epoch(20);
     town.register(0, 10);
@@ -185,8 +186,8 @@ fn erased_step_by_step(erased: &[usize], built: bool) -> (Town, Taken, Vec<Taken
 fn no_copy_taken_during_the_erasure_gives_the_erased_away() {
     for built in [false, true] {
         let erased = [3, 29, 35];
-        let (town, before, steps) = erased_step_by_step(&erased, built);
-        assert!(steps.len() > 30, "{}", steps.len());
+        let (town, before, steps) = erased_step_by_step(&erased, built, true);
+        assert!(steps.len() > 60, "{}", steps.len());
         let after = town.copy("after");
         let all: Vec<&Taken> = [&before].into_iter().chain(&steps).chain([&after]).collect();
         let reading = read(&town, &all, &[&after]);
@@ -198,6 +199,27 @@ fn no_copy_taken_during_the_erasure_gives_the_erased_away() {
 }
 
 #[test]
+fn the_target_alone_is_worth_what_the_data_is() {
+    let (town, _) = town();
+    town.vault().tick(later(60)).unwrap();
+    let alone = |name: &str| {
+        let copy = town.copy(name);
+        Taken { data: copy.backup.clone().unwrap(), backup: None, ..copy }
+    };
+    let before = alone("target before");
+    let everyone: Vec<usize> = (0..205).collect();
+    read(&town, &[&before], &[&before]).has_everything(&before, &everyone, true);
+    let no_root = Taken { mirror: None, ..alone("target without a root") };
+    read(&town, &[&no_root], &[]).has_nothing(&no_root);
+    town.erase(&ERASED).unwrap();
+    town.vault().tick(later(71)).unwrap();
+    let after = alone("target after");
+    let reading = read(&town, &[&before, &after], &[&after]);
+    has_nothing_of(&ERASED, &reading, &[&before, &after]);
+    reading.has_everything(&after, &others(&town, &ERASED), true);
+}
+
+#[test]
 fn a_crash_at_any_step_erases_nobody_or_for_good() {
     for built in [false, true] {
         crash_at_every_step(&[3, 29, 35], built);
@@ -205,7 +227,7 @@ fn a_crash_at_any_step_erases_nobody_or_for_good() {
 }
 
 fn crash_at_every_step(erased: &[usize], built: bool) {
-    let (mut town, before, steps) = erased_step_by_step(erased, built);
+    let (mut town, before, steps) = erased_step_by_step(erased, built, false);
     let mut sizes = Vec::new();
     for (number, step) in steps.iter().enumerate() {
         town.go_on_from(step);

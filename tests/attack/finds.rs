@@ -16,11 +16,19 @@ pub struct Reading<'a> {
     pub members: BTreeMap<Vec<u8>, BTreeSet<Place>>,
 }
 
-/// Lets a thief read who has the data of some copies, and the roots of some.
+/// Lets a thief read who has the data of some copies, target and pages of the mirror included, and the roots of some, the
+/// mirror's included.
 pub fn read<'a>(town: &'a Town, data: &[&Taken], roots: &[&Taken]) -> Reading<'a> {
     let mut thief = Thief::default();
-    data.iter().for_each(|copy| thief.steal(&copy.name, &copy.data));
-    roots.iter().for_each(|copy| thief.learn(&copy.root));
+    for copy in data {
+        thief.steal(&copy.name, &copy.data);
+        copy.backup.iter().for_each(|backup| thief.steal(&copy.name, backup));
+        copy.mirror.iter().for_each(|mirror| thief.steal(&copy.name, &mirror.join("keys")));
+    }
+    for copy in roots {
+        thief.learn(&copy.root);
+        copy.mirror.iter().for_each(|mirror| thief.learn_bytes(&fs::read(mirror.join("root.cell")).unwrap()));
+    }
     let loot = thief.read();
     let search = |bytes: &[u8]| town.needles.find(bytes).into_iter().map(|(value, _)| value).collect();
     let (values, members) = (loot.finds(search), loot.members());

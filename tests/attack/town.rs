@@ -83,6 +83,9 @@ pub struct Taken {
     pub name: String,
     pub data: PathBuf,
     pub root: PathBuf,
+    /// The mirror and the backup target, if there are.
+    pub mirror: Option<PathBuf>,
+    pub backup: Option<PathBuf>,
 }
 
 /// A planted person.
@@ -181,9 +184,19 @@ impl Town {
 
     /// [`Town::new`] on a disk that someone watches.
     pub fn on(disk: Disk, planted: usize) -> Self {
+        Self::build(disk, planted, false)
+    }
+
+    /// [`Town::on`] with a mirror and a backup target.
+    pub fn guarded(disk: Disk, planted: usize) -> Self {
+        Self::build(disk, planted, true)
+    }
+
+    fn build(disk: Disk, planted: usize, guarded: bool) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let [data, root] = ["data", "root"].map(|name| folder.path().join(name));
-        let config = Config { data, root, mirror: None, lock: SecondLock::None, threads: 1, disk };
+        let [mirror, backup] = ["mirror", "backup"].map(|name| guarded.then(|| folder.path().join(name)));
+        let config = Config { data, root, mirror, backup, lock: SecondLock::None, threads: 1, disk };
         Vault::init(&config, NOW).unwrap();
         let vault = Vault::open(&config, NOW).unwrap();
         let rules = Rules::parse(Rules::default_texts(), 1).unwrap();
@@ -300,7 +313,15 @@ impl Town {
         let (data, root) = (home.join("data"), home.join("root"));
         copy_folder(&copy.data, &data);
         copy_folder(&copy.root, &root);
-        self.config = Config { data, root, mirror: None, lock: SecondLock::None, threads: 1, disk: Disk::default() };
+        self.config = Config {
+            data,
+            root,
+            mirror: None,
+            backup: None,
+            lock: SecondLock::None,
+            threads: 1,
+            disk: Disk::default(),
+        };
         self.open();
     }
 
@@ -369,10 +390,20 @@ impl Town {
 /// Copies a vault's folders as they are now.
 pub fn take(config: &Config, to: &Path, name: &str) -> Taken {
     let home = to.join(name);
-    let copy = Taken { name: name.to_owned(), data: home.join("data"), root: home.join("root") };
-    copy_folder(&config.data, &copy.data);
-    copy_folder(&config.root, &copy.root);
-    copy
+    let copied = |folder: &PathBuf, name: &str| {
+        let to = home.join(name);
+        if folder.exists() {
+            copy_folder(folder, &to);
+        }
+        to
+    };
+    Taken {
+        name: name.to_owned(),
+        data: copied(&config.data, "data"),
+        root: copied(&config.root, "root"),
+        mirror: config.mirror.as_ref().map(|mirror| copied(mirror, "mirror")),
+        backup: config.backup.as_ref().map(|backup| copied(backup, "backup")),
+    }
 }
 
 fn copy_folder(from: &Path, to: &Path) {

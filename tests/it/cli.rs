@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use tempfile::TempDir;
 
-const DONE: i32 = 0;
-const FAILED: i32 = 1;
+pub(super) const DONE: i32 = 0;
+pub(super) const FAILED: i32 = 1;
 const USAGE: i32 = 2;
 const REFUSED: i32 = 3;
 const UNAVAILABLE: i32 = 4;

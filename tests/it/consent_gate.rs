@@ -146,6 +146,7 @@ impl Shop {
             data: folders.path().join("data"),
             root: folders.path().join("root"),
             mirror: None,
+            backup: None,
             threads: 2,
             lock: SecondLock::None,
             disk: Disk::default(),

@@ -157,6 +157,7 @@ fn config(folder: &Path) -> Config {
         root: folder.join("root"),
         mirror: None,
         lock: SecondLock::None,
+        backup: None,
         threads: 1,
         disk: Disk::default(),
     }

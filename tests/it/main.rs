@@ -4,6 +4,7 @@
 #[path = "../attack/mod.rs"]
 mod attack;
 mod audiences;
+mod backups;
 mod cli;
 mod consent;
 mod consent_gate;

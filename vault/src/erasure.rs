@@ -1,5 +1,6 @@
 //! What an erasure leaves behind: a receipt.
 
+use crate::backup::BackupLag;
 use crate::vault::VaultError;
 use policy::id::DatasetId;
 use policy::time::Timestamp;
@@ -37,6 +38,9 @@ pub struct ErasureReceipt {
     pub pieces: u64,
     /// Bytes of those.
     pub bytes: u64,
+    /// How far the backup target had followed; no fields of it if there was no target.
+    #[serde(flatten)]
+    pub backup: Option<BackupLag>,
     /// When it was done.
     pub at: Timestamp,
 }
@@ -70,6 +74,7 @@ mod tests {
             top_after: "bb".repeat(32),
             pieces: 5,
             bytes: 4096,
+            backup: None,
             at: Timestamp(1_700_000_000_000_000),
         };
         let (before, after) = ("aa".repeat(32), "bb".repeat(32));
@@ -77,5 +82,8 @@ mod tests {
             r#"{{"at":1700000000000000,"bytes":4096,"dataset":"shop","generation_after":4,"generation_before":3,"intent":10,"outcome":12,"people":2,"pieces":5,"top_after":"{after}","top_before":"{before}","version":1}}"#
         );
         assert_eq!(receipt.to_json().unwrap(), golden);
+        let lag = BackupLag { shipped: 7, current: 8, missing: 0, cleaned: true };
+        let backup = r#"{"at":1700000000000000,"backup_cleaned":"yes","backup_current":8,"backup_missing":0,"backup_shipped":7,"bytes""#;
+        assert!(ErasureReceipt { backup: Some(lag), ..receipt }.to_json().unwrap().starts_with(backup));
     }
 }

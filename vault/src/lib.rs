@@ -6,6 +6,7 @@
 
 pub mod answers;
 pub mod audience;
+pub mod backup;
 mod blocks;
 pub mod budget;
 pub mod consent;

@@ -5,6 +5,7 @@
 
 mod adopt;
 mod backlog;
+mod backup;
 mod change;
 mod commit;
 #[cfg(feature = "test-util")]
@@ -22,6 +23,7 @@ mod log_key;
 mod passes;
 mod recover;
 mod release;
+mod restore;
 mod rotate;
 mod schemas;
 mod state;
@@ -37,6 +39,7 @@ pub use rotate::Watch;
 pub use schemas::SchemaVersion;
 pub use write::Acknowledging;
 
+use crate::backup::{BackupStatus, Target};
 use crate::blocks::BlockError;
 use crate::disk::{Disk, Folders};
 use crate::ingest::SubjectKey;
@@ -65,6 +68,8 @@ pub struct Config {
     pub root: PathBuf,
     /// The mirror of the root and the key tree, on another disk or host; without it a dead disk loses everything.
     pub mirror: Option<PathBuf>,
+    /// The backup target, on another disk or host.
+    pub backup: Option<PathBuf>,
     /// Threads of a scan; 0 is one a core.
     pub threads: usize,
     /// What the root is locked with, besides its place.
@@ -97,6 +102,15 @@ pub enum VaultError {
     /// The folders are not a vault, are one already, or are in use.
     #[error("{0}")]
     Setup(String),
+    /// The data, or what it is to be made from, is an older copy than what was done since: it would refill budgets and bring
+    /// back consents.
+    #[error("{what} is older than what was done: {problem}; use the current one")]
+    Older {
+        /// What is.
+        what: String,
+        /// How that shows.
+        problem: String,
+    },
 }
 
 /// What a closed epoch is.
@@ -168,6 +182,10 @@ pub struct Vault {
     closing: Mutex<()>,
     /// Held by the rotation that is under way.
     rotating: Mutex<()>,
+    /// The backup target, if there is one. Taken before the commit lock.
+    backup: Mutex<Option<Target>>,
+    /// What is said of it, which nobody waits for.
+    backup_status: Mutex<Option<BackupStatus>>,
     /// Serializes deliveries of audiences: each is checked against all before it.
     delivering: Mutex<()>,
     /// Set when the state in memory is ahead of the log for good: why.

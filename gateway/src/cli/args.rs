@@ -97,6 +97,11 @@ pub enum Command {
     /// Tend the copies that survive a dead disk.
     #[command(subcommand)]
     Backup(BackupCommand),
+    /// Make the data and root folders again elsewhere, from a backup and the mirror of the root.
+    #[command(
+        after_help = "The gateway that shipped the backup must not serve any more: its mirror goes over to what is made."
+    )]
+    Restore(RestoreArgs),
     /// List keys and replace them, while everything else goes on.
     Rotate(RotateArgs),
     /// Check the files of a data folder that is not being served.
@@ -785,6 +790,10 @@ pub enum PolicyCommand {
 /// `backup`.
 #[derive(Debug, Subcommand)]
 pub enum BackupCommand {
+    /// Say how far the backup target has followed.
+    Status,
+    /// Ship at once all that the backup target lacks, and wait for it.
+    Now,
     /// Go on without a mirror whose disk is lost or destroyed. The gateway must not be serving; then name an empty folder as
     /// `mirror` for a new one. Until the old one is destroyed, it opens copies of the data folder of its time.
     ForgetMirror {
@@ -792,6 +801,20 @@ pub enum BackupCommand {
         #[arg(long, value_name = "FILE")]
         config: Option<PathBuf>,
     },
+}
+
+/// `restore`.
+#[derive(Debug, Args)]
+pub struct RestoreArgs {
+    /// The backup target. One that is older than what the mirror has seen is refused.
+    #[arg(long, value_name = "FOLDER")]
+    pub from: PathBuf,
+    /// The mirror of the root; it goes on as the mirror of what is made.
+    #[arg(long, value_name = "FOLDER")]
+    pub mirror: PathBuf,
+    /// Settings, which name the new data and root folders; without it the defaults hold.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
 }
 
 /// `rotate`.

@@ -5,7 +5,7 @@ use crate::http::troubles;
 use crate::pipeline::{self, Call};
 use crate::records::{self, Client};
 use crate::status::Failure;
-use crate::wire::{budget, client, decimal, names, page, time};
+use crate::wire::{backup, budget, client, decimal, names, page, time};
 use policy::decide::Reason;
 use policy::id::ClientId;
 use policy::permit::Verb;
@@ -139,6 +139,8 @@ impl AdminService for Service {
                 problem: health.err().unwrap_or_else(|| troubles(&call.app).collect::<Vec<_>>().join("; ")),
                 version: env!("CARGO_PKG_VERSION").to_owned(),
                 datasets: datasets.collect(),
+                backup: call.app.vault.backup_status().map(backup::encode),
+                mirrored: call.app.config.mirror.is_some(),
             })
         })
         .await
@@ -155,6 +157,35 @@ impl AdminService for Service {
         request: Request<v1::RotateKeysRequest>,
     ) -> Result<Response<Self::RotateKeysStream>, Status> {
         keys::rotate(self, request).await
+    }
+
+    async fn get_backup(
+        &self,
+        request: Request<v1::GetBackupRequest>,
+    ) -> Result<Response<v1::GetBackupResponse>, Status> {
+        pipeline::unary(&self.0, request, "AdminService/GetBackup", |call, _: v1::GetBackupRequest| {
+            call.permit(Verb::Maintain, None, None, &[])?;
+            let backup = call.app.vault.backup_status().map(backup::encode);
+            Ok(v1::GetBackupResponse { backup, mirrored: call.app.config.mirror.is_some() })
+        })
+        .await
+    }
+
+    async fn ship_backup(
+        &self,
+        request: Request<v1::ShipBackupRequest>,
+    ) -> Result<Response<v1::ShipBackupResponse>, Status> {
+        pipeline::unary(&self.0, request, "AdminService/ShipBackup", |call, request| {
+            let v1::ShipBackupRequest { request_id } = request;
+            call.take_request_id(&request_id)?;
+            let permit = call.permit(Verb::Maintain, None, None, &[])?;
+            let status = call.app.vault.backup_now(&permit, call.now)?.ok_or_else(|| {
+                let next = "name a folder on another disk or host as `backup` in the settings";
+                Failure::refused(Reason::RequestInvalid, "no backup target is set", next)
+            })?;
+            Ok(v1::ShipBackupResponse { backup: Some(backup::encode(status)) })
+        })
+        .await
     }
 }
 

@@ -2,6 +2,7 @@
 //! side fails to compile until someone decides about it.
 
 pub mod audit;
+pub mod backup;
 pub mod budget;
 pub mod client;
 pub mod consent;

@@ -324,6 +324,7 @@ mod tests {
                 top_after: String::new(),
                 pieces: 1,
                 bytes: 1,
+                backup: None,
                 at: Timestamp(0),
             };
             let report = ErasureReport {

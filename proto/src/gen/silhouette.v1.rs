@@ -1705,6 +1705,12 @@ pub struct GetStatusResponse {
     /// What it holds.
     #[prost(message, repeated, tag = "4")]
     pub datasets: ::prost::alloc::vec::Vec<DatasetStatus>,
+    /// How far the backup target has followed; absent without one.
+    #[prost(message, optional, tag = "5")]
+    pub backup: ::core::option::Option<Backup>,
+    /// Whether the root has a mirror.
+    #[prost(bool, tag = "6")]
+    pub mirrored: bool,
 }
 /// The status of one dataset.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -1799,6 +1805,52 @@ pub struct RotateKeysResponse {
     /// Generation of the key tree; in the last message.
     #[prost(uint64, tag = "5")]
     pub generation: u64,
+}
+/// How far the backup target has followed.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Backup {
+    /// Its folder.
+    #[prost(string, tag = "1")]
+    pub target: ::prost::alloc::string::String,
+    /// The last frame of the write-ahead log that it holds, with all before it; 0 if none.
+    #[prost(uint64, tag = "2")]
+    pub shipped: u64,
+    /// The last frame that there is.
+    #[prost(uint64, tag = "3")]
+    pub current: u64,
+    /// Pieces that exist and that it does not hold yet.
+    #[prost(uint64, tag = "4")]
+    pub missing_pieces: u64,
+    /// Why it does not follow, for the steward; empty while it does.
+    #[prost(string, tag = "5")]
+    pub problem: ::prost::alloc::string::String,
+}
+/// A request for the state of the backup.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetBackupRequest {}
+/// The state of the backup.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetBackupResponse {
+    /// How far it has followed; absent if no target is set.
+    #[prost(message, optional, tag = "1")]
+    pub backup: ::core::option::Option<Backup>,
+    /// Whether the root has a mirror, without which no backup can be opened.
+    #[prost(bool, tag = "2")]
+    pub mirrored: bool,
+}
+/// A shipment to make.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ShipBackupRequest {
+    /// A UUID of the caller. Empty: no retry protection. Shipping again changes nothing.
+    #[prost(string, tag = "1")]
+    pub request_id: ::prost::alloc::string::String,
+}
+/// The state after it.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ShipBackupResponse {
+    /// How far it has followed.
+    #[prost(message, optional, tag = "1")]
+    pub backup: ::core::option::Option<Backup>,
 }
 /// What a client may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
@@ -2384,6 +2436,56 @@ pub mod admin_service_client {
                 .insert(GrpcMethod::new("silhouette.v1.AdminService", "RotateKeys"));
             self.inner.server_streaming(req, path, codec).await
         }
+        /// States how far the backup target has followed.
+        pub async fn get_backup(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GetBackupRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetBackupResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/silhouette.v1.AdminService/GetBackup",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("silhouette.v1.AdminService", "GetBackup"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Ships at once all that the backup target lacks, and waits for it.
+        pub async fn ship_backup(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ShipBackupRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ShipBackupResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/silhouette.v1.AdminService/ShipBackup",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("silhouette.v1.AdminService", "ShipBackup"));
+            self.inner.unary(req, path, codec).await
+        }
     }
 }
 /// Generated server implementations.
@@ -2500,6 +2602,22 @@ pub mod admin_service_server {
             &self,
             request: tonic::Request<super::RotateKeysRequest>,
         ) -> std::result::Result<tonic::Response<Self::RotateKeysStream>, tonic::Status>;
+        /// States how far the backup target has followed.
+        async fn get_backup(
+            &self,
+            request: tonic::Request<super::GetBackupRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetBackupResponse>,
+            tonic::Status,
+        >;
+        /// Ships at once all that the backup target lacks, and waits for it.
+        async fn ship_backup(
+            &self,
+            request: tonic::Request<super::ShipBackupRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ShipBackupResponse>,
+            tonic::Status,
+        >;
     }
     /// Clients, epochs, budgets and policies, for stewards.
     #[derive(Debug)]
@@ -3115,6 +3233,96 @@ pub mod admin_service_server {
                                 max_encoding_message_size,
                             );
                         let res = grpc.server_streaming(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/silhouette.v1.AdminService/GetBackup" => {
+                    #[allow(non_camel_case_types)]
+                    struct GetBackupSvc<T: AdminService>(pub Arc<T>);
+                    impl<
+                        T: AdminService,
+                    > tonic::server::UnaryService<super::GetBackupRequest>
+                    for GetBackupSvc<T> {
+                        type Response = super::GetBackupResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::GetBackupRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as AdminService>::get_backup(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = GetBackupSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/silhouette.v1.AdminService/ShipBackup" => {
+                    #[allow(non_camel_case_types)]
+                    struct ShipBackupSvc<T: AdminService>(pub Arc<T>);
+                    impl<
+                        T: AdminService,
+                    > tonic::server::UnaryService<super::ShipBackupRequest>
+                    for ShipBackupSvc<T> {
+                        type Response = super::ShipBackupResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ShipBackupRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as AdminService>::ship_backup(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ShipBackupSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
                         Ok(res)
                     };
                     Box::pin(fut)

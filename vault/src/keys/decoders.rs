@@ -47,6 +47,8 @@ fn decode(id: PageId, bytes: &[u8]) {
         PageId::Blocks { dataset, group } => {
             load::decode_group((dataset, group), bytes).map(|entries| load::encode_group(&entries))
         }
+        // Whoever noted it decodes it.
+        PageId::Note => Some(Zeroizing::new(bytes.to_vec())),
     };
     let Some(once) = written(bytes) else { return };
     assert_eq!(written(&once).as_ref(), Some(&once), "a page reads back as another");

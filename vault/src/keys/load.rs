@@ -55,7 +55,7 @@ pub(super) fn load(folder: &Path, root: &Root) -> Result<Tree, KeysError> {
         let part = || Part::page(*id, child.generation);
         let unreadable = || KeysError::Damaged { part: part(), problem: "its entries can't be read" };
         match *id {
-            PageId::Top => return Err(unreadable()),
+            PageId::Top | PageId::Note => return Err(unreadable()),
             PageId::Names => names = decode_names(&body).ok_or_else(unreadable)?,
             PageId::Blocks { dataset, group } => {
                 let entries = decode_group((dataset, group), &body).ok_or_else(unreadable)?;
@@ -86,7 +86,7 @@ pub(super) fn load_child(folder: &Path, id: PageId, child: &Child) -> Result<Zer
     page::open(id, child.generation, &child.key, &file)
 }
 
-fn read_page(folder: &Path, id: PageId, generation: u64) -> Result<Vec<u8>, KeysError> {
+pub(super) fn read_page(folder: &Path, id: PageId, generation: u64) -> Result<Vec<u8>, KeysError> {
     let part = Part::page(id, generation);
     disk::read(&folder.join(id.file_name(generation)), MAX_FILE_BYTES).map_err(|error| match error.kind() {
         std::io::ErrorKind::NotFound => KeysError::Damaged { part, problem: "it is missing" },

@@ -3,6 +3,7 @@
 //! ```text
 //! MIRROR/root.cell      as ROOT/root.cell
 //! MIRROR/keys/*.page    as DATA/keys/*.page
+//! MIRROR/keys/note-00000000-00000000-GEN.page    what the vault has done at the least, sealed under the root
 //! ```
 //! Guarantees: when a commit has returned, the mirror holds the new generation and its old root is gone too. Home is
 //! switched first, so a crash leaves the mirror level or behind; opening brings it up before anything is served. A mirror
@@ -12,10 +13,11 @@
 //! Not given: help against whoever reads the mirror's medium, which opens copies of the data folder as the root's does.
 
 use super::cell::{CELL_FILE, Root};
+use super::entry::Entries;
 use super::error::{KeysError, MirrorFault, at};
 use super::load::{self, Tree};
-use super::lock::{Shut, Unlocking};
-use super::page::PageId;
+use super::lock::{SecondLock, Shut, Unlocking};
+use super::page::{self, PageId};
 use super::secret::SecretKey;
 use super::tree::{
     PAGES_FOLDER, UNFINISHED, lock_cell, newest_that_opens, page_files, parent, read_slots, same, stale_slots,
@@ -25,6 +27,7 @@ use crate::disk::{self, Disk};
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use zeroize::Zeroizing;
 
 /// The record that tells one vault from another: random, drawn when the tree is made.
 pub(super) const IDENTITY: &str = "identity";
@@ -49,6 +52,14 @@ pub(super) struct Mirror {
     pages: PathBuf,
     cell_path: PathBuf,
     cell: File,
+    note: Vec<u8>,
+}
+
+/// What a mirror holds, before anything of it is changed.
+pub(super) struct Found {
+    cell: File,
+    /// The generation that it is at.
+    root: Root,
 }
 
 /// Draws the value of a record that names something.
@@ -56,13 +67,13 @@ pub(super) fn new_name() -> Result<Vec<u8>, KeysError> {
     Ok(SecretKey::random()?.expose().iter().take(16).copied().collect())
 }
 
-/// Compares a mirror with the tree of home and changes nothing. Returns the mirror's cell, locked; none if it is to be made.
+/// Compares a mirror with the tree of home and changes nothing. Returns what it holds, locked; none if it is to be made.
 pub(super) fn examine(
     folder: &Path,
     root: &Root,
     tree: &Tree,
     unlocking: &mut Unlocking<'_>,
-) -> Result<Option<File>, KeysError> {
+) -> Result<Option<Found>, KeysError> {
     let refuse = |fault| KeysError::MirrorRefused { mirror: folder.to_owned(), fault };
     let cell_path = folder.join(CELL_FILE);
     let named = |tree: &Tree, name: &str| tree.names.records.get(name).cloned();
@@ -78,7 +89,7 @@ pub(super) fn examine(
     let shut = |slot: &Result<Root, Shut>| matches!(slot, Err(Shut::NoPassphrase | Shut::WrongPassphrase));
     if slots.iter().all(shut) && load::load(&folder.join(PAGES_FOLDER), root).is_ok() {
         // A change of the second lock died between the two: the pages are there, the cell is still under the other lock.
-        return Ok(Some(cell));
+        return Ok(Some(Found { cell, root: root.clone() }));
     }
     if let Some(ahead) = slots.iter().flatten().find(|slot| slot.generation > root.generation) {
         // Which of the two is another vault's can't be told from a number; the pages can.
@@ -88,7 +99,7 @@ pub(super) fn examine(
         return Err(refuse(if other { MirrorFault::OtherVault } else { MirrorFault::Ahead { mirror, root } }));
     }
     if slots.iter().flatten().any(|slot| same(slot, root)) {
-        return Ok(Some(cell));
+        return Ok(Some(Found { cell, root: root.clone() }));
     }
     let (found, theirs) = newest_that_opens(&folder.join(PAGES_FOLDER), &slots).map_err(&wrap)?;
     let stranger = |name| named(&theirs, name).is_some_and(|value| Some(value) != named(tree, name));
@@ -96,14 +107,17 @@ pub(super) fn examine(
         return Err(refuse(MirrorFault::OtherVault));
     }
     // One that was being made when the process died has no name yet.
-    if stranger(MIRROR) { Err(refuse(MirrorFault::Forgotten)) } else { Ok(Some(cell)) }
+    if stranger(MIRROR) {
+        return Err(refuse(MirrorFault::Forgotten));
+    }
+    Ok(Some(Found { cell, root: found }))
 }
 
-/// Makes a mirror hold the tree of home; `cell` is what [`examine`] returned.
+/// Makes a mirror hold the tree of home; `found` is what [`examine`] returned.
 pub(super) fn bring_up(
     disk: &Disk,
     folder: &Path,
-    cell: Option<File>,
+    found: Option<Found>,
     home: &Path,
     (root, tree): (&Root, &Tree),
 ) -> Result<Mirror, KeysError> {
@@ -119,13 +133,20 @@ pub(super) fn bring_up(
             }
             write_durably(disk, &passing(&to), &to, &page)?;
         }
+        let note = match &found {
+            Some(found) => read_note(&pages, &found.root)?,
+            None => Vec::new(),
+        };
+        if found.as_ref().is_none_or(|found| !same(&found.root, root)) {
+            put_note(disk, &pages, root, &note)?;
+        }
         // A process that was killed may have made these names and not synced them.
         for folder in [&pages, folder, parent(folder)] {
             disk.sync_folder(folder).map_err(at(folder))?;
         }
         load::load(&pages, root)?;
-        let cell = match cell {
-            Some(cell) => cell,
+        let cell = match found {
+            Some(found) => found.cell,
             None => {
                 write_cell(disk, &cell_path, root)?;
                 lock_cell(&cell_path, folder)?
@@ -136,7 +157,8 @@ pub(super) fn bring_up(
         }
         for (path, id, generation) in page_files(&pages)? {
             let unfinished = path.extension().is_some_and(|end| end == UNFINISHED);
-            if unfinished || !named.contains(&id.file_name(generation)) {
+            let noted = id == PageId::Note && generation == root.generation;
+            if unfinished || !noted && !named.contains(&id.file_name(generation)) {
                 disk.unlink(&path).ok();
             }
         }
@@ -144,10 +166,10 @@ pub(super) fn bring_up(
         if unfinished.exists() {
             disk.unlink(&unfinished).ok();
         }
-        Ok(cell)
+        Ok((cell, note))
     };
-    let cell = bring_up().map_err(of(folder))?;
-    Ok(Mirror { folder: folder.to_owned(), pages, cell_path, cell })
+    let (cell, note) = bring_up().map_err(of(folder))?;
+    Ok(Mirror { folder: folder.to_owned(), pages, cell_path, cell, note })
 }
 
 impl Mirror {
@@ -167,7 +189,9 @@ impl Mirror {
                 let page = disk::read(&from, load::MAX_FILE_BYTES).map_err(at(&from))?;
                 write_durably(disk, &passing(&to), &to, &page)?;
             }
+            put_note(disk, &self.pages, root, &self.note)?;
             disk.sync_folder(&self.pages).map_err(at(&self.pages))?;
+            read_note(&self.pages, root)?;
             load::load_top(&self.pages, root)?;
             written().try_for_each(|(id, child)| load::load_child(&self.pages, id, child).map(drop))
         };
@@ -180,12 +204,39 @@ impl Mirror {
         (0..2).try_for_each(switch).map_err(of(&self.folder))
     }
 
+    /// Returns what was noted last.
+    pub(super) fn note(&self) -> &[u8] {
+        &self.note
+    }
+
+    /// Notes something, durably.
+    pub(super) fn write_note(&mut self, disk: &Disk, root: &Root, value: &[u8]) -> Result<(), KeysError> {
+        let sync = || disk.sync_folder(&self.pages).map_err(at(&self.pages));
+        put_note(disk, &self.pages, root, value).and_then(|()| sync()).map_err(of(&self.folder))?;
+        self.note = value.to_vec();
+        Ok(())
+    }
+
     /// Removes what a switch left over; what stays is sealed under keys that no longer exist.
     pub(super) fn clean(&self, disk: &Disk, old: (&Root, &Tree), new: &Tree) {
-        for file in superseded(&old.1.children, &new.children, old.0.generation) {
+        let note = PageId::Note.file_name(old.0.generation);
+        for file in superseded(&old.1.children, &new.children, old.0.generation).into_iter().chain([note]) {
             disk.unlink(&self.pages.join(file)).ok();
         }
     }
+}
+
+/// Writes the note of a generation. Its page takes a fresh salt each time, so no key seals two of them.
+fn put_note(disk: &Disk, pages: &Path, root: &Root, value: &[u8]) -> Result<(), KeysError> {
+    let page = page::seal(PageId::Note, root.generation, &root.key, Zeroizing::new(value.to_vec()))?;
+    let path = pages.join(PageId::Note.file_name(root.generation));
+    write_durably(disk, &passing(&path), &path, &page)
+}
+
+/// Reads the note of a generation, which every mirror has.
+fn read_note(pages: &Path, root: &Root) -> Result<Vec<u8>, KeysError> {
+    let page = load::read_page(pages, PageId::Note, root.generation)?;
+    Ok(page::open(PageId::Note, root.generation, &root.key, &page)?.to_vec())
 }
 
 /// Names the files of a tree's pages.
@@ -212,4 +263,76 @@ fn of(folder: &Path) -> impl Fn(KeysError) -> KeysError {
 /// Says whether a folder holds a mirror, or another root.
 pub(crate) fn is_mirror(folder: &Path) -> bool {
     folder.join(CELL_FILE).exists()
+}
+
+/// A mirror that a vault is made again from. Holds its lock until dropped, and changes nothing of it.
+#[derive(Debug)]
+pub(crate) struct MirrorCopy {
+    pages: PathBuf,
+    _cell: File,
+    root: Root,
+    tree: Tree,
+    note: Vec<u8>,
+}
+
+impl MirrorCopy {
+    /// Opens the newest generation of a mirror.
+    pub(crate) fn open(folder: &Path, second: &SecondLock) -> Result<Self, KeysError> {
+        let (pages, cell_path) = (folder.join(PAGES_FOLDER), folder.join(CELL_FILE));
+        if !cell_path.try_exists().map_err(at(&cell_path))? {
+            return Err(KeysError::NotAVault(folder.to_owned()));
+        }
+        let cell = lock_cell(&cell_path, folder)?;
+        let (root, tree) =
+            newest_that_opens(&pages, &read_slots(&cell_path, &mut Unlocking::new(second))?).map_err(of(folder))?;
+        let note = read_note(&pages, &root).map_err(of(folder))?;
+        Ok(Self { pages, _cell: cell, root, tree, note })
+    }
+
+    /// Returns the pieces that exist.
+    pub(crate) fn entries(&self) -> Entries {
+        self.tree.entries.clone()
+    }
+
+    /// Returns which vault's it is.
+    pub(crate) fn identity(&self) -> Option<&[u8]> {
+        self.record(IDENTITY)
+    }
+
+    /// Returns a named record.
+    pub(crate) fn record(&self, name: &str) -> Option<&[u8]> {
+        self.tree.names.records.get(name).map(Vec::as_slice)
+    }
+
+    /// Returns a named secret.
+    pub(crate) fn secret(&self, name: &str) -> Option<&SecretKey> {
+        self.tree.names.secrets.get(name)
+    }
+
+    /// Returns what was noted last.
+    pub(crate) fn note(&self) -> &[u8] {
+        &self.note
+    }
+
+    /// Writes the pages into a data folder that has none.
+    pub(crate) fn write_pages(&self, disk: &Disk, data: &Path) -> Result<(), KeysError> {
+        let folder = data.join(PAGES_FOLDER);
+        disk.create_folder(&folder).map_err(at(&folder))?;
+        for name in names(&self.root, &self.tree) {
+            let (from, to) = (self.pages.join(&name), folder.join(&name));
+            let page = disk::read(&from, load::MAX_FILE_BYTES).map_err(at(&from))?;
+            write_durably(disk, &passing(&to), &to, &page)?;
+        }
+        for folder in [&folder, data, parent(data)] {
+            disk.sync_folder(folder).map_err(at(folder))?;
+        }
+        load::load(&folder, &self.root).map(drop)
+    }
+
+    /// Writes the root, which makes a folder and its data folder a vault, and lets go of the mirror.
+    pub(crate) fn write_root(self, disk: &Disk, root: &Path) -> Result<(), KeysError> {
+        disk.create_folder(root).map_err(at(root))?;
+        disk.sync_folder(parent(root)).map_err(at(parent(root)))?;
+        write_cell(disk, &root.join(CELL_FILE), &self.root)
+    }
 }

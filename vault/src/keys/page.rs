@@ -59,6 +59,8 @@ pub(super) enum PageId {
         /// The run's number.
         group: u32,
     },
+    /// What the vault has done at the least: only in the mirror, named by its generation, and written more often.
+    Note,
 }
 
 impl PageId {
@@ -67,6 +69,7 @@ impl PageId {
             Self::Top => (0, 0, 0),
             Self::Names => (1, 0, 0),
             Self::Blocks { dataset, group } => (2, dataset, group),
+            Self::Note => (3, 0, 0),
         }
     }
 
@@ -75,6 +78,7 @@ impl PageId {
             (0, 0, 0) => Some(Self::Top),
             (1, 0, 0) => Some(Self::Names),
             (2, dataset, group) => Some(Self::Blocks { dataset, group }),
+            (3, 0, 0) => Some(Self::Note),
             _ => None,
         }
     }
@@ -84,7 +88,8 @@ impl PageId {
         let word = match kind {
             0 => "top",
             1 => "names",
-            _ => "blocks",
+            2 => "blocks",
+            _ => "note",
         };
         format!("{word}-{dataset:08x}-{group:08x}-{generation:016x}.page")
     }
@@ -96,6 +101,7 @@ impl PageId {
             "top" => 0,
             "names" => 1,
             "blocks" => 2,
+            "note" => 3,
             _ => return None,
         };
         let dataset = u32::from_str_radix(fields.next()?, 16).ok()?;

@@ -272,6 +272,25 @@ impl KeyTree {
         matches!(self.second, OpenLock::Passphrase(_))
     }
 
+    /// Returns which vault's tree it is: 16 random bytes.
+    pub fn identity(&self) -> Option<[u8; 16]> {
+        self.record(IDENTITY)?.try_into().ok()
+    }
+
+    /// Notes something in the mirror, if there is one, sealed under the root: durable when it returns, and carried over by
+    /// every commit. At most as long as a record.
+    pub fn note(&mut self, value: &[u8]) -> Result<(), KeysError> {
+        match &mut self.mirror {
+            Some(mirror) if mirror.note() != value => mirror.write_note(&self.disk, &self.root, value),
+            _ => Ok(()),
+        }
+    }
+
+    /// Returns what was noted last; none without a mirror.
+    pub fn noted(&self) -> Option<&[u8]> {
+        self.mirror.as_ref().map(Mirror::note)
+    }
+
     /// Removes pages that no parent names and unfinished files, as a crash leaves them. What can't be removed stays:
     /// it is sealed under keys that do not exist.
     fn remove_strays(&self) {
@@ -391,7 +410,7 @@ fn write_pages(
 /// Encodes a page's body; `None` if nothing is left in it.
 fn encode(tree: &Tree, id: PageId) -> Option<Zeroizing<Vec<u8>>> {
     match id {
-        PageId::Top => None,
+        PageId::Top | PageId::Note => None,
         PageId::Names => Some(load::encode_names(&tree.names)),
         PageId::Blocks { dataset, group } => {
             tree.entries.groups.get(&(dataset, group)).map(|entries| load::encode_group(entries))

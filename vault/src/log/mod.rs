@@ -21,11 +21,13 @@ mod leaf;
 mod merkle;
 mod note;
 mod proof;
+mod ship;
 mod tiles;
 mod tree;
 
 pub use explain::explain;
 pub use leaf::{Decision, FieldPath, Kind, Leaf, LeafError, Word};
+pub(crate) use ship::{Copy, Signed};
 
 use crate::disk::Disk;
 use crate::keys::SecretKey;

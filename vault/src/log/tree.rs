@@ -224,6 +224,11 @@ impl TreeLog {
         self.edge.lock().persisted
     }
 
+    /// Returns the folder of the tree.
+    pub(super) fn dir(&self) -> &Path {
+        &self.dir
+    }
+
     pub(super) fn vkey(&self) -> String {
         self.signing.lock().signer.vkey()
     }

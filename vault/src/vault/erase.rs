@@ -21,6 +21,7 @@ use super::recover::{SHARED_STATE, VaultRecord, read_record, restart_name};
 use super::state::{Dataset, State};
 use super::write::{dataset_of, leaf_of, place, refuse, require};
 use super::{Tree, Vault, VaultError};
+use crate::backup::{BackupLag, Target};
 use crate::blocks::{BLOCK_SUBJECTS, Piece, piece_path};
 use crate::consent::ConsentBitmaps;
 use crate::erasure::{ErasureReceipt, MAX_PEOPLE};
@@ -95,6 +96,7 @@ struct Done {
     top: ([u8; 32], [u8; 32]),
     pieces: u64,
     bytes: u64,
+    lag: Option<BackupLag>,
 }
 
 impl Vault {
@@ -130,6 +132,7 @@ impl Vault {
             top_after: crate::answers::hex(&done.top.1),
             pieces: done.pieces,
             bytes: done.bytes,
+            backup: done.lag,
             at: now,
         };
         let leaf = leaf_of(permit, Kind::Erase, "erased", now);
@@ -267,10 +270,14 @@ impl Vault {
             own,
             consent,
         };
+        let mut target = self.backup.lock();
+        self.ship_pieces(&mut target, rewritten.closed.iter().chain(&rewritten.building).map(|(new, _)| new));
         let mut state = self.lock()?;
-        let done = self.replace_keys(&mut state, erasing, rewritten);
-        let (done, readers) = self.poison_on_error(Ok(done))?;
+        let done = self.replace_keys(&mut target, &mut state, erasing, rewritten);
+        let (mut done, readers) = self.poison_on_error(Ok(done))?;
         drop((state, old));
+        done.lag = self.after_commit(&mut target);
+        drop(target);
         // Draws and rows that began before; then scans, which hold the old pieces and their keys.
         self.fence();
         readers.wait();
@@ -290,6 +297,7 @@ impl Vault {
     /// Swaps pieces, journals and root. An error leaves the state in memory ahead of the disk.
     fn replace_keys(
         &self,
+        target: &mut Option<Target>,
         state: &mut State,
         erasing: &Erasing,
         rewritten: Rewritten<'_>,
@@ -319,7 +327,7 @@ impl Vault {
         changes.put_records.push(record.named()?);
         done.generation.0 = state.tree.generation();
         done.top.0 = state.tree.top_sha256()?;
-        state.tree.commit(changes)?;
+        self.commit_pieces(target, state, changes)?;
         done.generation.1 = state.tree.generation();
         done.top.1 = state.tree.top_sha256()?;
         let dataset = state.datasets.get_mut(&number).ok_or_else(missing)?;

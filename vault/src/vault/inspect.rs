@@ -209,18 +209,16 @@ impl Vault {
         Ok(sizes)
     }
 
-    /// Does periodic work: checkpoints, and erasures that could not be ended. Call about once a second.
+    /// Does periodic work: checkpoints, erasures that could not be ended, and what the backup target lacks. Call about once a second.
     pub fn tick(&self, now: Timestamp) -> Result<(), VaultError> {
-        {
-            let mut state = self.lock()?;
-            state.latest = state.latest.max(now);
-        }
+        self.lock()?.latest_at_least(now);
         self.resume_erasures(now)?;
         self.step_tokens(now)?;
-        self.persist_log()
+        self.persist_log()?;
+        self.follow().map(drop)
     }
 
-    /// Stops: the last leaf, a checkpoint, a barrier in each database.
+    /// Stops: the last leaf, a checkpoint, a barrier in each database, and what the backup target lacks.
     pub fn close(&self, now: Timestamp) -> Result<(), VaultError> {
         let leaf = Leaf { what: Word::new("close").ok(), ..Leaf::new(Kind::Stop, now) };
         let mut state = self.lock()?;
@@ -232,7 +230,8 @@ impl Vault {
         }
         drop(state);
         ticket.wait()?;
-        self.persist_log()
+        self.persist_log()?;
+        self.follow().map(drop)
     }
 }
 

@@ -4,6 +4,7 @@
 //! databases are compared with the log and made again when they differ, panic or do not open.
 
 use super::backlog::Limits;
+use super::backup::{self, check_places, check_seen};
 use super::change::Change;
 use super::commit::{CHANGE, JOURNAL, Outgoing, aad, nonce};
 use super::epochs::{Building, ClosedEpoch};
@@ -42,7 +43,7 @@ pub(super) const SHARED_STATE: u16 = 0;
 /// Bytes of a segment of the log. In this crate's tests every few calls begin one.
 const LOG_SEGMENT_BYTES: u64 = if cfg!(test) { 32 << 10 } else { SEGMENT_BYTES };
 
-const ORIGIN: &str = "silhouette";
+pub(super) const ORIGIN: &str = "silhouette";
 pub(super) const SIGNING_SEED: &str = "log signing seed";
 /// Cache of a dataset's database: journals are written once and read once.
 const STORE_CACHE_BYTES: u64 = 32 << 20;
@@ -93,11 +94,16 @@ impl Vault {
     /// Creates an empty vault in two folders that must not hold one yet.
     pub fn init(config: &Config, now: Timestamp) -> Result<(), VaultError> {
         let fresh = || SecretKey::random().map_err(|error| VaultError::Io(error.to_string()));
+        check_places(config)?;
         let mut first = super::tokens::first()?;
         first.put_secrets.push((SIGNING_SEED.to_owned(), fresh()?));
         first.put_records.push(VaultRecord { next_file: 1, shared_seq: 0, first_seq: 1 }.named()?);
-        if let Some(mirror) = config.mirror.as_ref().filter(|mirror| crate::keys::is_mirror(mirror)) {
-            return Err(VaultError::Setup(KeysError::Exists(mirror.clone()).to_string()));
+        if let Some(mirror) = &config.mirror {
+            if crate::keys::is_mirror(mirror) {
+                return Err(VaultError::Setup(KeysError::Exists(mirror.clone()).to_string()));
+            }
+            // A mirror that can't be made is found out before there is a vault without one.
+            config.disk.create_folder(mirror).map_err(io)?;
         }
         let tree = KeyTree::create_on(&config.disk, &config.root, &config.data, &config.lock, first)
             .map_err(|error| VaultError::Setup(error.to_string()))?;
@@ -123,6 +129,7 @@ impl Vault {
     }
 
     fn open_with(config: &Config, mirroring: Mirroring<'_>, now: Timestamp) -> Result<Self, VaultError> {
+        check_places(config)?;
         let mut tree = KeyTree::open_mirrored(&config.disk, &config.root, &config.data, &config.lock, mirroring)
             .map_err(|error| VaultError::Setup(error.to_string()))?;
         let record: VaultRecord = read_record(&tree, "vault")?;
@@ -170,6 +177,7 @@ impl Vault {
             apply_frame(config, &mut state, &log, &keys, record.shared_seq, (seq, &frame), &mut journals)?;
         }
         refuse_lost_frames(&wal, &log, end)?;
+        check_seen(&state.tree, &log, &wal)?;
         state.next_seq = wal.next_seq();
         for (number, dataset) in state.datasets.iter_mut().filter(|(_, dataset)| dataset.damage.is_none()) {
             let entries = journals.remove(number).unwrap_or_default();
@@ -178,6 +186,7 @@ impl Vault {
         remove_strays(config, &state)?;
         let named = state.tree.entries().iter().map(|entry| entry.file.saturating_add(1)).max();
         let next_file = record.next_file.max(named.unwrap_or(0));
+        let backup = Mutex::new(backup::target(config, &state.tree)?);
         let vault = Self {
             // What the lock needs is in the key tree; the passphrase is not kept.
             config: Config { lock: SecondLock::None, ..config.clone() },
@@ -193,6 +202,8 @@ impl Vault {
             folders: Folders::default(),
             closing: Mutex::new(()),
             rotating: Mutex::new(()),
+            backup,
+            backup_status: Mutex::default(),
             delivering: Mutex::new(()),
             poisoned: OnceLock::new(),
             limits: Limits::default(),

@@ -40,6 +40,13 @@ pub(super) struct State {
     pub latest: Timestamp,
 }
 
+impl State {
+    /// Sees an instant, unless a later one was seen.
+    pub fn latest_at_least(&mut self, now: Timestamp) {
+        self.latest = self.latest.max(now);
+    }
+}
+
 /// Dataset number that stands for the gateway's own state.
 pub(super) const SHARED: u32 = 0;
 

@@ -2,6 +2,7 @@
 
 mod audiences;
 mod backlog;
+mod backups;
 mod consents;
 #[expect(clippy::print_stdout, reason = "how much a matrix checked is for people")]
 mod crashes;
@@ -124,6 +125,7 @@ impl Shop {
             data: folders.path().join("data"),
             root: folders.path().join("root"),
             mirror: None,
+            backup: None,
             threads: 2,
             lock: SecondLock::None,
             disk: Disk::default(),

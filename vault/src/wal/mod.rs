@@ -164,7 +164,7 @@ impl Wal {
     ) -> Result<Self, WalError> {
         let path = segment::path(dir, tail.header.first_seq);
         let file = disk::open_to_append(&path).map_err(|error| WalError::io("open", &path, &error))?;
-        let shared = Arc::new(Shared::new(tail.next_seq, segments));
+        let shared = Arc::new(Shared::new(tail.next_seq, (tail.header.first_seq, tail.len), segments));
         let writer = Writer {
             shared: Arc::clone(&shared),
             disk: disk.clone(),
@@ -172,6 +172,7 @@ impl Wal {
             path,
             file,
             id: tail.header.id,
+            first_seq: tail.header.first_seq,
             written: tail.len,
             segment_bytes,
         };
@@ -233,6 +234,17 @@ impl Wal {
         self.shared.state.lock().durable_next.saturating_sub(1)
     }
 
+    /// Says which files hold what is durable, for a copy of them.
+    pub(crate) fn extent(&self) -> Extent {
+        let (next_seq, (last, bytes)) = {
+            let state = self.shared.state.lock();
+            (state.durable_next, state.durable_end)
+        };
+        // A segment that was begun since holds nothing that is acknowledged.
+        let segments = self.shared.segments.lock().iter().copied().filter(|first| *first <= last).collect();
+        Extent { dir: self.dir.clone(), segments, bytes, next_seq }
+    }
+
     /// Fails with the reason if a write or sync failed: then nothing may be served.
     pub fn check(&self) -> Result<(), WalError> {
         self.shared.state.lock().check()
@@ -266,6 +278,25 @@ impl Drop for Wal {
             // The writer records its own failure as poison; a panic in it is printed by the runtime.
             let _ = writer.join();
         }
+    }
+}
+
+/// What of a log is durable. Frames of other segments than the last are durable to their files' ends.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Extent {
+    dir: PathBuf,
+    /// First sequence numbers of the segments, ascending.
+    pub segments: Vec<u64>,
+    /// Durable bytes of the last segment.
+    pub bytes: u64,
+    /// One more than the last durable sequence number.
+    pub next_seq: u64,
+}
+
+impl Extent {
+    /// Returns a segment's file.
+    pub fn path(&self, first_seq: u64) -> PathBuf {
+        segment::path(&self.dir, first_seq)
     }
 }
 

@@ -33,6 +33,8 @@ pub(super) struct State {
     pub next_seq: u64,
     /// One more than the highest durable sequence number.
     pub durable_next: u64,
+    /// The segment that the last durable frame is in, and how many of its bytes are durable.
+    pub durable_end: (u64, u64),
     pub poison: Option<Arc<str>>,
     pub closing: bool,
 }
@@ -44,9 +46,16 @@ impl State {
 }
 
 impl Shared {
-    pub(super) fn new(next_seq: u64, segments: Vec<u64>) -> Self {
-        let state =
-            State { pending: Vec::new(), frames: 0, next_seq, durable_next: next_seq, poison: None, closing: false };
+    pub(super) fn new(next_seq: u64, durable_end: (u64, u64), segments: Vec<u64>) -> Self {
+        let state = State {
+            pending: Vec::new(),
+            frames: 0,
+            next_seq,
+            durable_next: next_seq,
+            durable_end,
+            poison: None,
+            closing: false,
+        };
         Self {
             state: Mutex::new(state),
             segments: Mutex::new(segments),
@@ -89,8 +98,11 @@ impl Shared {
         self.work.wait_while_for(state, few, GATHER);
     }
 
-    fn acknowledge(&self, next: u64) {
-        self.state.lock().durable_next = next;
+    fn acknowledge(&self, next: u64, end: (u64, u64)) {
+        let mut state = self.state.lock();
+        state.durable_next = next;
+        state.durable_end = end;
+        drop(state);
         self.done.notify_all();
     }
 
@@ -117,6 +129,8 @@ pub(super) struct Writer {
     pub path: PathBuf,
     pub file: File,
     pub id: [u8; 16],
+    /// The current segment's first sequence number.
+    pub first_seq: u64,
     /// Bytes in the current segment.
     pub written: u64,
     pub segment_bytes: u64,
@@ -130,7 +144,7 @@ impl Writer {
                 self.shared.poison(&error.to_string());
                 return;
             }
-            self.shared.acknowledge(batch.next);
+            self.shared.acknowledge(batch.next, (self.first_seq, self.written));
             frames = batch.frames;
             spare = batch.bytes;
             spare.clear();
@@ -159,6 +173,7 @@ impl Writer {
         self.file = segment::create(&self.disk, &self.dir, &header)?;
         self.path = segment::path(&self.dir, first_seq);
         self.id = header.id;
+        self.first_seq = first_seq;
         self.written = segment::HEADER;
         self.shared.segments.lock().push(first_seq);
         Ok(())

@@ -22,7 +22,7 @@ use vault::keys::SecondLock;
 use zeroize::Zeroizing;
 
 /// Reads the settings, or takes the defaults.
-fn settings(file: Option<&Path>) -> Result<Config, CliError> {
+pub(super) fn settings(file: Option<&Path>) -> Result<Config, CliError> {
     let config = file.map_or_else(|| Ok(Config::default()), Config::load);
     config.map_err(|problem| CliError::failed(problem.to_string()))
 }
@@ -34,12 +34,19 @@ pub(super) fn unlocked(file: Option<&Path>, passphrase_file: Option<&Path>) -> R
     if let Some(file) = passphrase_file {
         config.passphrase_file = Some(file.to_owned());
     }
+    let root = config.root.clone();
+    unlock(&mut config, &root)?;
+    Ok(config)
+}
+
+/// Asks for the passphrase at the terminal if a root or a mirror of it is locked with one and it is nowhere else.
+pub(super) fn unlock(config: &mut Config, root: &Path) -> Result<(), CliError> {
     let given = !matches!(config.lock().map_err(|problem| CliError::failed(problem.to_string()))?, SecondLock::None);
-    if !given && vault::keys::is_locked(&config.root) {
+    if !given && vault::keys::is_locked(root) {
         let typed = passphrase::ask("Passphrase of the root: ");
         config.typed = Typed(Some(typed.map_err(|problem| CliError::failed(problem.to_string()))?));
     }
-    Ok(config)
+    Ok(())
 }
 
 fn failed(problem: ServeError) -> CliError {
@@ -97,6 +104,12 @@ pub async fn serve(args: ServeArgs, out: Out) -> Result<Exit, CliError> {
         tracing::warn!(
             "there is no mirror: if the disk of the root folder dies, everything is lost; name a folder on another disk \
              or host as `mirror` in the settings"
+        );
+    }
+    if config.backup.is_none() {
+        tracing::warn!(
+            "there is no backup: if the disk of the data folder dies, the data is lost; name a folder on another disk or \
+             host as `backup` in the settings"
         );
     }
     let (ready, bound) = oneshot::channel();

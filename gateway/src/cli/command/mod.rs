@@ -61,6 +61,7 @@ pub async fn run(cli: Cli, out: Out) -> Result<Exit, CliError> {
         Command::Rotate(args) if args.is_local() => local::relock(&args)?,
         Command::Schema(command) => schema::run(command, &context).await?,
         Command::Backup(BackupCommand::ForgetMirror { config }) => backup::forget_mirror(config.as_deref())?,
+        Command::Restore(args) => backup::restore(&args)?,
         other => remote(other, &context, &context.session().await?).await?,
     };
     out.show(&shown).map(|()| Exit::Done)
@@ -83,13 +84,16 @@ async fn remote(command: Command, context: &Context, session: &Session) -> Resul
         Command::Client(command) => steward::client(command, session, &context.global, context.out.canvas()).await,
         Command::Policy(command) => steward::policy(command, session).await,
         Command::Rotate(args) => keys::rotate(args, session, context.out).await,
+        Command::Backup(BackupCommand::Status) => backup::status(session).await,
+        Command::Backup(BackupCommand::Now) => backup::now(session).await,
         Command::Demo(_)
         | Command::Init(_)
         | Command::Serve(_)
         | Command::Import(_)
         | Command::Generate(_)
         | Command::Schema(_)
-        | Command::Backup(_)
+        | Command::Backup(BackupCommand::ForgetMirror { .. })
+        | Command::Restore(_)
         | Command::Fsck(_) => Err(CliError::failed("not a question to the gateway")),
     }
 }

@@ -56,7 +56,10 @@ impl Place {
         assert_eq!(home[..SLOT_BYTES], home[SLOT_BYTES..]);
         let name = |path: &PathBuf| path.file_name().unwrap().to_str().unwrap().to_owned();
         let pages: Vec<_> = self.pages().iter().map(name).collect();
-        assert_eq!(self.mirror_pages(), pages);
+        let (notes, mirror_pages): (Vec<_>, Vec<_>) =
+            self.mirror_pages().into_iter().partition(|name| name.starts_with("note-"));
+        assert_eq!(mirror_pages, pages);
+        assert_eq!(notes.len(), 1);
         assert!(!self.mirror().join("root.new").exists());
     }
 }
@@ -154,7 +157,7 @@ fn a_mirror_that_fails_is_named_and_nothing_is_committed_without_it() {
     let mut tree = place.mirrored(&mortal.disk()).unwrap();
     let old = content(&tree);
     let to_the_mirror = 4 * 3 + 1;
-    for (step, settled) in [(to_the_mirror, true), (to_the_mirror + 4 * 3 + 1 + 4, false)] {
+    for (step, settled) in [(to_the_mirror, true), (to_the_mirror + 4 * 4 + 1 + 4, false)] {
         mortal.begin_again(Some(step));
         let error = tree.commit(switch()).unwrap_err();
         assert!(error.to_string().starts_with(&format!("the mirror {}", place.mirror().display())), "{error}");
@@ -209,12 +212,34 @@ fn a_mirror_that_was_forgotten_is_not_taken_up_again() {
 fn what_is_damaged_in_a_level_mirror_is_mended() {
     let place = Place::with_mirror();
     let expected = content(&place.open_mirrored().unwrap());
-    for page in place.mirror_pages() {
+    for page in place.mirror_pages().into_iter().filter(|name| !name.starts_with("note-")) {
         flip(&place.mirror().join("keys").join(page), 90);
     }
     flip(&place.mirror().join(CELL_FILE), SLOT_BYTES + 30);
     assert_eq!(content(&place.open_mirrored().unwrap()), expected);
     place.is_level();
+}
+
+#[test]
+fn a_note_is_carried_over_and_can_not_be_forged_or_lost() {
+    let place = Place::with_mirror();
+    let mut tree = place.open_mirrored().unwrap();
+    assert_eq!(tree.noted(), Some(&b""[..]));
+    tree.note(b"so far").unwrap();
+    let name = || place.mirror_pages().into_iter().find(|name| name.starts_with("note-")).unwrap();
+    let older = fs::read(place.mirror().join("keys").join(name())).unwrap();
+    tree.commit(switch()).unwrap();
+    assert_eq!(tree.noted(), Some(&b"so far"[..]));
+    tree.note(b"further").unwrap();
+    drop(tree);
+    assert_eq!(place.open_mirrored().unwrap().noted(), Some(&b"further"[..]));
+
+    let note = place.mirror().join("keys").join(name());
+    fs::write(&note, older).unwrap();
+    let forged = place.open_mirrored().unwrap_err();
+    assert!(forged.to_string().contains("note-"), "{forged}");
+    fs::remove_file(&note).unwrap();
+    assert!(place.open_mirrored().unwrap_err().to_string().contains("it is missing"));
 }
 
 #[test]

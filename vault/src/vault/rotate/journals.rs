@@ -5,6 +5,7 @@ use super::super::recover::{VaultRecord, read_record};
 use super::super::state::{SHARED, State};
 use super::super::{Vault, VaultError};
 use super::{Watch, begun, rotated};
+use crate::backup::Target;
 use crate::keys::{Changes, KeyTree};
 use crate::rotation::{Progress, Rotated};
 use roaring::RoaringBitmap;
@@ -27,6 +28,7 @@ impl Vault {
         let mut bytes = 0;
         loop {
             let _closing = self.closing.lock();
+            let mut target = self.backup.lock();
             let mut state = self.lock()?;
             let old = |state: &State| state.key_uses.places_under(|key| u64::from(key) < first);
             let places = old(&state);
@@ -38,7 +40,7 @@ impl Vault {
                 return Ok(rotated(&state.tree, all.saturating_sub(old_keys(&state.tree, first)), bytes));
             };
             state.readable(number)?;
-            let step = self.renew_journal(&mut state, number, block);
+            let step = self.renew_journal(&mut target, &mut state, number, block);
             bytes += self.poison_on_error(Ok(step))?;
             let left = old_keys(&state.tree, first);
             drop(state);
@@ -48,7 +50,13 @@ impl Vault {
 
     /// Seals again what a place's journal holds, and destroys keys that nothing is under any more. Returns how many bytes it
     /// wrote. An error leaves the state in memory ahead of the disk.
-    fn renew_journal(&self, state: &mut State, number: u32, block: u32) -> Result<u64, VaultError> {
+    fn renew_journal(
+        &self,
+        target: &mut Option<Target>,
+        state: &mut State,
+        number: u32,
+        block: u32,
+    ) -> Result<u64, VaultError> {
         let mut changes = Changes::default();
         let mut record: VaultRecord = read_record(&state.tree, "vault")?;
         let mut gone = Vec::new();
@@ -69,7 +77,7 @@ impl Vault {
         changes.remove_secrets.extend(unneeded(&state.tree, needed));
         record.next_file = self.file_number();
         changes.put_records.push(record.named()?);
-        state.tree.commit(changes)?;
+        self.commit_pieces(target, state, changes)?;
         self.unlink(gone);
         Ok(bytes)
     }

@@ -104,6 +104,9 @@ pub(super) fn check(run: &Run, cast: &Cast, scene: &Scene, end: End) {
         _ => {}
     }
     let before = &run.worlds[scene.act];
+    if scene.number % 4 == 1 {
+        check_elsewhere(before, run.acts.get(scene.act), cast, scene.left(end).unwrap());
+    }
     let mut seen = scene.seen(&run.vkeys);
     if before.exists {
         // A power cut may take the newest checkpoint's file, and never an entry under it.
@@ -121,6 +124,38 @@ pub(super) fn check(run: &Run, cast: &Cast, scene: &Scene, end: End) {
     let vkeys = vkeys(stage.vault());
     stage.play(cast, &Act::Stop, now(60)).unwrap();
     judge_all(&stage, &vkeys, &seen);
+}
+
+/// Loses home, and makes the vault again from what was left of the mirror and the target. Once an epoch was closed, that works
+/// at every moment; what is made again knows nobody who was erased, and at most what was done.
+fn check_elsewhere(before: &World, act: Option<&Act>, cast: &Cast, left: &Picture) {
+    let mut stage = Stage::empty();
+    let away: Picture =
+        left.iter().filter(|(path, _)| !path.starts_with("data") && !path.starts_with("root")).map(clone).collect();
+    develop(&away, stage.folder());
+    let target = stage.config.backup.clone().unwrap();
+    let restored = Vault::restore(&stage.config, &target, now(0));
+    if before.epochs == 0 {
+        // A close ships what it makes; before the first, everything may be lag.
+        return;
+    }
+    restored.unwrap();
+    stage.open(now(1)).unwrap();
+    assert_eq!(stage.vault().schemas().len(), 1);
+    let after = act.map_or_else(|| before.clone(), |act| before.after(act));
+    assert!(charges(&stage, cast, now(2)) <= after.charges);
+    for number in &before.erased {
+        let events = vec![(key(*number), consent("marketing", ConsentAct::Withdraw, 0))];
+        let again = stage.vault().record_consents(&cast.producer(Verb::RecordConsent), events, now(3));
+        assert!(matches!(again, Err(VaultError::Refused(_))), "an erased member came back: {again:?}");
+    }
+    for act in [Act::Join(LATE), Act::Close, Act::Stop] {
+        stage.play(cast, &act, now(20)).unwrap();
+    }
+}
+
+fn clone<K: Clone, V: Clone>((key, value): (&K, &V)) -> (K, V) {
+    (key.clone(), value.clone())
 }
 
 /// Compares a reopened vault with what was true before and after the act that was under way, perhaps tries that act again,

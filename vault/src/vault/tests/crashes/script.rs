@@ -252,9 +252,10 @@ impl Stage {
     pub(super) fn empty() -> Self {
         let folder = fast_folder();
         let (data, root) = (folder.path().join("data"), folder.path().join("root"));
-        let mirror = Some(folder.path().join("mirror"));
+        let [mirror, backup] = ["mirror", "backup"].map(|name| Some(folder.path().join(name)));
         let lock = SecondLock::None;
-        Self { folder, config: Config { data, root, mirror, lock, threads: 1, disk: Disk::default() }, vault: None }
+        let config = Config { data, root, mirror, backup, lock, threads: 1, disk: Disk::default() };
+        Self { folder, config, vault: None }
     }
 
     pub(super) fn folder(&self) -> &Path {

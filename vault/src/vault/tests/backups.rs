@@ -1,0 +1,319 @@
+//! A dead machine: what the mirror and the target give back elsewhere, and what no older copy of them does.
+
+use super::*;
+use crate::erasure::ErasureReceipt;
+use crate::log::judge::judge;
+use crate::vault::Tree;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+const PURPOSES: &[&str] = &["marketing.segmentation", "sharing.partner.greenbox"];
+
+/// A shop with a mirror and a target.
+fn shop() -> Shop {
+    let mut shop = Shop::new();
+    shop.vault().close(later(1)).unwrap();
+    let folder = shop.config.data.parent().unwrap().to_owned();
+    shop.config.mirror = Some(folder.join("mirror"));
+    shop.config.backup = Some(folder.join("backup"));
+    shop.reopen();
+    shop
+}
+
+impl Shop {
+    fn folder(&self, name: &str) -> PathBuf {
+        self.config.data.parent().unwrap().join(name)
+    }
+
+    fn erase_some(&self, numbers: impl IntoIterator<Item = usize>) -> ErasureReceipt {
+        let permit = self.permit(Role::Portal, Verb::EraseSubject, None);
+        let subjects: Vec<_> = numbers.into_iter().map(key).collect();
+        self.vault().erase(&permit, &subjects, later(40)).unwrap()
+    }
+
+    fn withdraw_these(&self, numbers: impl IntoIterator<Item = usize>) {
+        let events = numbers.into_iter().map(|n| (key(n), consent("marketing", ConsentAct::Withdraw, -1))).collect();
+        self.vault().record_consents(&self.permit(Role::Producer, Verb::RecordConsent, None), events, NOW).unwrap();
+    }
+
+    fn ship(&self) {
+        let permit = self.permit(Role::Steward, Verb::Maintain, None);
+        let status = self.vault().backup_now(&permit, later(41)).unwrap().unwrap();
+        assert_eq!((status.shipped, status.missing, status.problem), (status.current, 0, None));
+    }
+
+    fn charged(&self) -> u64 {
+        let client = ClientId::new("insights").unwrap();
+        let permit = self.permit(Role::Steward, Verb::ReadBudget, None);
+        self.vault().budget(&permit, &client, later(42)).unwrap().lifetime_spent.0
+    }
+
+    /// The machine dies: its folders are gone, and its settings name new ones.
+    fn die(&mut self) {
+        self.vault = None;
+        for folder in [&self.config.data, &self.config.root] {
+            std::fs::remove_dir_all(folder).unwrap();
+        }
+        (self.config.data, self.config.root) = (self.folder("data-2"), self.folder("root-2"));
+    }
+
+    fn restore(&mut self) -> Result<(), VaultError> {
+        let target = self.config.backup.clone().unwrap();
+        Vault::restore(&self.config, &target, later(50))?;
+        self.vault = Some(Vault::open(&self.config, later(51))?);
+        Ok(())
+    }
+
+    fn put_back(&self, copy: &Path, name: &str) {
+        std::fs::remove_dir_all(self.folder(name)).unwrap();
+        copy_folder(copy, &self.folder(name));
+    }
+}
+
+fn copy_folder(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let path = entry.unwrap().path();
+        let to = to.join(path.file_name().unwrap());
+        if path.is_dir() {
+            copy_folder(&path, &to);
+        } else {
+            std::fs::copy(&path, &to).unwrap();
+        }
+    }
+}
+
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() { found.extend(files(&path)) } else { found.push(path) }
+    }
+    found
+}
+
+#[track_caller]
+fn is_older(restored: Result<(), VaultError>) -> String {
+    match restored {
+        Err(error @ VaultError::Older { .. }) => error.to_string(),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// What must be true of a member.
+#[derive(Clone)]
+struct Member {
+    orders: usize,
+    consents: usize,
+    marketing: bool,
+}
+
+#[test]
+fn a_thousand_erasures_and_a_dead_machine_later_everyone_else_is_there() {
+    const MEMBERS: usize = 8_500;
+    let mut shop = shop();
+    let member = Member { orders: 1, consents: 2, marketing: true };
+    let mut model: BTreeMap<usize, Member> = (0..MEMBERS).map(|number| (number, member.clone())).collect();
+    shop.fill(0, MEMBERS - 300, PURPOSES);
+    shop.close(20);
+    assert_eq!(shop.size("true"), i64::try_from(MEMBERS - 300).unwrap());
+    shop.fill(MEMBERS - 300, 300, PURPOSES);
+    let again: Vec<usize> = (0..MEMBERS).step_by(97).collect();
+    shop.ingest(again.iter().map(|number| order(*number, 2, 3, -60)).collect());
+    again.iter().for_each(|number| model.get_mut(number).unwrap().orders += 1);
+    let withdrawn: Vec<usize> = (5..MEMBERS).step_by(61).collect();
+    shop.withdraw_these(withdrawn.iter().copied());
+    for number in &withdrawn {
+        let member = model.get_mut(number).unwrap();
+        (member.consents, member.marketing) = (member.consents + 1, false);
+    }
+    // A thousand scattered people, folded and not, in batches of which each is one generation.
+    let erased: Vec<usize> = (0..MEMBERS).map(|n| n * 7_919 % MEMBERS).take(1_000).collect();
+    for (batch, people) in erased.chunks(200).enumerate() {
+        let receipt = shop.erase_some(people.iter().copied());
+        let lag = receipt.backup.unwrap();
+        assert!(lag.cleaned && lag.missing == 0 && lag.current - lag.shipped <= 1, "{lag:?}");
+        if batch == 2 {
+            shop.close(43);
+        }
+    }
+    model.retain(|number, _| !erased.contains(number));
+    let charged = shop.charged();
+    shop.ship();
+    shop.vault().close(later(45)).unwrap();
+    let vkeys = [Tree::Access, Tree::Subject].map(|tree| shop.vault().log_vkey(tree));
+    let log = shop.config.data.join("log");
+    let signed = ["access", "subject"].map(|name| judge(&log.join(name), &vkeys[usize::from(name != "access")], &[]));
+    let signed = signed.map(Result::unwrap);
+    shop.die();
+    shop.restore().unwrap();
+
+    assert_eq!(shop.charged(), charged);
+    for (number, name) in ["access", "subject"].into_iter().enumerate() {
+        let log = shop.config.data.join("log").join(name);
+        let now = judge(&log, &vkeys[number], &signed[number..=number]).unwrap();
+        assert!(now.size >= signed[number].size);
+    }
+    let known = |number: usize| {
+        let permit = shop.permit_about(Verb::AccessSubject, number);
+        shop.vault().access_subject(&permit, &key(number), later(60))
+    };
+    for number in erased.iter().step_by(5) {
+        assert!(matches!(known(*number), Err(VaultError::Refused(_))), "{number} came back");
+    }
+    for (number, member) in model.iter().filter(|(number, _)| **number % 11 == 0 || **number > MEMBERS - 100) {
+        let package = known(*number).unwrap();
+        assert_eq!(package.attributes[0].1, Value::Bytes(format!("member-{number:06}").into_bytes()));
+        assert_eq!(package.events[0].rows.len(), member.orders, "orders of {number}");
+        assert_eq!(package.consents.len(), member.consents, "consents of {number}");
+        let allowed =
+            package.standings.iter().any(|standing| standing.allowed && standing.purpose.as_str() == PURPOSES[0]);
+        assert_eq!(allowed, member.marketing, "{number}");
+    }
+    shop.close(70);
+    let all: Vec<&Member> = model.values().filter(|member| member.marketing).collect();
+    assert_eq!(shop.size("true"), i64::try_from(all.len()).unwrap());
+    let twice = all.iter().filter(|member| member.orders == 2).count();
+    assert_eq!(shop.size("order.count() == 2"), i64::try_from(twice).unwrap());
+    // It goes on as before: its mirror and its target follow.
+    shop.ship();
+}
+
+#[test]
+fn an_older_copy_of_the_target_is_refused() {
+    let mut shop = shop();
+    shop.fill(0, 60, PURPOSES);
+    shop.close(20);
+    shop.ship();
+    copy_folder(&shop.folder("backup"), &shop.folder("at-first"));
+    shop.size("true");
+    shop.withdraw_these(0..5);
+    shop.ship();
+    copy_folder(&shop.folder("backup"), &shop.folder("spent"));
+    shop.erase_some(10..13);
+    shop.ship();
+    copy_folder(&shop.folder("backup"), &shop.folder("newest"));
+    copy_folder(&shop.folder("mirror"), &shop.folder("kept"));
+    let charged = shop.charged();
+    shop.die();
+    for older in ["at-first", "spent"] {
+        shop.put_back(&shop.folder(older), "backup");
+        let why = is_older(shop.restore());
+        assert!(why.starts_with("the backup is older than what was done"), "{why}");
+        assert!(!shop.config.root.exists() && files(&shop.config.data).len() <= 1, "something was left");
+        // With the newest position in front of older files, too.
+        std::fs::copy(shop.folder("newest").join("position"), shop.folder("backup").join("position")).unwrap();
+        shop.restore().unwrap_err();
+    }
+    // All of it of later, but the frames of before.
+    shop.put_back(&shop.folder("newest"), "backup");
+    std::fs::remove_dir_all(shop.folder("backup").join("wal")).unwrap();
+    copy_folder(&shop.folder("spent").join("wal"), &shop.folder("backup").join("wal"));
+    shop.restore().unwrap_err();
+    let content = |name: &str| files(&shop.folder(name)).iter().map(|path| std::fs::read(path).unwrap()).collect();
+    let [mirror, kept]: [BTreeSet<Vec<u8>>; 2] = ["mirror", "kept"].map(content);
+    assert!(mirror == kept, "an attempt changed the mirror");
+    shop.put_back(&shop.folder("newest"), "backup");
+    shop.restore().unwrap();
+    assert_eq!(shop.charged(), charged);
+}
+
+#[test]
+fn a_target_that_is_damaged_anothers_or_no_target_is_refused_by_name() {
+    let mut first = shop();
+    first.fill(0, 60, PURPOSES);
+    first.close(20);
+    first.ship();
+    first.vault().close(later(45)).unwrap();
+    let other = shop();
+    other.vault().close(later(45)).unwrap();
+    copy_folder(&first.folder("backup"), &first.folder("whole"));
+    let target = first.folder("backup");
+    first.die();
+    for piece in files(&target.join("blocks")) {
+        let bytes = std::fs::read(&piece).unwrap();
+        let mut flipped = bytes.clone();
+        flipped[70] ^= 1;
+        std::fs::write(&piece, flipped).unwrap();
+        let error = first.restore().unwrap_err();
+        assert!(matches!(&error, VaultError::Damaged { part, .. } if part.ends_with(".piece")), "{error}");
+        std::fs::remove_file(&piece).unwrap();
+        is_older(first.restore());
+        std::fs::write(&piece, bytes).unwrap();
+    }
+    first.put_back(&other.folder("backup"), "backup");
+    let error = first.restore().unwrap_err().to_string();
+    assert!(error.ends_with("is the backup of another vault than the mirror"), "{error}");
+    std::fs::remove_dir_all(&target).unwrap();
+    assert!(first.restore().unwrap_err().to_string().ends_with("holds no backup"));
+    first.put_back_missing("whole");
+    first.restore().unwrap();
+    let error = Vault::restore(&first.config, &target, later(60)).unwrap_err().to_string();
+    assert!(error.contains("is not empty"), "{error}");
+}
+
+impl Shop {
+    fn put_back_missing(&self, copy: &str) {
+        copy_folder(&self.folder(copy), &self.folder("backup"));
+    }
+}
+
+#[test]
+fn an_older_data_folder_of_the_same_generation_is_refused() {
+    let mut shop = shop();
+    shop.fill(0, 60, PURPOSES);
+    shop.close(20);
+    copy_folder(&shop.config.data, &shop.folder("older"));
+    shop.size("true");
+    shop.ship();
+    shop.vault = None;
+    let data = shop.folder("data");
+    copy_folder(&data, &shop.folder("newest"));
+    shop.put_back(&shop.folder("older"), "data");
+    let why = is_older(Vault::open(&shop.config, later(60)).map(drop));
+    assert!(why.starts_with("the data folder is older than what was done: it ends at frame"), "{why}");
+}
+
+#[test]
+fn a_target_that_was_away_catches_up_and_its_lag_is_said() {
+    let mut shop = shop();
+    shop.fill(0, 60, PURPOSES);
+    shop.close(20);
+    shop.ship();
+    // In its place lies a file: nothing can be made or written there.
+    let target = shop.folder("backup");
+    std::fs::rename(&target, shop.folder("away")).unwrap();
+    std::fs::write(&target, b"").unwrap();
+    shop.fill(60, 10, PURPOSES);
+    let receipt = shop.erase_some([3]);
+    let lag = receipt.backup.unwrap();
+    assert!(!lag.cleaned && lag.shipped < lag.current, "{lag:?}");
+    shop.close(44);
+    shop.vault().tick(later(45)).unwrap();
+    let status = shop.vault().backup_status().unwrap();
+    assert!(status.problem.is_some() && shop.vault().health().is_ok(), "{status:?}");
+    std::fs::remove_file(&target).unwrap();
+    std::fs::rename(shop.folder("away"), &target).unwrap();
+    shop.vault().tick(later(46)).unwrap();
+    assert_eq!(shop.vault().backup_status().unwrap().problem, None);
+    let named: BTreeSet<PathBuf> = shop.vault().state.lock().tree.entries().iter().map(|entry| entry.path()).collect();
+    let held: BTreeSet<PathBuf> =
+        files(&target.join("blocks")).iter().map(|path| path.strip_prefix(&target).unwrap().to_owned()).collect();
+    assert_eq!(held, named);
+    shop.vault().close(later(47)).unwrap();
+    shop.die();
+    shop.restore().unwrap();
+    assert_eq!(shop.size("true"), 69);
+}
+
+#[test]
+fn folders_that_lie_in_each_other_are_refused() {
+    let shop = Shop::new();
+    let refused = |mirror: Option<PathBuf>, backup: Option<PathBuf>| {
+        let config = Config { mirror, backup, ..shop.config.clone() };
+        matches!(Vault::open(&config, later(5)), Err(VaultError::Setup(_)))
+    };
+    let (data, root) = (shop.config.data.clone(), shop.config.root.clone());
+    assert!(refused(None, Some(data.join("backup"))) && refused(None, Some(data.parent().unwrap().to_owned())));
+    assert!(refused(None, Some(root.clone())) && refused(Some(root), None) && refused(Some(data), None));
+}
