@@ -44,7 +44,6 @@
 //! type = "enum"
 //! domain = ["18-24", "25-34", "35-44", "45+"]       # public and closed; order is code order
 //! coarse = ["18-34", "18-34", "35+", "35+"]         # optional, one per domain value
-//! retention_days = 730             # optional
 //! deprecated = true                # optional: takes no new values and is in no question, what is held stays readable
 //!
 //! [[attributes]]

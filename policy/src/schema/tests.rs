@@ -118,7 +118,8 @@ fn bounds_and_domains_say_what_would_be_right() {
     changed("max_bytes = 32", "max_bytes = 32\n min = 1", "`member_no`", "`min` does not belong");
     changed("max_distinct = 3", "max_distinct = 4", "`order.category`", "1-3");
     changed("max_per_subject = 1000", "max_per_subject = 0", "event `order`", "1-1000000");
-    changed("retention_days = 730", "retention_days = 0", "`age_band`", "1-36500");
+    changed("retention_days = 1095", "retention_days = 0", "event `order`", "1-36500");
+    changed("domain = [\"18-24\"", "retention_days = 30\ndomain = [\"18-24\"", "`age_band`", "not removed by age");
 }
 
 #[test]
