@@ -159,7 +159,7 @@ mod tests {
         let data = "\\x00\\x00\\x03\\x00\\x00\\x00\\x00\\x00\\x05";
         let text = format!(
             "7 writev(9<TCP:[a:1->b:2]>, [{{iov_base=\"{head}\", iov_len=9}}, {{iov_base=\"\\x41\\x42{data}\", iov_len=11}}], 2) = 13\n\
-             7 write(9<TCP:[a:1->b:2]>, \"\\x00\\x00\\x00\\x00\\x00\\x05xyz\", 9) = 9\n"
+             7 write(9<TCP:[a:1->b:2]>, \"\\x03\\x00\\x00\\x00\\x00\\x00\\x05xyz\", 10) = 10\n"
         );
         let frames = frames(&calls(&text));
         let seen: Vec<_> = frames.iter().map(|f| (f.stream, f.kind, f.payload.as_slice(), f.line)).collect();
