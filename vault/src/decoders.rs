@@ -7,7 +7,7 @@ use crate::consent::{ConsentBitmaps, StoredBlock};
 use crate::ingest::Value;
 use crate::journal::{Delta, Reader, Seen};
 use crate::log::{self, Kind, Leaf};
-use crate::{blocks, keys, vault, wal};
+use crate::{backup, blocks, keys, vault, wal};
 use policy::consent::{ConsentAct, ConsentEvent, LawfulBasis};
 use policy::id::PurposeId;
 use policy::time::Timestamp;
@@ -32,6 +32,7 @@ pub const ALL: &[Decoder] = &[
     Decoder { name: "root_cell", run: keys::decoders::cell, seeds: keys::decoders::cell_seeds },
     Decoder { name: "piece", run: blocks::decoders::piece, seeds: blocks::decoders::piece_seeds },
     Decoder { name: "piece_columns", run: blocks::decoders::columns, seeds: blocks::decoders::column_seeds },
+    Decoder { name: "position", run: backup::decoders::position, seeds: backup::decoders::position_seeds },
     Decoder { name: "journal", run: journal, seeds: journal_seeds },
     Decoder { name: "consent_state", run: consent_state, seeds: consent_seeds },
     Decoder { name: "leaf", run: leaf, seeds: leaf_seeds },

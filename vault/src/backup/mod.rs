@@ -15,6 +15,8 @@
 //! up by itself. It is not read back before a restore, which compares every piece with its hash: a disk that forgets what was
 //! synced is found out then.
 
+#[cfg(feature = "test-util")]
+pub(crate) mod decoders;
 mod position;
 mod restore;
 mod target;

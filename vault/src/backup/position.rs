@@ -85,9 +85,14 @@ impl Position {
         for number in [self.segment.0, self.segment.1, self.next_file] {
             out.extend_from_slice(&number.to_le_bytes());
         }
-        let checksum = Sha256::digest(&out);
-        out.extend_from_slice(&checksum);
-        out
+        Self::summed(out)
+    }
+
+    /// Adds the checksum.
+    pub(super) fn summed(mut body: Vec<u8>) -> Vec<u8> {
+        let checksum = Sha256::digest(&body);
+        body.extend_from_slice(&checksum);
+        body
     }
 
     /// Reads one back; the error says what is wrong with it.

@@ -161,14 +161,19 @@ impl Vault {
     /// Removes the piece files that an attempt wrote which did not get into the key tree: what fails because the disk is full
     /// must not fill it when it is tried again. The caller has held the lock of closing since it asked for `first`.
     pub(super) fn discard(&self, number: u32, first: u64) {
-        // Nobody knows which root is on the disk: its pieces must be there.
-        if !self.state.lock().tree.is_settled() {
-            return;
-        }
+        let named: BTreeSet<PathBuf> = {
+            let state = self.state.lock();
+            // Nobody knows which root is on the disk: its pieces must be there.
+            if !state.tree.is_settled() {
+                return;
+            }
+            // What failed may have failed after the tree took its pieces over.
+            state.tree.entries().iter().map(|entry| self.config.data.join(entry.path())).collect()
+        };
         for dir in [self.dataset_dir(number), self.dataset_dir(0)] {
             for file in first..self.first_file() {
                 let paths = ["piece", "tmp"].map(|end| dir.join(format!("{file:016x}.{end}")));
-                for path in paths.iter().filter(|path| path.exists()) {
+                for path in paths.iter().filter(|path| !named.contains(*path) && path.exists()) {
                     // One that stays is sealed under a key that nobody has; the next opening removes it.
                     self.config.disk.unlink(path).ok();
                 }
