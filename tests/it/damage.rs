@@ -53,8 +53,14 @@ pub(crate) struct Cellar {
 
 impl Cellar {
     pub(crate) fn new() -> Self {
+        Self::with(|_| ())
+    }
+
+    /// With other settings than the usual.
+    pub(crate) fn with(settings: impl FnOnce(&mut Config)) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let config = config(folder.path());
+        let mut config = config(folder.path());
+        settings(&mut config);
         Vault::init(&config, NOW).unwrap();
         let cap = shop::SCHEMA.replace("\"1000\"", "\"1000000\"").replace("\"4000\"", "\"4000000\"");
         let mill = cap.replace("dataset = \"shop\"", "dataset = \"mill\"").replace("\"buyers\"", "\"millers\"");

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
+use vault::fsck::{Repair, Source};
 use vault::ingest::SubjectKey;
 use vault::{Config, Tree, Vault, VaultError};
 
@@ -230,6 +231,51 @@ fn a_write_ahead_log_that_ends_before_what_was_signed_is_refused() {
         let ended = open(&origin, &format!("cut at {end}"), |config| cut(&config.data.join("wal").join(&name), *end));
         assert_eq!(ended, End::Closed, "cut at {end} of {}", length(&last));
     }
+}
+
+/// With a mirror and a backup, whatever is damaged is put back, and the vault is as it was.
+#[test]
+fn what_is_damaged_is_put_back_from_the_mirror_and_the_backup() {
+    let places = tempfile::tempdir().unwrap();
+    let mut cellar = Cellar::with(|config| {
+        config.mirror = Some(places.path().join("mirror"));
+        config.backup = Some(places.path().join("backup"));
+    });
+    cellar.fill(0, 0, OLD);
+    cellar.close(0, 20);
+    cellar.fill(0, OLD, NEW - OLD);
+    cellar.stop();
+    let data = cellar.config.data.clone();
+    let sound = |file: &PathBuf| length(file) > 100;
+    let harmed = |folder: &str| files(&data.join(folder)).into_iter().filter(sound).collect::<Vec<_>>();
+    let (pages, pieces, segments) = (harmed("keys"), harmed("blocks"), harmed("wal"));
+    pages.iter().for_each(|page| flip(page, 90));
+    fs::remove_dir_all(&cellar.config.root).unwrap();
+    for (number, piece) in pieces.iter().enumerate() {
+        if number % 2 == 0 { flip(piece, 90) } else { fs::remove_file(piece).unwrap() }
+    }
+    segments.iter().for_each(|segment| flip(segment, 200));
+    let repair = || {
+        let mut repair = Repair::of(&data, &cellar.config.root, &cellar.config.lock);
+        (repair.mirror, repair.backup) = (cellar.config.mirror.as_deref(), cellar.config.backup.as_deref());
+        repair.run().unwrap()
+    };
+    let done = repair();
+    assert_eq!(done.len(), 1 + pieces.len() + segments.len(), "{done:?}");
+    assert!(done.iter().all(|part| part.from.is_some()), "{done:?}");
+    assert_eq!(done[0].from, Some(Source::Mirror));
+    assert_eq!(repair(), []);
+    // What neither has is said, and left as it is.
+    let lost = &pieces[0];
+    let name = lost.strip_prefix(&data).unwrap();
+    flip(&cellar.config.backup.as_ref().unwrap().join(name), 90);
+    flip(lost, 90);
+    let stays = repair();
+    assert_eq!((stays.len(), stays[0].from, stays[0].path.as_path()), (1, None, name));
+    flip(lost, 90);
+    cellar.open();
+    cellar.close(0, 30);
+    assert_eq!(cellar.portrait(0).unwrap(), expected(i64::from(NEW)));
 }
 
 /// Where the frames of a segment end, by the documented format: a header of 52 bytes; then each frame's length (u32), 28

@@ -8,6 +8,10 @@
 //! Covers `keys/`, `blocks/` and `wal/` of the data folder. Does not cover `log/` (clear leaves and hashes, verified by
 //! their own proofs), `store/` (a cache of sealed values, compared by digest and rebuilt), nor the root folder.
 
+mod repair;
+
+pub use repair::{Repair, Repaired, Source};
+
 use crate::keys::{self, HEADER_FIELDS, KeysError, SecondLock};
 use crate::wal::{self, WalError};
 use sha2::{Digest, Sha256};

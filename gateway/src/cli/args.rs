@@ -872,6 +872,9 @@ pub struct FsckArgs {
     /// Say for every byte whether it is a documented header, sealed, or free.
     #[arg(long)]
     pub map: bool,
+    /// First put damaged files back from the mirror and the backup that the settings name; only with the gateway stopped.
+    #[arg(long)]
+    pub repair: bool,
 }
 
 #[cfg(test)]

@@ -23,7 +23,7 @@ mod target;
 
 pub(crate) use position::Seen;
 pub(crate) use restore::{Restore, is_older};
-pub(crate) use target::{Home, Target};
+pub(crate) use target::{Home, MAX_PIECE_BYTES, Target};
 
 use serde::Serialize;
 use std::path::PathBuf;

@@ -18,7 +18,7 @@ pub(super) const UNFINISHED: &str = "new";
 /// Bytes of the write-ahead log that are copied at a time.
 const CHUNK: u64 = 4 << 20;
 /// The most a piece may have, bytes: far above any that is written.
-pub(super) const MAX_PIECE_BYTES: u64 = 1 << 32;
+pub(crate) const MAX_PIECE_BYTES: u64 = 1 << 32;
 
 /// What is copied from. Checkpoints are taken before the extent, which covers every leaf under them.
 #[derive(Debug)]

@@ -289,6 +289,11 @@ impl MirrorCopy {
         Ok(Self { pages, _cell: cell, root, tree, note })
     }
 
+    /// Returns its generation.
+    pub(crate) fn generation(&self) -> u64 {
+        self.root.generation
+    }
+
     /// Returns the pieces that exist.
     pub(crate) fn entries(&self) -> Entries {
         self.tree.entries.clone()

@@ -54,7 +54,7 @@ pub(crate) use page::HEADER_FIELDS;
 pub use sealer::{SealError, Sealer, TAG_BYTES};
 pub use secret::{RandomUnavailable, SecretKey, random_bytes};
 pub use state::{KeyState, WrongStep};
-pub(crate) use survey::survey;
+pub(crate) use survey::{newest_slot, survey};
 pub use tree::{Changes, KeyTree, MAX_NAME_BYTES, MAX_RECORD_BYTES, is_locked};
 
 /// Blocks of one dataset that share a page: with 10 million subjects a change rewrites one page of 20.

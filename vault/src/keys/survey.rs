@@ -19,6 +19,12 @@ pub(crate) struct Survey {
     _lock: File,
 }
 
+/// Returns the highest generation that a slot of the root names; none if no slot can be read.
+pub(crate) fn newest_slot(root: &Path, lock: &SecondLock) -> Option<u64> {
+    let slots = read_slots(&root.join(CELL_FILE), &mut Unlocking::new(lock)).ok()?;
+    slots.iter().flatten().map(|slot| slot.generation).max()
+}
+
 /// Opens the tree and reads every page of it.
 pub(crate) fn survey(root: &Path, data: &Path, lock: &SecondLock) -> Result<Survey, KeysError> {
     let cell = root.join(CELL_FILE);

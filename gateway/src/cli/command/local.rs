@@ -17,7 +17,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
-use vault::fsck::{self, Class, FileMap, Span};
+use vault::fsck::{self, Class, FileMap, Repair, Repaired, Source, Span};
 use vault::keys::SecondLock;
 use zeroize::Zeroizing;
 
@@ -192,10 +192,17 @@ pub fn relock(args: &RotateArgs) -> Result<Shown, CliError> {
 pub fn fsck(args: &FsckArgs, out: Out) -> Result<Exit, CliError> {
     let config = unlocked(args.config.as_deref(), None)?;
     let lock = config.lock().map_err(|problem| CliError::failed(problem.to_string()))?;
+    let mut words = String::new();
+    let mut repaired = Vec::new();
+    if args.repair {
+        let mut repair = Repair::of(&config.data, &config.root, &lock);
+        (repair.mirror, repair.backup) = (config.mirror.as_deref(), config.backup.as_deref());
+        repaired = repair.run().map_err(|problem| CliError::failed(problem.to_string()))?;
+        repaired.iter().for_each(|part| words.push_str(&repaired_words(part)));
+    }
     let files =
         fsck::map(&config.data, &config.root, &lock).map_err(|problem| CliError::failed(problem.to_string()))?;
     let mut totals: BTreeMap<Class, u64> = BTreeMap::new();
-    let mut words = String::new();
     for file in &files {
         file.spans.iter().for_each(|span| *totals.entry(span.class).or_default() += span.bytes);
         if args.map || file.problem.is_some() {
@@ -212,9 +219,33 @@ pub fn fsck(args: &FsckArgs, out: Out) -> Result<Exit, CliError> {
         sum(Class::Leaf),
         sum(Class::Free)
     ));
-    let json = json!({ "files": files.iter().map(|file| file_json(file, args.map)).collect::<Vec<_>>(), "problems": problems });
+    let json = json!({
+        "repaired": repaired.iter().map(repaired_json).collect::<Vec<_>>(),
+        "files": files.iter().map(|file| file_json(file, args.map)).collect::<Vec<_>>(),
+        "problems": problems,
+    });
     out.show(&Shown::new(words, json))?;
     Ok(if problems == 0 { Exit::Done } else { Exit::NotVerified })
+}
+
+fn source_words(source: Source) -> &'static str {
+    match source {
+        Source::Mirror => "the mirror",
+        Source::Backup => "the backup",
+    }
+}
+
+fn repaired_words(part: &Repaired) -> String {
+    let Repaired { path, from, problem } = part;
+    match from {
+        Some(source) => format!("{}  put back from {}; it was: {problem}\n", path.display(), source_words(*source)),
+        None => format!("{}  stays damaged, neither mirror nor backup has it: {problem}\n", path.display()),
+    }
+}
+
+fn repaired_json(part: &Repaired) -> serde_json::Value {
+    let Repaired { path, from, problem } = part;
+    json!({ "path": path, "from": from.map(source_words), "problem": problem })
 }
 
 fn class_words(class: Class) -> &'static str {
