@@ -5,6 +5,7 @@ use super::damage::{Cellar, copy_folder, expected, files, flip, later};
 use policy::consent::{ConsentAct, ConsentEvent, LawfulBasis};
 use policy::id::PurposeId;
 use policy::permit::{Role, Verb};
+use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -276,6 +277,44 @@ fn what_is_damaged_is_put_back_from_the_mirror_and_the_backup() {
     cellar.open();
     cellar.close(0, 30);
     assert_eq!(cellar.portrait(0).unwrap(), expected(i64::from(NEW)));
+}
+
+/// The checksums of the write-ahead log need no key: whoever can write to its folder can make them right again.
+#[test]
+fn a_part_taken_out_of_a_frame_with_the_checksum_made_right_is_refused() {
+    let origin = Origin::new();
+    let segment = files(&origin.cellar.config.data.join("wal")).into_iter().rfind(|file| length(file) > 0).unwrap();
+    let name = segment.file_name().unwrap().to_owned();
+    let bytes = fs::read(&segment).unwrap();
+    let starts: Vec<usize> = [52].into_iter().chain(frame_ends(&bytes).into_iter().map(|end| end as usize)).collect();
+    let mut tried = 0;
+    for pair in starts.windows(2) {
+        let (start, end) = (pair[0], pair[1]);
+        let Some(kind) = first_part(&bytes, start, end) else { continue };
+        let mut forged = bytes.clone();
+        forged[kind] = 7;
+        let id = &bytes[20..36];
+        let sum = Sha256::new().chain_update(id).chain_update(&forged[start..start + 16]);
+        let sum = sum.chain_update(&forged[start + 32..end]).finalize();
+        forged[start + 16..start + 32].copy_from_slice(&sum[..16]);
+        let end =
+            open(&origin, "a forged frame", |config| fs::write(config.data.join("wal").join(&name), &forged).unwrap());
+        tried += u32::from(end == End::Closed);
+        assert!(end == End::Closed || kind < starts[starts.len() / 2], "{end:?}");
+    }
+    assert!(tried > 3, "{tried}");
+}
+
+/// Returns where the kind of a frame's first part stands: behind version, sizes and leaves.
+fn first_part(bytes: &[u8], start: usize, end: usize) -> Option<usize> {
+    let number = |at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().unwrap()) as usize;
+    let mut at = start + 32 + 17;
+    let leaves = number(at);
+    at += 4;
+    for _ in 0..leaves {
+        at += 5 + number(at + 1);
+    }
+    (number(at) > 1 && at + 4 < end).then_some(at + 4)
 }
 
 /// Where the frames of a segment end, by the documented format: a header of 52 bytes; then each frame's length (u32), 28

@@ -6,6 +6,7 @@
 use crate::release::{Answer, Question};
 use policy::id::{ClientId, DatasetId, EpochId};
 use policy::permit::Permit;
+use policy::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
@@ -72,7 +73,14 @@ struct OfEpoch {
     stored: BTreeMap<AnswerKey, Answer>,
     owed: BTreeMap<AnswerKey, u64>,
     requests: BTreeMap<String, AnswerKey>,
+    /// When its answers were forgotten.
+    #[serde(default)]
+    forgotten: Option<Timestamp>,
 }
+
+/// How long a request id is known after its answer is forgotten: whoever tries again within a week is told that the id was
+/// used, and does not pay a second time for what it thinks is the first.
+const KNOWN_MICROS: i64 = 7 * 86_400 * 1_000_000;
 
 /// Names a dataset and its epoch.
 pub(crate) fn asked_in(dataset: &DatasetId, epoch: EpochId) -> String {
@@ -130,12 +138,40 @@ impl Answers {
         of.stored.insert(key.clone(), answer);
     }
 
-    /// Forgets all that was asked in some epochs.
-    pub fn forget(&mut self, ended: impl Fn(&str) -> bool) {
-        self.0.retain(|asked_in, _| !ended(asked_in));
+    /// Forgets the answers of some epochs, and in time the request ids.
+    pub fn forget(&mut self, ended: impl Fn(&str) -> bool, now: Timestamp) {
+        for (_, of) in self.0.iter_mut().filter(|(asked_in, of)| of.forgotten.is_none() && ended(asked_in)) {
+            (of.stored, of.owed, of.forgotten) = (BTreeMap::new(), BTreeMap::new(), Some(now));
+        }
+        let is_over = |forgotten: Timestamp| now.0.saturating_sub(forgotten.0) > KNOWN_MICROS;
+        self.0.retain(|_, of| of.forgotten.is_none_or(|at| !is_over(at) && !of.requests.is_empty()));
     }
 
     fn of(&mut self, asked_in: &str) -> &mut OfEpoch {
         self.0.entry(asked_in.to_owned()).or_default()
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_id_is_known_for_a_week_after_its_answer_is_forgotten() {
+        let client = ClientId::new("marketing").unwrap();
+        let (first, later) = (AnswerKey("a".to_owned()), AnswerKey("b".to_owned()));
+        let mut answers = Answers::default();
+        answers.remember("shop/1", &client, "id", &first);
+        answers.owe("shop/1", &first, 7);
+        answers.owe("shop/2", &later, 9);
+        for day in 0..=7 {
+            answers.forget(|asked_in| asked_in == "shop/1" || asked_in == "shop/2", Timestamp(day * 86_400_000_000));
+            assert!(answers.is_reused(&client, "id", &later), "day {day}");
+            assert!(matches!(answers.know("shop/1", &first), Known::New));
+        }
+        answers.forget(|_| false, Timestamp(KNOWN_MICROS + 1));
+        assert!(!answers.is_reused(&client, "id", &later));
+        assert!(answers.0.is_empty());
     }
 }

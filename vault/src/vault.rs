@@ -14,6 +14,7 @@ mod deliver;
 mod epochs;
 mod erase;
 mod fold_epoch;
+mod frames;
 mod hidden;
 mod inspect;
 mod inventory;
@@ -167,6 +168,8 @@ pub struct Vault {
     state: Mutex<State>,
     log: Log,
     wal: Wal,
+    /// Binds frames together.
+    tagging: frames::Tagging,
     /// Held for reading from the last consent check of a draw until the draw is done, and of rows until they are with the
     /// transport; a withdrawal takes it for writing before it returns, and so waits for those that did not see it.
     fence: Arc<RwLock<()>>,

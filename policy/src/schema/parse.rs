@@ -104,6 +104,8 @@ const DEFAULT_MAX_PER_SUBJECT: u32 = 1_000;
 /// Longest label or display text.
 pub(super) const MAX_LABEL_BYTES: usize = 128;
 const MAX_COLUMNS: usize = 1_024;
+/// Fields of an event type: an entry of a journal counts them in one byte.
+const MAX_EVENT_FIELDS: usize = 255;
 const MAX_RETENTION_DAYS: u32 = 36_500;
 /// Words that the segment language keeps for itself.
 const RESERVED: [&str; 27] = [
@@ -343,9 +345,9 @@ impl Document<'_> {
             if !seen.insert(name.clone()) {
                 return Err(SchemaError::new(place, "this name is taken; names are unique in their group"));
             }
-            let column = u16::try_from(fields.len()).ok().filter(|n| usize::from(*n) < MAX_COLUMNS);
-            let column =
-                column.ok_or_else(|| SchemaError::new(place.as_str(), format!("at most {MAX_COLUMNS} fields")))?;
+            let most = if event.is_some() { MAX_EVENT_FIELDS } else { MAX_COLUMNS };
+            let column = u16::try_from(fields.len()).ok().filter(|n| usize::from(*n) < most);
+            let column = column.ok_or_else(|| SchemaError::new(place.as_str(), format!("at most {most} fields")))?;
             fields.push(field(item, name, ColumnId(column), event.is_some(), &place)?);
         }
         Ok(fields)

@@ -58,7 +58,7 @@ impl Cost {
     /// what OWASP asks of a log-in (19 MiB, two passes), since here one derivation a start is all that is ever paid.
     const RECOMMENDED: Self = Self { memory: 64 << 10, passes: 3, lanes: 4 };
     /// The most that a cell may ask of whoever opens it: a damaged number must not take all memory.
-    const MOST: Self = Self { memory: 4 << 20, passes: 64, lanes: 64 };
+    const MOST: Self = Self { memory: 1 << 20, passes: 16, lanes: 64 };
 
     fn is_bearable(self) -> bool {
         self.memory <= Self::MOST.memory && self.passes <= Self::MOST.passes && self.lanes <= Self::MOST.lanes

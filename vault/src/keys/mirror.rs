@@ -16,7 +16,7 @@ use super::cell::{CELL_FILE, Root};
 use super::entry::Entries;
 use super::error::{KeysError, MirrorFault, at};
 use super::load::{self, Tree};
-use super::lock::{SecondLock, Shut, Unlocking};
+use super::lock::{SecondLock, Unlocking};
 use super::page::{self, PageId};
 use super::secret::SecretKey;
 use super::tree::{
@@ -86,9 +86,9 @@ pub(super) fn examine(
     }
     let cell = lock_cell(&cell_path, folder).map_err(&wrap)?;
     let slots = read_slots(&cell_path, unlocking).map_err(&wrap)?;
-    let shut = |slot: &Result<Root, Shut>| matches!(slot, Err(Shut::NoPassphrase | Shut::WrongPassphrase));
-    if slots.iter().all(shut) && load::load(&folder.join(PAGES_FOLDER), root).is_ok() {
-        // A change of the second lock died between the two: the pages are there, the cell is still under the other lock.
+    if slots.iter().all(Result::is_err) && load::load(&folder.join(PAGES_FOLDER), root).is_ok() {
+        // A change of the second lock died between the two, or in a slot: the pages are there, and what can be read of the
+        // cell is still under the other lock.
         return Ok(Some(Found { cell, root: root.clone() }));
     }
     if let Some(ahead) = slots.iter().flatten().find(|slot| slot.generation > root.generation) {

@@ -96,7 +96,8 @@ impl Vault {
             state.key_uses.note(SHARED_PLACE, sealed.key_id, seq);
             parts.push(sealed);
         }
-        let frame = Frame { before: self.log.sizes(), leaves: out.leaves, parts };
+        let mut frame = Frame { before: self.log.sizes(), leaves: out.leaves, parts };
+        self.tagging.tag(seq, &mut frame);
         let ticket = self.wal.enqueue(seq, &frame)?;
         state.next_seq = seq.saturating_add(1);
         for (tree, leaf) in frame.leaves {

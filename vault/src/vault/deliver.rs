@@ -288,15 +288,17 @@ fn people<'a>(
         let Some(piece) = pieces.attributes.as_ref().filter(|_| !here.is_empty()) else { continue };
         let positions: Vec<u16> = here.iter().map(|ordinal| place(*ordinal).1).collect();
         let hidden = piece.hidden_of(&positions)?;
-        let keys: Vec<ColumnKey> = fields.iter().filter_map(attribute).collect();
+        // A column that the schema gained after this piece was written is in none of its rows.
+        let keys: Vec<ColumnKey> = fields.iter().filter_map(attribute).filter(|key| piece.has(*key)).collect();
         let chunks = piece.read_columns(&keys, &mut buffer)?;
         for (ordinal, hidden) in here.into_iter().zip(hidden.iter()) {
             let position = (ordinal - first) as usize;
-            let label = |(chunk, field): (&crate::blocks::Chunk<'_>, &FieldRef)| {
+            let label = |field: &FieldRef| {
+                let chunk = chunks.iter().find(|chunk| Some(chunk.key) == attribute(field))?;
                 let field = source.schema.field(*field)?;
                 field.coarse_label(code_at(chunk.layout, chunk.bytes, position)?)
             };
-            people.push(Person { ordinal, hidden: *hidden, labels: chunks.iter().zip(fields).map(label).collect() });
+            people.push(Person { ordinal, hidden: *hidden, labels: fields.iter().map(label).collect() });
         }
     }
     Ok(people)

@@ -394,8 +394,9 @@ impl Vault {
             let mut seen = Seen::default();
             for entry in self.journal_of(state, number, *block)? {
                 let clear = open_entry(&keys, number, *block, &entry)?;
-                let full = kept.last().is_none_or(|(of, delta)| of != block || delta.len() > PART_BYTES);
-                if full {
+                // One entry came out of one frame and fits in one; several together need not.
+                let full = |delta: &Delta| !delta.is_empty() && delta.len().saturating_add(clear.len()) > PART_BYTES;
+                if kept.last().is_none_or(|(of, delta)| of != block || full(delta)) {
                     kept.push((*block, Delta::default()));
                 }
                 let gone = |position: u16| people.contains(block * BLOCK_SUBJECTS + u32::from(position));
@@ -424,13 +425,13 @@ impl Vault {
         let mut deltas: Vec<(u32, u32, Delta)> = Vec::new();
         let mut bytes = 0;
         for (block, delta) in kept.into_iter().filter(|(_, delta)| !delta.is_empty()) {
-            bytes += delta.len();
-            deltas.push((number, block, delta));
-            if bytes > FRAME_BYTES {
+            if bytes + delta.len() > FRAME_BYTES && !deltas.is_empty() {
                 bytes = 0;
                 let deltas = std::mem::take(&mut deltas);
                 let _ = self.commit(state, Outgoing { deltas, ..Outgoing::default() })?;
             }
+            bytes += delta.len();
+            deltas.push((number, block, delta));
         }
         if !deltas.is_empty() {
             let _ = self.commit(state, Outgoing { deltas, ..Outgoing::default() })?;

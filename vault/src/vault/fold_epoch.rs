@@ -154,11 +154,11 @@ impl Vault {
 
     fn gather_work(&self, state: &mut State, number: u32, closes: Option<EpochInfo>) -> Result<Work, VaultError> {
         let seq = state.next_seq.saturating_sub(1);
-        if let Some(dataset) = state.datasets.get(&number).filter(|_| closes.is_some()) {
+        if let Some((dataset, closes)) = state.datasets.get(&number).zip(closes) {
             // Of the epoch before the one that is served until this close is done.
             let (name, served) = (dataset.schema.dataset.clone(), dataset.closed.info.epoch);
             state.shared.held.retain(|holder, _| !ended(holder, &name, served));
-            state.shared.answers.forget(|asked_in| ended(asked_in, &name, served));
+            state.shared.answers.forget(|asked_in| ended(asked_in, &name, served), closes.as_of);
         }
         let shared =
             serde_json::to_vec(&state.shared).map_err(|_| VaultError::damaged("state", "it can't be written"))?;

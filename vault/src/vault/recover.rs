@@ -9,6 +9,7 @@ use super::change::Change;
 use super::commit::{CHANGE, JOURNAL, Outgoing, aad, nonce};
 use super::epochs::{Building, ClosedEpoch};
 use super::fold_epoch::{by_block, open_entry};
+use super::frames::{FRAME_KEY, Tagging};
 use super::journal_keys::{JournalKeys, SHARED_PLACE, sealers};
 use super::journals::{Journals, Sealed};
 use super::log_key::{Announced, NEXT_SEED};
@@ -97,6 +98,7 @@ impl Vault {
         check_places(config)?;
         let mut first = super::tokens::first()?;
         first.put_secrets.push((SIGNING_SEED.to_owned(), fresh()?));
+        first.put_secrets.push((FRAME_KEY.to_owned(), fresh()?));
         first.put_records.push(VaultRecord { next_file: 1, shared_seq: 0, first_seq: 1 }.named()?);
         if let Some(mirror) = &config.mirror {
             if crate::keys::is_mirror(mirror) {
@@ -169,9 +171,11 @@ impl Vault {
         }
         let mut journals = HashMap::new();
         let keys = sealers(&state.tree)?;
+        let tagging = Tagging::of(&state.tree)?;
         let mut end = None;
         for frame in replay {
-            let (seq, frame) = frame?;
+            let (seq, mut frame) = frame?;
+            tagging.check(seq, &mut frame)?;
             announced.look(&frame);
             end = Some(sizes_after(&frame));
             apply_frame(config, &mut state, &log, &keys, record.shared_seq, (seq, &frame), &mut journals)?;
@@ -194,6 +198,7 @@ impl Vault {
             state: Mutex::new(state),
             log,
             wal,
+            tagging,
             fence: Arc::new(RwLock::new(())),
             passes: super::passes::Passes::default(),
             drawn: Condvar::new(),
@@ -251,7 +256,7 @@ impl Vault {
         // Not all frames after the last fold need be there still: only those from its first entry on.
         let Some(first) = dataset.journal.first_frame() else { return Ok(Vec::new()) };
         let mut entries = Vec::new();
-        for frame in self.wal.read_from(first)? {
+        for frame in self.frames_from(first)? {
             let (seq, frame) = frame?;
             let parts =
                 journal_parts(seq, &frame).filter(|(of, block, _)| *of == number && !is_void(restarts, *block, seq));

@@ -113,6 +113,13 @@ impl WalError {
     }
 }
 
+/// Returns the bytes that a frame is stored as, without its header.
+pub(crate) fn payload(frame: &Frame) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(frame::encoded_len(frame));
+    frame::encode(frame, &mut bytes);
+    bytes
+}
+
 /// An open write-ahead log. Dropping it writes what is enqueued and stops the writer.
 #[derive(Debug)]
 pub struct Wal {

@@ -260,7 +260,8 @@ fn rotation_leaves_ingest_questions_withdrawals_and_erasures_alone() {
     assert!(
         before
             .iter()
-            .filter(|(name, _)| !name.contains("seed") && !name.starts_with("token/"))
+            // Those have turns of their own, and the key of frames seals nothing: it stays.
+            .filter(|(name, _)| !name.contains("seed") && !name.starts_with("token/") && name != "frames")
             .all(|old| !secrets(&shop).contains(old))
     );
     let expected = i64::try_from(9_060 + ROUNDS * 50 - ROUNDS * 3 - ROUNDS).unwrap();
