@@ -287,22 +287,25 @@ fn a_part_taken_out_of_a_frame_with_the_checksum_made_right_is_refused() {
     let name = segment.file_name().unwrap().to_owned();
     let bytes = fs::read(&segment).unwrap();
     let starts: Vec<usize> = [52].into_iter().chain(frame_ends(&bytes).into_iter().map(|end| end as usize)).collect();
-    let mut tried = 0;
+    let mut ends = Vec::new();
     for pair in starts.windows(2) {
         let (start, end) = (pair[0], pair[1]);
         let Some(kind) = first_part(&bytes, start, end) else { continue };
+        let checksum = |bytes: &[u8]| {
+            let id_and_header = Sha256::new().chain_update(&bytes[20..36]).chain_update(&bytes[start..start + 16]);
+            id_and_header.chain_update(&bytes[start + 32..end]).finalize()[..16].to_vec()
+        };
+        assert_eq!(checksum(&bytes), bytes[start + 16..start + 32], "this is not how checksums are made");
         let mut forged = bytes.clone();
         forged[kind] = 7;
-        let id = &bytes[20..36];
-        let sum = Sha256::new().chain_update(id).chain_update(&forged[start..start + 16]);
-        let sum = sum.chain_update(&forged[start + 32..end]).finalize();
-        forged[start + 16..start + 32].copy_from_slice(&sum[..16]);
-        let end =
-            open(&origin, "a forged frame", |config| fs::write(config.data.join("wal").join(&name), &forged).unwrap());
-        tried += u32::from(end == End::Closed);
-        assert!(end == End::Closed || kind < starts[starts.len() / 2], "{end:?}");
+        let right = checksum(&forged);
+        forged[start + 16..start + 32].copy_from_slice(&right);
+        ends.push(open(&origin, "a forged frame", |config| {
+            fs::write(config.data.join("wal").join(&name), &forged).unwrap();
+        }));
     }
-    assert!(tried > 3, "{tried}");
+    // What was folded is not read any more; the withdrawals came after.
+    assert_eq!(ends.last(), Some(&End::Closed), "{ends:?}");
 }
 
 /// Returns where the kind of a frame's first part stands: behind version, sizes and leaves.
