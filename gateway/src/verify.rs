@@ -23,6 +23,8 @@ mod folder;
 mod merkle;
 #[path = "verify/note.rs"]
 mod note;
+#[path = "verify/once.rs"]
+mod once;
 #[path = "verify/proof.rs"]
 mod proof;
 

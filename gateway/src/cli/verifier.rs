@@ -13,6 +13,8 @@ mod erasure;
 mod merkle;
 #[path = "../verify/note.rs"]
 mod note;
+#[path = "../verify/once.rs"]
+mod once;
 #[path = "../verify/proof.rs"]
 mod proof;
 

@@ -81,6 +81,11 @@ fn words(event: &Members) -> Result<String, String> {
 
 fn hex(text: &str) -> Option<Vec<u8>> {
     let (pairs, rest) = text.as_bytes().as_chunks::<2>();
-    let byte = |pair: &[u8; 2]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
+    // As it was written, and in no other way: no capitals, no sign.
+    let is_digit = |digit: &u8| matches!(digit, b'0'..=b'9' | b'a'..=b'f');
+    let byte = |pair: &[u8; 2]| {
+        let pair = std::str::from_utf8(pair).ok().filter(|pair| pair.as_bytes().iter().all(is_digit))?;
+        u8::from_str_radix(pair, 16).ok()
+    };
     rest.is_empty().then(|| pairs.iter().map(byte).collect())?
 }

@@ -2,6 +2,7 @@
 //! the member that does not fit, in backquotes.
 
 use super::note::VerifierKey;
+use super::once::Once;
 use super::proof::Proof;
 use serde_json::{Map, Value};
 
@@ -24,8 +25,10 @@ pub struct Leaf {
 impl Members {
     /// Reads a document of a format and version, with no members but these.
     pub fn document(text: &str, format: &str, members: &[&str]) -> Result<Self, String> {
-        let value: Value = serde_json::from_str(text)
-            .map_err(|problem| format!("not JSON: line {}, column {}", problem.line(), problem.column()))?;
+        let Once(value) = serde_json::from_str(text).map_err(|problem| {
+            let what = if problem.is_data() { "a member comes twice" } else { "not JSON" };
+            format!("{what}: line {}, column {}", problem.line(), problem.column())
+        })?;
         let document = Self::of(String::new(), value)?;
         document.same("format", &Value::from(format))?;
         document.same("version", &Value::from(1))?;

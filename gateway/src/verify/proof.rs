@@ -24,7 +24,7 @@ impl Proof {
             return Err("not a tlog-proof".to_owned());
         }
         let index = lines.find(|line| !line.starts_with("extra ")).and_then(|line| line.strip_prefix("index "));
-        let index: u64 = index.and_then(|index| index.parse().ok()).ok_or("the proof names no index")?;
+        let index: u64 = index.and_then(canonical).ok_or("the proof names no index")?;
         let hash = |line: &str| -> Option<Hash> { STANDARD.decode(line).ok()?.try_into().ok() };
         let path: Option<Vec<Hash>> = lines.map(hash).collect();
         let path = path.ok_or("a line of the proof is not a hash")?;
@@ -54,4 +54,9 @@ pub fn check(text: &str, key: &VerifierKey, entry: Option<&[u8]>) -> Result<Stri
         return Err(format!("the entry is not entry {index} of {}", head.origin));
     }
     Ok(format!("verified: entry {index} of {}, under a checkpoint of {} entries", head.origin, head.size))
+}
+
+/// Reads a number as it is written: no sign, no zeros before it.
+fn canonical(text: &str) -> Option<u64> {
+    text.parse().ok().filter(|number: &u64| number.to_string() == text)
 }

@@ -44,6 +44,8 @@ pub(crate) struct Target {
     /// What is known to be in it; none until it was looked at in this opening.
     held: Option<Held>,
     problem: Option<String>,
+    /// A piece that is damaged at home, when pieces were copied last.
+    damaged: Option<String>,
     /// Pieces that were missing when they were counted last; none until they were.
     missing: Option<u64>,
 }
@@ -79,6 +81,7 @@ impl Target {
             identity,
             held: None,
             problem: None,
+            damaged: None,
             missing: None,
         }
     }
@@ -128,6 +131,7 @@ impl Target {
     /// Ships what the key tree names and the target lacks, at most about `most` bytes of it, and the log; then removes what
     /// nothing names. Returns whether it has caught up.
     pub fn catch_up(&mut self, home: &Home<'_>, entries: &Entries, next_file: u64, most: u64) -> bool {
+        self.damaged = None;
         let shipped = self.held().and_then(|()| {
             let missing = self.copy_pieces(home, entries.iter(), most)?;
             self.missing = Some(missing);
@@ -156,7 +160,7 @@ impl Target {
         match shipped {
             // Whatever was half done is looked at again.
             Err(problem) => (self.held, self.missing, self.problem) = (None, None, Some(problem)),
-            Ok(()) if self.missing.is_some() => self.problem = None,
+            Ok(()) if self.missing.is_some() || self.damaged.is_some() => self.problem.clone_from(&self.damaged),
             Ok(()) => {}
         }
     }
@@ -216,7 +220,8 @@ impl Target {
         self.disk.sync_folder(&self.folder).map_err(at(&self.folder))
     }
 
-    /// Copies pieces that the target does not hold; returns how many it still lacks.
+    /// Copies pieces that the target does not hold; returns how many it still lacks. One that is damaged at home is passed
+    /// over, since the others have to follow all the same; it is noted, and lacked.
     fn copy_pieces<'a>(
         &mut self,
         home: &Home<'_>,
@@ -242,10 +247,18 @@ impl Target {
                 continue;
             }
             let from = home.data.join(&path);
-            let piece = disk::read(&from, MAX_PIECE_BYTES).map_err(at(&from))?;
-            if Sha256::digest(&piece).as_slice() != entry.sha256 {
-                return Err(format!("{} is damaged and was not shipped", from.display()));
-            }
+            let piece = disk::read(&from, MAX_PIECE_BYTES).map_err(at(&from)).and_then(|piece| {
+                let sound = Sha256::digest(&piece).as_slice() == entry.sha256;
+                sound.then_some(piece).ok_or_else(|| format!("{} is damaged and was not shipped", from.display()))
+            });
+            let piece = match piece {
+                Ok(piece) => piece,
+                Err(problem) => {
+                    self.damaged.get_or_insert(problem);
+                    missing = missing.saturating_add(1);
+                    continue;
+                }
+            };
             let folder = to.parent().unwrap_or(&self.folder);
             self.folders.settle(&self.disk, &self.folder, folder).map_err(at(folder))?;
             write_durably(&self.disk, &to, &piece)?;

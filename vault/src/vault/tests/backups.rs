@@ -307,6 +307,31 @@ fn a_target_that_was_away_catches_up_and_its_lag_is_said() {
 }
 
 #[test]
+fn a_piece_that_is_damaged_at_home_holds_up_nothing_else() {
+    let mut shop = shop();
+    shop.config.backup = None;
+    shop.vault().close(later(10)).unwrap();
+    shop.reopen();
+    shop.fill(0, 60, PURPOSES);
+    shop.close(20);
+    shop.vault().close(later(21)).unwrap();
+    // Rot that an opening does not read: the last byte of a column.
+    let piece = files(&shop.config.data.join("blocks/00000001")).remove(0);
+    let kept = std::fs::read(&piece).unwrap();
+    let rotten = kept.iter().rev().skip(1).rev().chain([&!kept[kept.len() - 1]]).copied().collect::<Vec<u8>>();
+    std::fs::write(&piece, rotten).unwrap();
+    shop.config.backup = Some(shop.folder("backup-2"));
+    shop.reopen();
+    shop.fill(60, 10, PURPOSES);
+    shop.vault().tick(later(22)).unwrap();
+    let status = shop.vault().backup_status().unwrap();
+    assert!(status.problem.as_deref().is_some_and(|problem| problem.contains("is damaged and was not shipped")));
+    assert_eq!((status.shipped, status.missing), (status.current, 1));
+    std::fs::write(&piece, kept).unwrap();
+    shop.ship();
+}
+
+#[test]
 fn folders_that_lie_in_each_other_are_refused() {
     let shop = Shop::new();
     let refused = |mirror: Option<PathBuf>, backup: Option<PathBuf>| {
