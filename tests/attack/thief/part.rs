@@ -10,6 +10,8 @@ const BLOCK_SUBJECTS: u32 = 8_192;
 
 /// Parts of a frame that hold entries of a journal.
 pub const JOURNAL: u8 = 1;
+/// Entries of a block that were written again.
+const REWRITTEN: u8 = 4;
 
 /// A sealed part and all that its nonce and additional data need.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -89,7 +91,11 @@ fn read(payload: &mut Cursor<'_>, seq: u64, at: usize, parts: &mut Vec<(usize, P
         payload.long()?;
     }
     for number in 0..u16::try_from(payload.u32()?).ok()? {
-        let kind = payload.u8()?;
+        // Entries that were written again are sealed as entries.
+        let kind = match payload.u8()? {
+            REWRITTEN => JOURNAL,
+            kind => kind,
+        };
         let (dataset, block, key_id) = (payload.u32()?, payload.u32()?, payload.u32()?);
         let sealed = payload.long()?.to_vec();
         parts.push((at, Part { seq, number, kind, dataset, block, key_id, sealed }));

@@ -16,6 +16,10 @@ use crate::wal::{Frame, SealedPart, Ticket};
 
 /// Part of a frame: entries of one block's journal.
 pub(super) const JOURNAL: u8 = 1;
+/// Part of a frame: entries of a block's journal that were written again, sealed as such. They count only once the key tree
+/// says from which frame on the block's entries do: a crash may have kept the first of several such frames and not the last,
+/// and old values must not come after new ones.
+pub(super) const REWRITTEN: u8 = 4;
 /// Part of a frame: a change of the gateway's own state.
 pub(super) const CHANGE: u8 = 2;
 
@@ -26,6 +30,8 @@ pub(super) struct Outgoing {
     pub leaves: Vec<(Tree, Vec<u8>)>,
     /// Entries by (dataset number, block).
     pub deltas: Vec<(u32, u32, Delta)>,
+    /// Whether the entries were in the log before.
+    pub rewritten: bool,
     /// Changes of the gateway's own state, in order.
     pub changes: Vec<Change>,
 }
@@ -87,7 +93,8 @@ impl Vault {
             let key_id = key.0;
             let sealed = seal_part(key, seq, part, (JOURNAL, dataset, block), delta.take())?;
             journaled.push((dataset, block, Sealed { seq, part, key_id, bytes: sealed.sealed.clone() }));
-            parts.push(sealed);
+            let kind = if out.rewritten { REWRITTEN } else { JOURNAL };
+            parts.push(SealedPart { kind, ..sealed });
         }
         for change in &out.changes {
             let json = serde_json::to_vec(change).map_err(|_| VaultError::damaged("change", "it can't be written"))?;

@@ -428,13 +428,13 @@ impl Vault {
             if bytes + delta.len() > FRAME_BYTES && !deltas.is_empty() {
                 bytes = 0;
                 let deltas = std::mem::take(&mut deltas);
-                let _ = self.commit(state, Outgoing { deltas, ..Outgoing::default() })?;
+                let _ = self.commit(state, Outgoing { deltas, rewritten: true, ..Outgoing::default() })?;
             }
             bytes += delta.len();
             deltas.push((number, block, delta));
         }
         if !deltas.is_empty() {
-            let _ = self.commit(state, Outgoing { deltas, ..Outgoing::default() })?;
+            let _ = self.commit(state, Outgoing { deltas, rewritten: true, ..Outgoing::default() })?;
         }
         Ok(self.wal.sync()?)
     }

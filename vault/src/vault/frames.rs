@@ -6,7 +6,7 @@
 //!
 //! Does not: tell a frame from an older one that bore the same number and was lost in a crash before anyone was answered.
 
-use super::commit::{CHANGE, JOURNAL};
+use super::commit::{CHANGE, JOURNAL, REWRITTEN};
 use super::{Vault, VaultError};
 use crate::keys::{KeyTree, Mac};
 use crate::wal::{Frame, SealedPart, payload};
@@ -41,7 +41,7 @@ impl Tagging {
         if !self.0.checks(&[LABEL, &seq.to_be_bytes(), &payload(frame)], &tag.sealed) {
             return Err(damaged("it is not as it was written"));
         }
-        match frame.parts.iter().all(|part| [JOURNAL, CHANGE].contains(&part.kind)) {
+        match frame.parts.iter().all(|part| [JOURNAL, CHANGE, REWRITTEN].contains(&part.kind)) {
             true => Ok(()),
             false => Err(damaged("it has a part of a kind that this program does not know")),
         }

@@ -6,7 +6,7 @@
 use super::backlog::Limits;
 use super::backup::{self, check_places, check_seen};
 use super::change::Change;
-use super::commit::{CHANGE, JOURNAL, Outgoing, aad, nonce};
+use super::commit::{CHANGE, JOURNAL, Outgoing, REWRITTEN, aad, nonce};
 use super::epochs::{Building, ClosedEpoch};
 use super::fold_epoch::{by_block, open_entry};
 use super::frames::{FRAME_KEY, Tagging};
@@ -26,7 +26,7 @@ use crate::keys::{KeyTree, KeysError, Mirroring, PieceEntry, PieceKind, PieceSta
 use crate::log::{Kind, Leaf, Log, Sizes, Word};
 use crate::scan::Scanner;
 use crate::vault::Tree;
-use crate::wal::{Frame, SEGMENT_BYTES, Wal};
+use crate::wal::{Frame, SEGMENT_BYTES, SealedPart, Wal};
 use arc_swap::ArcSwap;
 use parking_lot::{Condvar, Mutex, RwLock};
 use policy::id::{DatasetId, EpochId};
@@ -258,9 +258,9 @@ impl Vault {
         let mut entries = Vec::new();
         for frame in self.frames_from(first)? {
             let (seq, frame) = frame?;
-            let parts =
-                journal_parts(seq, &frame).filter(|(of, block, _)| *of == number && !is_void(restarts, *block, seq));
-            entries.extend(parts.map(|(_, block, sealed)| (block, sealed)));
+            let parts = journal_parts(seq, &frame, |of| (of == number).then_some(restarts));
+            let own = parts.into_iter().filter(|(of, ..)| *of == number);
+            entries.extend(own.map(|(_, block, sealed)| (block, sealed)));
         }
         Ok(by_block(entries))
     }
@@ -492,17 +492,20 @@ fn refuse_lost_frames(wal: &Wal, log: &Log, end: Option<Sizes>) -> Result<(), Va
     Err(VaultError::damaged("write-ahead log", "it ends before what is signed: frames at its end are gone"))
 }
 
-/// Walks the journal parts of a frame: dataset, block, entry.
-fn journal_parts(seq: u64, frame: &Frame) -> impl Iterator<Item = (u32, u32, Sealed)> + '_ {
-    frame.parts.iter().zip(0_u16..).filter(|(part, _)| part.kind == JOURNAL).map(move |(part, number)| {
-        let sealed = Sealed { seq, part: number, key_id: part.key_id, bytes: part.sealed.clone() };
-        (part.dataset, part.block, sealed)
-    })
-}
-
-/// Says whether a block's entries of a frame were written again in a later one, without someone who was erased.
-fn is_void(restarts: &BTreeMap<u32, u64>, block: u32, seq: u64) -> bool {
-    restarts.get(&block).is_some_and(|first| seq < *first)
+/// Walks the journal parts of a frame that count, by what `restarts` says of their dataset: dataset, block, entry.
+pub(super) fn journal_parts<'a>(
+    seq: u64,
+    frame: &'a Frame,
+    restarts: impl Fn(u32) -> Option<&'a BTreeMap<u32, u64>>,
+) -> Vec<(u32, u32, Sealed)> {
+    let journaled = frame.parts.iter().zip(0_u16..).filter(|(part, _)| [JOURNAL, REWRITTEN].contains(&part.kind));
+    let counts = |(part, number): (&SealedPart, u16)| {
+        let first = restarts(part.dataset).and_then(|restarts| restarts.get(&part.block));
+        let is_void = first.map_or(part.kind == REWRITTEN, |first| seq < *first);
+        let sealed = || Sealed { seq, part: number, key_id: part.key_id, bytes: part.sealed.clone() };
+        (!is_void).then(|| (part.dataset, part.block, sealed()))
+    };
+    journaled.filter_map(counts).collect()
 }
 
 /// Returns the name of the record that says from which frame on a block's entries count.
@@ -532,10 +535,12 @@ fn apply_frame(
     journals: &mut Unfolded,
 ) -> Result<(), VaultError> {
     log.replay(frame.before, &frame.leaves)?;
-    for (number, block, entry) in journal_parts(seq, frame) {
+    let datasets = &state.datasets;
+    let parts = journal_parts(seq, frame, |number| datasets.get(&number).map(|dataset| &dataset.restarts));
+    for (number, block, entry) in parts {
         let dataset = state.datasets.get_mut(&number);
         let dataset = dataset.ok_or_else(|| VaultError::damaged("log", "a frame is for an unknown dataset"))?;
-        if seq > dataset.folded_seq && !is_void(&dataset.restarts, block, seq) {
+        if seq > dataset.folded_seq {
             state.key_uses.note((number, block), entry.key_id, seq);
             if dataset.damage.is_some() {
                 dataset.journal.expect(block, &entry);

@@ -199,3 +199,20 @@ fn a_look_up_finds_who_is_there_folded_or_not_and_nobody_after_an_erasure() {
     shop.fill(3, 1, PURPOSE);
     assert_eq!(found(&shop), [true, false, false]);
 }
+
+/// A crash may have kept the first of the frames in which a block's entries were written again, and not the last.
+#[test]
+fn entries_that_were_written_again_count_only_once_the_key_tree_says_so() {
+    use crate::vault::commit::{JOURNAL, REWRITTEN};
+    use crate::wal::{Frame, SealedPart};
+    let part = |kind, block| SealedPart { kind, dataset: 1, block, ..SealedPart::default() };
+    let frame = Frame { parts: vec![part(JOURNAL, 3), part(REWRITTEN, 4), part(REWRITTEN, 5)], ..Frame::default() };
+    let blocks = |restarts: &[(u32, u64)]| -> Vec<u32> {
+        let restarts = restarts.iter().copied().collect();
+        let parts = crate::vault::recover::journal_parts(9, &frame, |_| Some(&restarts));
+        parts.into_iter().map(|(_, block, _)| block).collect()
+    };
+    assert_eq!(blocks(&[]), [3], "the commit that they were written for did not come");
+    assert_eq!(blocks(&[(4, 9), (5, 8)]), [3, 4, 5]);
+    assert_eq!(blocks(&[(3, 10), (4, 10), (5, 9)]), [5], "they were written again later");
+}
