@@ -2,7 +2,7 @@
 //!
 //! [`data`] holds a block in clear while it is folded; it is wiped when dropped. [`pieces`] reads it from piece files
 //! and writes it to new ones; [`retention`] takes out of it what is kept no longer; [`subject`] reads one person of it, and
-//! [`erase`] writes pieces again without some people. Folding the same entries twice gives the same columns, so a crash in
+//! `erase` writes pieces again without some people. Folding the same entries twice gives the same columns, so a crash in
 //! between is harmless.
 
 pub mod data;
