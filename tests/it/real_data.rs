@@ -230,6 +230,21 @@ const ORDER: [&str; 11] = [
 /// A household that bought much, was sent campaigns and redeemed coupons.
 const HOUSEHOLD: &str = "2488";
 
+/// Someone signs up, and agrees to one purpose.
+const AGAIN: &str = r#"
+version = 1
+dataset = "completejourney"
+
+[[files]]
+path = "again.csv"
+subject = "household_id"
+
+[[files.consents]]
+purposes = ["marketing"]
+time = { constant = "2017-12-01T00:00:00Z" }
+source = "form"
+"#;
+
 #[test]
 fn a_real_household_sees_all_of_its_own_and_leaves_nothing_behind() {
     let Some(folder) = data_folder() else { return };
@@ -273,8 +288,10 @@ fn a_real_household_sees_all_of_its_own_and_leaves_nothing_behind() {
     let reference = |text: &str| text.rsplit("reference ").next().unwrap().trim().to_owned();
     let was = reference(&line);
     assert_eq!(was.len(), 32, "{line}");
-    let give = ["consent", "give", "--subject", HOUSEHOLD, "--purpose", "marketing", "--key", "shop-key.toml"];
-    desk.ends(0, &[&give[..], &mine[..]].concat());
+    std::fs::write(desk.path("again.csv"), format!("household_id\n{HOUSEHOLD}\n")).unwrap();
+    std::fs::write(desk.path("again.toml"), AGAIN).unwrap();
+    std::fs::write(desk.path("schema.toml"), deployed("completejourney", "schema.toml")).unwrap();
+    desk.ends(0, &["import", "--mapping", "again.toml", "--source", ".", "--key", "shop-key.toml"]);
     desk.for_person(0, HOUSEHOLD, &[&["access", "--out", "anew"], &mine[..]].concat());
     let anew = desk.read_json("anew/access-package.json");
     let known: Vec<_> = anew["attributes"].as_array().unwrap().iter().filter(|held| !held["value"].is_null()).collect();
