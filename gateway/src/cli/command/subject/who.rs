@@ -103,7 +103,7 @@ fn assigned(line: &str) -> Option<Rectification> {
 #[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
-    use crate::cli::args::Of;
+    use crate::cli::args::common::Of;
 
     fn whose(key: &str) -> Whose {
         Whose { subject: Some(key.to_owned()), subject_file: None, of: Of { dataset: "shop".to_owned() } }

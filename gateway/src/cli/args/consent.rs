@@ -1,0 +1,44 @@
+//! `consent`.
+
+use super::common::{Basis, Of};
+use clap::{Args, Subcommand};
+
+/// `consent`.
+#[derive(Debug, Subcommand)]
+pub enum ConsentCommand {
+    /// Record that a person agreed to a purpose.
+    Give {
+        /// What was agreed to.
+        #[command(flatten)]
+        about: About,
+        /// On which lawful basis.
+        #[arg(long, value_enum, default_value_t = Basis::Consent)]
+        basis: Basis,
+        /// When it ends, as 2027-01-01T00:00:00Z.
+        #[arg(long, value_name = "TIME")]
+        until: Option<String>,
+    },
+    /// Record that a person took consent back. Once this returns, nothing drawn uses that person for that purpose.
+    Withdraw {
+        /// What was taken back.
+        #[command(flatten)]
+        about: About,
+    },
+}
+
+/// Whose consent, for what.
+#[derive(Debug, Clone, Args)]
+pub struct About {
+    /// Whose: the subject key. Read from standard input if not given, so that it is in no shell history.
+    #[arg(long, value_name = "KEY")]
+    pub subject: Option<String>,
+    /// For which purpose, and all under it.
+    #[arg(long, value_name = "PURPOSE")]
+    pub purpose: String,
+    /// Of which dataset.
+    #[command(flatten)]
+    pub of: Of,
+    /// Where it was said: a public label.
+    #[arg(long, default_value = "command-line", value_name = "LABEL")]
+    pub source: String,
+}

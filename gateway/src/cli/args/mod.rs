@@ -1,0 +1,130 @@
+//! The words of the command line, a file for each group of commands. Help texts are the doc comments here.
+
+mod ask;
+mod audit;
+mod backup;
+mod budget;
+mod client;
+pub mod common;
+mod consent;
+mod epoch;
+mod feed;
+mod policy;
+mod rotate;
+mod schema;
+mod segment;
+mod start;
+mod subject;
+
+pub use ask::{AudienceArgs, BreakdownArgs, PortraitArgs, Question, SizeArgs, Spending, Who, Within};
+pub use audit::{AuditCommand, Decided, Tree};
+pub use backup::{BackupCommand, RestoreArgs};
+pub use budget::BudgetArgs;
+pub use client::{ClientCommand, Role};
+pub use common::{Basis, For, Global};
+pub use consent::{About, ConsentCommand};
+pub use epoch::EpochCommand;
+pub use feed::{GenerateArgs, ImportArgs};
+pub use policy::PolicyCommand;
+pub use rotate::RotateArgs;
+pub use schema::SchemaCommand;
+pub use segment::SegmentCommand;
+pub use start::{DemoArgs, FsckArgs, InitArgs, ServeArgs};
+pub use subject::{CorrectArgs, EraseArgs, SubjectCommand, Whose};
+
+use clap::{Parser, Subcommand};
+
+const EXIT_CODES: &str = "Exit codes: 0 done; 1 failed; 2 the command line is not understood; 3 refused, and the reason \
+                          is printed; 4 the gateway can't be reached or does not serve; 5 what was verified does not hold.";
+
+/// Shows the shape of your consumers and hides every face.
+#[derive(Debug, Parser)]
+#[command(name = "silhouette", bin_name = "silhouette", version, after_help = EXIT_CODES, propagate_version = true, arg_required_else_help = true)]
+pub struct Cli {
+    /// Whom to speak as, and to whom.
+    #[command(flatten)]
+    pub global: Global,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// See all of it at work on an invented farm co-operative; needs nothing and leaves nothing but a picture.
+    Demo(DemoArgs),
+    /// Make the data folder, the root folder and the first steward's key file.
+    Init(InitArgs),
+    /// Serve until told to stop.
+    Serve(ServeArgs),
+    /// Say whether the gateway serves, and what it holds.
+    Status,
+    /// Infer, check, create, change and show descriptions of datasets.
+    #[command(subcommand)]
+    Schema(SchemaCommand),
+    /// Stream CSV files into a dataset, by a mapping.
+    Import(ImportArgs),
+    /// Stream an invented farm co-operative into the gateway, or write it as CSV.
+    Generate(GenerateArgs),
+    /// Close epochs: answers read what was acknowledged before the last close.
+    #[command(subcommand)]
+    Epoch(EpochCommand),
+    /// Check and store segments.
+    #[command(subcommand)]
+    Segment(SegmentCommand),
+    /// How many people are in a segment.
+    Size(SizeArgs),
+    /// How many people of a segment are in each cell of one field, or of two crossed.
+    Breakdown(BreakdownArgs),
+    /// Who the people of a segment are, field by field; drawn here and, with --svg, as a picture.
+    Portrait(PortraitArgs),
+    /// Deliver a segment to a partner under its own pseudonyms.
+    Audience(AudienceArgs),
+    /// Record and withdraw consent.
+    #[command(subcommand)]
+    Consent(ConsentCommand),
+    /// Answer a person: show what is held, correct, restrict, object, erase; with the portal's key.
+    #[command(subcommand)]
+    Subject(SubjectCommand),
+    /// What has been spent of people's privacy, and what is left.
+    Budget(BudgetArgs),
+    /// Read, explain and verify the log.
+    #[command(subcommand)]
+    Audit(AuditCommand),
+    /// Register, list and revoke clients.
+    #[command(subcommand)]
+    Client(ClientCommand),
+    /// Show and publish policies.
+    #[command(subcommand)]
+    Policy(PolicyCommand),
+    /// Tend the copies that survive a dead disk.
+    #[command(subcommand)]
+    Backup(BackupCommand),
+    /// Make the data and root folders again elsewhere, from a backup and the mirror of the root.
+    #[command(
+        after_help = "The gateway that shipped the backup must not serve any more: its mirror goes over to what is made."
+    )]
+    Restore(RestoreArgs),
+    /// List keys and replace them, while everything else goes on.
+    Rotate(RotateArgs),
+    /// Check the files of a data folder that is not being served.
+    Fsck(FsckArgs),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn help_lists_the_exit_codes() {
+        let help = Cli::command().render_help().to_string();
+        assert!((0..=5).all(|code| help.contains(&format!("{code} "))), "{help}");
+    }
+}
