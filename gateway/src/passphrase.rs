@@ -1,9 +1,13 @@
 //! Where the passphrase of the root comes from: a file, the hidden environment, or the terminal. Never a flag, which the
 //! process list and the shell's history would show, and never written anywhere.
+//!
+//! A file of ours that group or others may read is refused, as ssh does with its keys. One that belongs to somebody else, such
+//! as a mounted secret, is that one's to protect.
 
 use console::Term;
 use std::io::Read;
 use std::os::unix::ffi::OsStringExt;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use vault::keys::{BadPassphrase, MAX_PASSPHRASE, Passphrase};
 use zeroize::Zeroizing;
@@ -21,6 +25,14 @@ pub enum PassphraseError {
         file: String,
         /// Why.
         problem: String,
+    },
+    /// Others than its owner may read the file.
+    #[error("the passphrase file `{file}` may be read by others (mode {mode:03o}): chmod 600 it, then try again")]
+    Exposed {
+        /// Which file.
+        file: String,
+        /// Who may do what with it.
+        mode: u32,
     },
     /// What was given is no passphrase.
     #[error(transparent)]
@@ -42,6 +54,11 @@ pub fn of_file(file: &Path) -> Result<Passphrase, PassphraseError> {
     // A buffer that does not grow leaves no copy behind; what does not fit is no passphrase.
     let mut bytes = Zeroizing::new(Vec::with_capacity(MAX_PASSPHRASE + 4));
     let opened = std::fs::File::open(file).map_err(unreadable)?;
+    let meta = opened.metadata().map_err(unreadable)?;
+    let mode = meta.mode() & 0o777;
+    if meta.is_file() && meta.uid() == rustix::process::getuid().as_raw() && mode & 0o077 != 0 {
+        return Err(PassphraseError::Exposed { file: file.display().to_string(), mode });
+    }
     opened.take(MAX_PASSPHRASE as u64 + 3).read_to_end(&mut bytes).map_err(unreadable)?;
     Ok(Passphrase::new(bytes)?)
 }
@@ -72,6 +89,27 @@ pub fn ask(prompt: &str) -> Result<Passphrase, PassphraseError> {
 mod tests {
     use super::*;
 
+    fn set_mode(file: &Path, mode: u32) {
+        use std::os::unix::fs::PermissionsExt as _;
+        std::fs::set_permissions(file, std::fs::Permissions::from_mode(mode)).unwrap();
+    }
+
+    #[test]
+    fn a_file_that_others_may_read_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("passphrase");
+        std::fs::write(&file, "correct horse battery\n").unwrap();
+        for mode in [0o640, 0o604, 0o660, 0o777] {
+            set_mode(&file, mode);
+            let said = of_file(&file).unwrap_err().to_string();
+            assert!(said.ends_with(&format!("(mode {mode:o}): chmod 600 it, then try again")), "{said}");
+        }
+        for mode in [0o600, 0o400] {
+            set_mode(&file, mode);
+            assert!(of_file(&file).is_ok(), "{mode:o}");
+        }
+    }
+
     #[test]
     fn a_file_is_read_and_what_is_wrong_with_it_is_named() {
         let folder = tempfile::tempdir().unwrap();
@@ -79,6 +117,7 @@ mod tests {
         let missing = of_file(&file).unwrap_err().to_string();
         assert!(missing.contains("passphrase` can't be read"), "{missing}");
         std::fs::write(&file, "correct horse battery\n").unwrap();
+        set_mode(&file, 0o600);
         assert!(of_file(&file).is_ok());
         for bad in ["short", "two\nlines of it, and more", &"x".repeat(5_000)] {
             std::fs::write(&file, bad).unwrap();

@@ -91,7 +91,14 @@ fn a_root_is_locked_with_a_passphrase_that_can_be_changed_and_taken_away() {
     let config = desk.path("silhouette.toml");
     let loopback = "grpc = '127.0.0.1:0'\nhttp = '127.0.0.1:0'\nadmin = '127.0.0.1:0'\n";
     std::fs::write(&config, loopback).unwrap();
-    let file = |name: &str, text: &str| std::fs::write(desk.path(name), text).unwrap();
+    let mode = |name: &str, mode: u32| {
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(mode);
+        std::fs::set_permissions(desk.path(name), mode).unwrap();
+    };
+    let file = |name: &str, text: &str| {
+        std::fs::write(desk.path(name), text).unwrap();
+        mode(name, 0o600);
+    };
     file("short", "too short\n");
     file("first", "the first passphrase\n");
     file("second", "another passphrase\n");
@@ -99,6 +106,10 @@ fn a_root_is_locked_with_a_passphrase_that_can_be_changed_and_taken_away() {
     let (_, said) = desk.ends(1, &["init", "--config", &config, "--passphrase-file", "short"]);
     assert!(said.contains("a passphrase has 12-1024 bytes"), "{said}");
     assert!(!said.contains("too short"), "{said}");
+    mode("first", 0o640);
+    let (_, said) = desk.ends(1, &["init", "--config", &config, "--passphrase-file", "first"]);
+    assert!(said.contains("may be read by others (mode 640): chmod 600 it"), "{said}");
+    mode("first", 0o600);
     desk.ends(0, &["init", "--config", &config, "--passphrase-file", "first"]);
     let (_, said) = desk.ends(1, &["serve", "--config", &config]);
     assert!(said.contains("there is no terminal to ask at"), "{said}");
