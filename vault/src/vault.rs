@@ -40,7 +40,7 @@ pub use rotate::Watch;
 pub use schemas::SchemaVersion;
 pub use write::Acknowledging;
 
-use crate::backup::{BackupStatus, Target};
+use crate::backup::{BackupStatus, Loss, Noted, Seen, Target};
 use crate::blocks::BlockError;
 use crate::disk::{Disk, Folders};
 use crate::ingest::SubjectKey;
@@ -103,6 +103,12 @@ pub enum VaultError {
     /// The folders are not a vault, are one already, or are in use.
     #[error("{0}")]
     Setup(String),
+    /// The backup lacks what was written at home after the last shipment, and nobody has accepted that it is lost.
+    #[error(
+        "the backup lacks what was written last: {0}; withdrawals and erasures may be among it, and would not be known; what was \
+         spent is"
+    )]
+    Lossy(Loss),
     /// The data, or what it is to be made from, is an older copy than what was done since: it would refill budgets and bring
     /// back consents.
     #[error("{what} is older than what was done: {problem}; use the current one")]
@@ -189,6 +195,12 @@ pub struct Vault {
     backup: Mutex<Option<Target>>,
     /// What is said of it, which nobody waits for.
     backup_status: Mutex<Option<BackupStatus>>,
+    /// What the target held when it was last seen to hold it.
+    shipped: Mutex<Option<Seen>>,
+    /// What the mirror was told last. Held while it is told, so that what it knows does not get older.
+    noted: Mutex<Noted>,
+    /// Whether a restore has not ended: then the mirror keeps what it knows.
+    restoring: bool,
     /// Serializes deliveries of audiences: each is checked against all before it.
     delivering: Mutex<()>,
     /// Set when the state in memory is ahead of the log for good: why.

@@ -122,6 +122,25 @@ impl Ledger {
         self.quarter_spent = self.quarter_spent.saturating_add(rho);
         self.lifetime_spent = self.lifetime_spent.saturating_add(rho);
     }
+
+    /// Raises every balance to at least that of a later state of the same ledger, and takes over its quotas: for a ledger that
+    /// was made again from an older copy. Nothing is ever given back by it.
+    pub fn raise_to(&mut self, later: &Self) {
+        if later.quarter > self.quarter {
+            self.quarter = later.quarter;
+            self.quarter_spent = NanoRho::ZERO;
+            self.clients.clear();
+        }
+        if later.quarter == self.quarter {
+            self.quarter_spent = self.quarter_spent.max(later.quarter_spent);
+            for (client, (quarter, spent)) in &later.clients {
+                let here = self.clients.entry(client.clone()).or_insert((*quarter, NanoRho::ZERO));
+                *here = (*here).max((*quarter, *spent));
+            }
+        }
+        self.lifetime_spent = self.lifetime_spent.max(later.lifetime_spent);
+        self.quotas.extend(later.quotas.iter().map(|(client, quota)| (client.clone(), *quota)));
+    }
 }
 
 fn price_above_cap(rho: NanoRho, most: NanoRho) -> Refusal {

@@ -1,5 +1,6 @@
 //! The decoder of a target's position, to be fed with anything.
 
+use super::noted::Noted;
 use super::position::{Position, Seen};
 use crate::log::Sizes;
 
@@ -7,6 +8,9 @@ use crate::log::Sizes;
 pub(crate) fn position(bytes: &[u8]) {
     if let Some(seen) = Seen::decode(bytes) {
         assert_eq!(seen.encode(), bytes, "a moment has two forms");
+    }
+    if let Some(noted) = Noted::decode(bytes) {
+        assert_eq!(Noted::decode(&noted.encode()), Some(noted), "what is noted reads back as another");
     }
     if let Ok(position) = Position::decode(bytes) {
         assert_eq!(position.encode(), bytes, "a position has two forms");
@@ -21,5 +25,6 @@ pub(crate) fn position(bytes: &[u8]) {
 pub(crate) fn position_seeds() -> Vec<Vec<u8>> {
     let seen = Seen { next_seq: 9, sizes: Sizes { access: 5, subject: 3 }, roots: [[1; 32], [2; 32]] };
     let position = Position { identity: [7; 16], seen, segment: (4, 900), next_file: 12 };
-    vec![position.encode(), seen.encode()]
+    let noted = Noted { home: Some(seen), shipped: Some(seen), ..Noted::default() };
+    vec![position.encode(), seen.encode(), noted.encode()]
 }

@@ -17,10 +17,14 @@
 
 #[cfg(feature = "test-util")]
 pub(crate) mod decoders;
+mod loss;
+mod noted;
 mod position;
 mod restore;
 mod target;
 
+pub use loss::Loss;
+pub(crate) use noted::Noted;
 pub(crate) use position::Seen;
 pub(crate) use restore::{Restore, is_older};
 pub(crate) use target::{Home, MAX_PIECE_BYTES, Target};

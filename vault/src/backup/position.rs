@@ -15,7 +15,7 @@ const MAGIC: [u8; 8] = *b"SILHSHIP";
 const VERSION: u16 = 1;
 const SEEN_VERSION: u8 = 1;
 /// Bytes of an encoded [`Seen`].
-const SEEN_BYTES: usize = 1 + 8 + 2 * (8 + 32);
+pub(super) const SEEN_BYTES: usize = 1 + 8 + 2 * (8 + 32);
 /// Bytes of an encoded [`Position`].
 pub(super) const POSITION_BYTES: usize = 8 + 2 + 16 + SEEN_BYTES + 3 * 8 + 32;
 

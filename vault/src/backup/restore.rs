@@ -1,18 +1,19 @@
 //! Making a vault again from a mirror and a target.
 //!
 //! Guarantees: nothing is served that does not verify: every piece against the hash in the key tree, every leaf of the log
-//! against its signed checkpoint, every frame against its checksum; and what the mirror and its key tree have seen is there,
-//! or the target is refused as older. The root is put in its place last, so what breaks off before leaves no vault, and the
-//! mirror as it was.
+//! against its signed checkpoint, every frame against its checksum; and what the mirror has seen the target hold, and its key
+//! tree needs, is there, or the target is refused as older. What home had written and the mirror noted, and the target lacks,
+//! is a [`Loss`], which somebody has to accept.
 //!
-//! Does not bring back what was not shipped: writes after the position of the target are lost, and checkpoints signed after
-//! it are not continued.
+//! Does not bring back what was not shipped; checkpoints signed after the position of the target are not continued.
 
+use super::loss::Loss;
+use super::noted::Noted;
 use super::position::{POSITION_BYTES, Position, Seen};
 use super::target::{MAX_PIECE_BYTES, POSITION_FILE, UNFINISHED, list, segment_name, segment_of};
 use crate::disk::{self, Disk, Folders};
 use crate::keys::{MirrorCopy, PieceEntry};
-use crate::log::Log;
+use crate::log::{Leaf, Log};
 use crate::vault::{Tree, VaultError};
 use crate::wal::Wal;
 use sha2::{Digest, Sha256};
@@ -62,8 +63,15 @@ impl Restore<'_> {
         Ok(position)
     }
 
-    /// Reads the frames and leaves that were copied, and refuses those that are older than what was seen.
-    pub fn verify(&self, log: &Log, wal: (Wal, crate::wal::Replay), seen: &[Seen]) -> Result<(), VaultError> {
+    /// Reads the frames and leaves that were copied, and refuses those that are older than what was seen. Returns what was
+    /// noted and is not among them.
+    pub fn verify(
+        &self,
+        log: &Log,
+        wal: (Wal, crate::wal::Replay),
+        seen: &[Seen],
+        noted: &Noted,
+    ) -> Result<Option<Loss>, VaultError> {
         let (wal, replay) = wal;
         for tree in [Tree::Access, Tree::Subject] {
             for leaf in log.scan(tree, 0, log.size(tree)) {
@@ -74,7 +82,14 @@ impl Restore<'_> {
             let (_, frame) = frame?;
             log.replay(frame.before, &frame.leaves)?;
         }
-        seen.iter().try_for_each(|seen| is_older("the backup", log, wal.next_seq(), seen))
+        seen.iter().try_for_each(|seen| is_older("the backup", log, wal.next_seq(), seen))?;
+        let last = log.size(Tree::Access).checked_sub(1).map(|last| log.leaf(Tree::Access, last)).transpose()?;
+        let last = last.map(|leaf| Leaf::parse(&leaf)).transpose()?;
+        let loss = Loss::of(noted, wal.next_seq(), log.sizes(), last.map(|leaf| leaf.t));
+        if let (None, Some(home)) = (&loss, &noted.home) {
+            is_older("the backup", log, wal.next_seq(), home)?;
+        }
+        Ok(loss)
     }
 
     fn position(&self) -> Result<Position, VaultError> {

@@ -101,11 +101,6 @@ impl Target {
         self.problem.as_deref()
     }
 
-    /// Notes a problem that is not of its own disk.
-    pub fn fail(&mut self, problem: String) {
-        self.problem = Some(problem);
-    }
-
     /// Returns the file number below which its pieces are trusted: none above while some are missing.
     pub fn trusted(&self) -> u64 {
         if self.missing == Some(0) { u64::MAX } else { self.position().map_or(0, |position| position.next_file) }

@@ -74,6 +74,7 @@ fn deed(leaf: &Leaf) -> String {
         },
         Kind::AnonymousRefusals => "were refused".into(),
         Kind::Quota => format!("set the quota of{object}{on}"),
+        Kind::Start if what == "restored" => "was made again from a backup".into(),
         Kind::Start => "started".into(),
         Kind::Stop => "stopped".into(),
     }

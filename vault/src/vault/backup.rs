@@ -2,11 +2,11 @@
 //!
 //! Locks are taken in this order: closing, target, commit. So no version of a block is made while its pieces are shipped.
 
-use super::recover::{VaultRecord, read_record};
+use super::recover::{Opening, VaultRecord, read_record};
 use super::state::State;
 use super::write::require;
 use super::{Config, Vault, VaultError};
-use crate::backup::{BackupLag, BackupStatus, Home, Seen, Target, is_older};
+use crate::backup::{BackupLag, BackupStatus, Home, Noted, Seen, Target, is_older};
 use crate::blocks::id_of;
 use crate::fold::pieces::NewPiece;
 use crate::keys::{Changes, KeyTree, PieceEntry, PieceState};
@@ -47,13 +47,22 @@ pub(super) fn target(config: &Config, tree: &KeyTree) -> Result<Option<Target>, 
 }
 
 /// Refuses frames and a log that are older than what the key tree or its mirror has seen.
-pub(super) fn check_seen(tree: &KeyTree, log: &Log, wal: &Wal) -> Result<(), VaultError> {
-    let recorded = tree.record(SEEN);
-    let noted = tree.noted().filter(|note| !note.is_empty());
-    for bytes in recorded.as_deref().into_iter().chain(noted) {
-        is_older("the data folder", log, wal.next_seq(), &seen(bytes)?)?;
-    }
-    Ok(())
+pub(super) fn check_seen(
+    tree: &KeyTree,
+    noted: &Noted,
+    opening: Opening,
+    log: &Log,
+    wal: &Wal,
+) -> Result<(), VaultError> {
+    let recorded = tree.record(SEEN).map(|bytes| seen(&bytes)).transpose()?;
+    let home = noted.home.filter(|_| opening == Opening::Serving);
+    let all = [recorded, noted.shipped, home].into_iter().flatten();
+    all.into_iter().try_for_each(|seen| is_older("the data folder", log, wal.next_seq(), &seen))
+}
+
+/// Reads what the mirror knows.
+pub(super) fn noted(bytes: &[u8]) -> Result<Noted, VaultError> {
+    Noted::decode(bytes).ok_or_else(|| VaultError::damaged("mirror", "what it knows of its vault does not parse"))
 }
 
 pub(super) fn seen(bytes: &[u8]) -> Result<Seen, VaultError> {
@@ -117,8 +126,7 @@ impl Vault {
         Some(BackupLag { shipped, current, missing, cleaned })
     }
 
-    /// Ships some of what the target lacks, and notes in the mirror how far it is; says whether it lacks more. Its failure is
-    /// no failure of the vault's.
+    /// Ships some of what the target lacks, and says whether it lacks more. Its failure is no failure of the vault's.
     pub(super) fn follow(&self) -> Result<bool, VaultError> {
         let mut target = self.backup.lock();
         let Some(target) = target.as_mut() else { return Ok(false) };
@@ -128,14 +136,38 @@ impl Vault {
         };
         let whole = target.catch_up(&self.home(), &entries, record.next_file, SOME_BYTES);
         if let (None, Some(position)) = (target.problem(), target.position()) {
-            let note = position.seen.encode();
-            let noted = self.lock()?.tree.note(&note);
-            if let Err(error) = noted {
-                target.fail(error.to_string());
-            }
+            *self.shipped.lock() = Some(position.seen);
         }
         self.say(target);
         Ok(!whole && target.problem().is_none())
+    }
+
+    /// Notes in the mirror how far home and the target are, and what was spent, unless it knows; not before a restore has
+    /// ended.
+    pub(super) fn note(&self, now: Timestamp) -> Result<(), VaultError> {
+        if self.restoring { Ok(()) } else { self.note_home(now) }
+    }
+
+    pub(super) fn note_home(&self, now: Timestamp) -> Result<(), VaultError> {
+        let mut noted = self.noted.lock();
+        let (next_seq, sizes, ledgers) = {
+            let state = self.lock()?;
+            if state.tree.noted().is_none() {
+                return Ok(());
+            }
+            (state.next_seq, self.log.sizes(), state.shared.ledgers.clone())
+        };
+        let shipped = *self.shipped.lock();
+        if noted.shipped == shipped && noted.home.is_some_and(|home| home.next_seq == next_seq) {
+            return Ok(());
+        }
+        // Nothing is noted that a power cut could take back.
+        self.wal.sync()?;
+        let home = Seen::of(&self.log, next_seq, sizes)?;
+        let news = Noted { at: now, home: Some(home), shipped, ledgers };
+        self.lock()?.tree.note(&news.encode())?;
+        *noted = news;
+        Ok(())
     }
 
     fn say(&self, target: &Target) -> BackupStatus {
@@ -163,6 +195,7 @@ impl Vault {
         self.persist_log()?;
         // Closes and erasures may come between.
         while self.follow()? {}
+        self.note(now)?;
         Ok(self.backup_status())
     }
 }

@@ -3,7 +3,7 @@
 //! A change says nothing about one person: it is catalog, ledger, answers. It is sealed all the same.
 
 use policy::id::{ClientId, PopulationId};
-use policy::privacy::{NanoRho, Quarter};
+use policy::privacy::{Ledger, NanoRho, Quarter};
 use policy::schema::FieldRef;
 use serde::{Deserialize, Serialize};
 
@@ -82,6 +82,13 @@ pub(crate) enum Change {
         client: ClientId,
         /// How much in a quarter.
         quota: NanoRho,
+    },
+    /// A restore found that more was spent than it brought back: balances are at least these.
+    Spent {
+        /// Whose ledger.
+        population: PopulationId,
+        /// A later state of it.
+        spent: Ledger,
     },
     /// People are to be erased; it is done, or done again at the next opening, until [`Change::Erased`].
     Erase {

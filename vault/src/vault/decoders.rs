@@ -12,6 +12,7 @@ use roaring::RoaringBitmap;
 pub(crate) fn state(bytes: &[u8]) {
     drop(serde_json::from_slice::<VaultRecord>(bytes));
     drop(serde_json::from_slice::<DatasetRecord>(bytes));
+    drop(super::restore::Marker::parse(bytes));
     let mut shared = serde_json::from_slice::<Shared>(bytes).unwrap_or_default();
     if let Ok(change) = serde_json::from_slice::<Change>(bytes) {
         let again = serde_json::to_vec(&change).unwrap_or_default();
@@ -37,6 +38,9 @@ pub(crate) fn state_seeds() -> Vec<Vec<u8>> {
         Change::Held { holder: "crm/sharing.partner.crm/shop/3".to_owned(), audience },
     ];
     if let (Ok(client), Ok(population)) = (ClientId::new("marketing"), policy::id::PopulationId::new("shop")) {
+        let mut spent = policy::privacy::Ledger::default();
+        spent.record(&client, NanoRho(7), policy::privacy::Quarter(8_107));
+        changes.push(Change::Spent { population: population.clone(), spent });
         changes.push(Change::Quota { population, client, quota: NanoRho(5) });
     }
     let mut shared = Shared::default();

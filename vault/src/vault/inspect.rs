@@ -215,7 +215,8 @@ impl Vault {
         self.resume_erasures(now)?;
         self.step_tokens(now)?;
         self.persist_log()?;
-        self.follow().map(drop)
+        self.follow()?;
+        self.note(now)
     }
 
     /// Stops: the last leaf, a checkpoint, a barrier in each database, and what the backup target lacks.
@@ -231,7 +232,8 @@ impl Vault {
         drop(state);
         ticket.wait()?;
         self.persist_log()?;
-        self.follow().map(drop)
+        self.follow()?;
+        self.note(now)
     }
 }
 

@@ -49,6 +49,15 @@ pub(super) const SIGNING_SEED: &str = "log signing seed";
 /// Cache of a dataset's database: journals are written once and read once.
 const STORE_CACHE_BYTES: u64 = 32 << 20;
 
+/// What a vault is opened for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Opening {
+    /// To be served.
+    Serving,
+    /// To end a restore: it may be older than what its mirror noted of the home that is gone.
+    Restoring,
+}
+
 /// What the key tree says of the vault itself.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub(super) struct VaultRecord {
@@ -117,20 +126,28 @@ impl Vault {
 
     /// Opens a vault: root, key tree, log, replay; then it serves.
     pub fn open(config: &Config, now: Timestamp) -> Result<Self, VaultError> {
-        Self::open_with(config, config.mirror.as_deref().map_or(Mirroring::Without, Mirroring::At), now)
+        super::restore::check_whole(&config.data)?;
+        let mirroring = config.mirror.as_deref().map_or(Mirroring::Without, Mirroring::At);
+        Self::open_with(config, mirroring, Opening::Serving, now)
     }
 
     /// Makes a vault whose mirror is lost or destroyed one without; another can be set then. Where the old one was, whatever
     /// of it can still be read opens copies of the data folder of its time.
     pub fn forget_mirror(config: &Config, now: Timestamp) -> Result<(), VaultError> {
-        let vault = Self::open_with(config, Mirroring::Forget, now)?;
+        super::restore::check_whole(&config.data)?;
+        let vault = Self::open_with(config, Mirroring::Forget, Opening::Serving, now)?;
         let leaf = Leaf { what: Word::new("forget mirror").ok(), ..Leaf::new(Kind::Key, now) };
         vault.log_change(leaf, Vec::new())?;
         vault.lock()?.tree.forget_mirror()?;
         vault.close(now)
     }
 
-    fn open_with(config: &Config, mirroring: Mirroring<'_>, now: Timestamp) -> Result<Self, VaultError> {
+    pub(super) fn open_with(
+        config: &Config,
+        mirroring: Mirroring<'_>,
+        opening: Opening,
+        now: Timestamp,
+    ) -> Result<Self, VaultError> {
         check_places(config)?;
         let mut tree = KeyTree::open_mirrored(&config.disk, &config.root, &config.data, &config.lock, mirroring)
             .map_err(|error| VaultError::Setup(error.to_string()))?;
@@ -181,7 +198,8 @@ impl Vault {
             apply_frame(config, &mut state, &log, &keys, record.shared_seq, (seq, &frame), &mut journals)?;
         }
         refuse_lost_frames(&wal, &log, end)?;
-        check_seen(&state.tree, &log, &wal)?;
+        let noted = backup::noted(state.tree.noted().unwrap_or_default())?;
+        check_seen(&state.tree, &noted, opening, &log, &wal)?;
         state.next_seq = wal.next_seq();
         for (number, dataset) in state.datasets.iter_mut().filter(|(_, dataset)| dataset.damage.is_none()) {
             let entries = journals.remove(number).unwrap_or_default();
@@ -209,6 +227,9 @@ impl Vault {
             rotating: Mutex::new(()),
             backup,
             backup_status: Mutex::default(),
+            shipped: Mutex::new(noted.shipped),
+            noted: Mutex::new(noted),
+            restoring: opening == Opening::Restoring,
             delivering: Mutex::new(()),
             poisoned: OnceLock::new(),
             limits: Limits::default(),

@@ -178,6 +178,9 @@ impl Shared {
             Change::Quota { population, client, quota } => {
                 self.ledgers.entry(population.clone()).or_default().set_quota(client, *quota);
             }
+            Change::Spent { population, spent } => {
+                self.ledgers.entry(population.clone()).or_default().raise_to(spent);
+            }
             Change::Erase { leaf, dataset, people } => {
                 self.erasures.insert(*leaf, (*dataset, people.clone()));
             }

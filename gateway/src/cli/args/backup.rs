@@ -22,7 +22,7 @@ pub enum BackupCommand {
 /// `restore`.
 #[derive(Debug, Args)]
 pub struct RestoreArgs {
-    /// The backup target. One that is older than what the mirror has seen is refused.
+    /// The backup target. One that is older than what the mirror has seen it hold is refused.
     #[arg(long, value_name = "FOLDER")]
     pub from: PathBuf,
     /// The mirror of the root; it goes on as the mirror of what is made.
@@ -31,4 +31,8 @@ pub struct RestoreArgs {
     /// Settings, which name the new data and root folders; without it the defaults hold.
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
+    /// Go on without what was written after the last shipment; the log will say what that was. Withdrawals and erasures may be
+    /// among it, and have to be asked for again. What was spent of budgets stays spent.
+    #[arg(long)]
+    pub accept_loss: bool,
 }

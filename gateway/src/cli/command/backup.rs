@@ -10,7 +10,8 @@ use crate::clock::Clock;
 use proto::v1::{Backup, GetBackupRequest, ShipBackupRequest};
 use serde_json::{Value, json};
 use std::path::Path;
-use vault::Vault;
+use vault::backup::Loss;
+use vault::{Vault, VaultError};
 
 const NO_MIRROR: &str = "There is no mirror of the root: if its disk dies, no backup can be opened. Name a folder on another \
                          disk or host as `mirror` in the settings.\n";
@@ -69,15 +70,32 @@ pub fn restore(args: &RestoreArgs) -> Result<Shown, CliError> {
     config.mirror = Some(args.mirror.clone());
     local::unlock(&mut config, &args.mirror)?;
     let folders = config.vault().map_err(|problem| CliError::failed(problem.to_string()))?;
-    let restored = Vault::restore(&folders, &args.from, Clock::system().now());
-    restored.map_err(|problem| CliError::failed(problem.to_string()))?;
+    let restored = Vault::restore(&folders, &args.from, args.accept_loss, Clock::system().now());
+    let loss = restored.map_err(|problem| match problem {
+        VaultError::Lossy(_) => CliError::failed(problem.to_string())
+            .hint("find a target that has followed; or go on without all that: `--accept-loss`"),
+        problem => CliError::failed(problem.to_string()),
+    })?;
     let (data, root, mirror) = (config.data.display(), config.root.display(), args.mirror.display());
+    let lost = match &loss {
+        Some(loss) => format!(
+            "Lost: {loss}; the log says so. Ask whoever recorded consents or asked for erasures in that time to send them again. \
+             What was spent of budgets stays spent.\n"
+        ),
+        None => "Nothing is lost of what the mirror knew of; it may not have heard of the last second.\n".to_owned(),
+    };
     let words = format!(
-        "Made {data} and {root} again; every piece and every leaf of the log was verified. What was written after the last \
-         shipment is lost.\nThe mirror is {mirror}: set `mirror` to it, and `backup` to a target, before you serve.\nNext: \
-         silhouette serve\n"
+        "Made {data} and {root} again; every piece and every leaf of the log was verified.\n{lost}The mirror is {mirror}: set \
+         `mirror` to it, and `backup` to a target, before you serve.\nNext: silhouette serve\n"
     );
-    Ok(Shown::new(words, json!({ "data": config.data, "root": config.root, "mirror": args.mirror })))
+    let json = json!({ "data": config.data, "root": config.root, "mirror": args.mirror, "loss": loss.map(loss_json) });
+    Ok(Shown::new(words, json))
+}
+
+fn loss_json(loss: Loss) -> Value {
+    let Loss { frames, access, subject, after: _, until: _ } = loss;
+    let range = |(from, before): (u64, u64)| json!({ "from": from, "before": before });
+    json!({ "frames": range(frames), "access_leaves": range(access), "subject_leaves": range(subject) })
 }
 
 /// Takes the mirror off a vault that can't have it any more.

@@ -57,6 +57,27 @@ fn a_quota_is_at_most_half_the_cap() {
 }
 
 #[test]
+fn a_ledger_made_again_from_an_older_copy_is_raised_to_what_was_spent() {
+    let mut later = Ledger::default();
+    charge(&mut later, "a", 40, NOW).unwrap();
+    let mut older = later.clone();
+    charge(&mut later, "b", 70, NOW).unwrap();
+    later.set_quota(&client("a"), NanoRho(41));
+    older.raise_to(&later);
+    assert_eq!(older, later);
+    // What the copy has spent more of is not given back.
+    charge(&mut older, "b", 9, NOW).unwrap();
+    let more = older.clone();
+    older.raise_to(&later);
+    assert_eq!(older, more);
+    // Another quarter.
+    charge(&mut later, "a", 5, NOW.next()).unwrap();
+    older.raise_to(&later);
+    assert_eq!((older.quarter_spent(NOW.next()), older.client_spent(&client("a"), NOW.next())), (NanoRho(5), NanoRho(5)));
+    assert_eq!(older.lifetime_spent(), NanoRho(119));
+}
+
+#[test]
 fn a_new_quarter_opens_the_quarter_and_never_the_lifetime() {
     let mut ledger = Ledger::default();
     let mut quarter = NOW;

@@ -59,9 +59,21 @@ impl Shop {
 
     fn restore(&mut self) -> Result<(), VaultError> {
         let target = self.config.backup.clone().unwrap();
-        Vault::restore(&self.config, &target, later(50))?;
+        let loss = Vault::restore(&self.config, &target, false, later(50))?;
+        assert_eq!(loss, None);
         self.vault = Some(Vault::open(&self.config, later(51))?);
         Ok(())
+    }
+
+    /// Puts a file where the target is: nothing can be made or written there until it is put back.
+    fn take_target_away(&self) {
+        std::fs::rename(self.folder("backup"), self.folder("away")).unwrap();
+        std::fs::write(self.folder("backup"), b"").unwrap();
+    }
+
+    fn put_target_back(&self) {
+        std::fs::remove_file(self.folder("backup")).unwrap();
+        std::fs::rename(self.folder("away"), self.folder("backup")).unwrap();
     }
 
     fn put_back(&self, copy: &Path, name: &str) {
@@ -248,7 +260,7 @@ fn a_target_that_is_damaged_anothers_or_no_target_is_refused_by_name() {
     assert!(first.restore().unwrap_err().to_string().ends_with("holds no backup"));
     first.put_back_missing("whole");
     first.restore().unwrap();
-    let error = Vault::restore(&first.config, &target, later(60)).unwrap_err().to_string();
+    let error = Vault::restore(&first.config, &target, false, later(60)).unwrap_err().to_string();
     assert!(error.contains("is not empty"), "{error}");
 }
 
@@ -280,10 +292,8 @@ fn a_target_that_was_away_catches_up_and_its_lag_is_said() {
     shop.fill(0, 60, PURPOSES);
     shop.close(20);
     shop.ship();
-    // In its place lies a file: nothing can be made or written there.
     let target = shop.folder("backup");
-    std::fs::rename(&target, shop.folder("away")).unwrap();
-    std::fs::write(&target, b"").unwrap();
+    shop.take_target_away();
     shop.fill(60, 10, PURPOSES);
     let receipt = shop.erase_some([3]);
     let lag = receipt.backup.unwrap();
@@ -292,8 +302,7 @@ fn a_target_that_was_away_catches_up_and_its_lag_is_said() {
     shop.vault().tick(later(45)).unwrap();
     let status = shop.vault().backup_status().unwrap();
     assert!(status.problem.is_some() && shop.vault().health().is_ok(), "{status:?}");
-    std::fs::remove_file(&target).unwrap();
-    std::fs::rename(shop.folder("away"), &target).unwrap();
+    shop.put_target_back();
     shop.vault().tick(later(46)).unwrap();
     assert_eq!(shop.vault().backup_status().unwrap().problem, None);
     let named: BTreeSet<PathBuf> = shop.vault().state.lock().tree.entries().iter().map(|entry| entry.path()).collect();
@@ -304,6 +313,132 @@ fn a_target_that_was_away_catches_up_and_its_lag_is_said() {
     shop.die();
     shop.restore().unwrap();
     assert_eq!(shop.size("true"), 69);
+}
+
+#[test]
+fn a_target_that_lags_is_restored_only_when_the_loss_is_accepted_and_refills_no_budget() {
+    let mut shop = shop();
+    shop.fill(0, 60, PURPOSES);
+    shop.close(20);
+    shop.size("true");
+    shop.ship();
+    shop.take_target_away();
+    let sizes = shop.vault().log.sizes();
+    shop.size("children >= 1");
+    shop.withdraw_these(0..5);
+    shop.vault().tick(later(45)).unwrap();
+    let charged = shop.charged();
+    shop.die();
+    shop.put_target_back();
+    let target = shop.folder("backup");
+    let refused = Vault::restore(&shop.config, &target, false, later(50)).unwrap_err();
+    let VaultError::Lossy(loss) = &refused else { panic!("{refused:?}") };
+    let (access, subject) = loss.leaves();
+    assert_eq!((loss.access.0, loss.subject.0, subject), (sizes.access, sizes.subject, 5));
+    assert!(access > 0 && loss.until == later(45) && loss.after.is_some_and(|after| after < later(45)), "{loss:?}");
+    assert!(refused.to_string().contains("5 of the subject tree, written after"), "{refused}");
+    assert!(!shop.config.root.exists() && files(&shop.config.data).len() <= 1, "something was left");
+
+    let accepted = Vault::restore(&shop.config, &target, true, later(51)).unwrap();
+    assert_eq!(accepted.as_ref(), Some(loss));
+    shop.vault = Some(Vault::open(&shop.config, later(52)).unwrap());
+    assert_eq!(shop.charged(), charged, "the loss refilled the budget");
+    let permit = shop.permit(Role::Officer, Verb::ReadLog, None);
+    let (leaves, _) = shop.vault().search_log(&permit, Tree::Access, &Default::default(), 0, 1_000, later(53)).unwrap();
+    let said = leaves.iter().find(|leaf| leaf.json.contains("\"restored\"")).unwrap();
+    let range = format!("\"lost subject leaves before\":{},\"lost subject leaves from\":{}", loss.subject.1, loss.subject.0);
+    assert!(said.json.contains(&range), "{}", said.json);
+    // Nothing is lost a second time.
+    shop.ship();
+    shop.vault().close(later(54)).unwrap();
+    shop.vault = None;
+    for folder in [&shop.config.data, &shop.config.root] {
+        std::fs::remove_dir_all(folder).unwrap();
+    }
+    shop.restore().unwrap();
+    assert_eq!(shop.charged(), charged);
+}
+
+/// A disk that fails at one step.
+#[derive(Default)]
+struct Breaking(std::sync::atomic::AtomicUsize);
+
+impl crate::disk::Observer for Breaking {
+    fn before(&self, _: &crate::disk::Step<'_>) -> Result<(), crate::disk::Fault> {
+        use std::sync::atomic::Ordering;
+        match self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)) {
+            Ok(1) => Err(std::io::Error::from_raw_os_error(5).into()),
+            _ => Ok(()),
+        }
+    }
+}
+
+#[test]
+fn a_restore_that_broke_off_anywhere_serves_nothing_and_ends_when_it_is_run_again() {
+    const EVERY: usize = 29;
+    let mut shop = shop();
+    shop.fill(0, 60, PURPOSES);
+    shop.close(20);
+    shop.size("true");
+    shop.ship();
+    shop.take_target_away();
+    shop.withdraw_these(0..5);
+    shop.vault().close(later(45)).unwrap();
+    let charged = shop.charged();
+    shop.die();
+    shop.put_target_back();
+    for name in ["backup", "mirror"] {
+        copy_folder(&shop.folder(name), &shop.folder(&format!("{name}-kept")));
+    }
+    let target = shop.folder("backup");
+    let breaking = std::sync::Arc::new(Breaking::default());
+    let disk = Disk::observed(std::sync::Arc::clone(&breaking) as _);
+    let config = Config { disk, ..shop.config.clone() };
+    let mut ended = false;
+    for step in (1..).step_by(EVERY) {
+        breaking.0.store(step, std::sync::atomic::Ordering::Relaxed);
+        let broken = Vault::restore(&config, &target, true, later(50));
+        if breaking.0.swap(0, std::sync::atomic::Ordering::Relaxed) > 0 {
+            broken.unwrap();
+            ended = true;
+            break;
+        }
+        if broken.is_err() {
+            let opened = Vault::open(&shop.config, later(51)).map(drop);
+            assert!(matches!(opened, Err(VaultError::Setup(_))), "step {step}: {opened:?}");
+            if shop.config.root.exists() {
+                assert!(opened.unwrap_err().to_string().contains("run the same `silhouette restore` again"), "{step}");
+            }
+        }
+        if broken.is_err() {
+            let again = Vault::restore(&shop.config, &target, true, later(52)).unwrap();
+            assert_eq!(again.unwrap().leaves().1, 5, "step {step}");
+        }
+        shop.vault = Some(Vault::open(&shop.config, later(53)).unwrap());
+        assert_eq!(shop.charged(), charged, "step {step}");
+        shop.vault = None;
+        for folder in [&shop.config.data, &shop.config.root] {
+            std::fs::remove_dir_all(folder).unwrap();
+        }
+        for name in ["backup", "mirror"] {
+            shop.put_back(&shop.folder(&format!("{name}-kept")), name);
+        }
+    }
+    assert!(ended, "a restore that nothing broke");
+}
+
+#[test]
+fn a_data_folder_of_before_a_charge_is_refused_though_its_keys_are_the_same() {
+    let mut shop = shop();
+    shop.fill(0, 60, PURPOSES);
+    shop.close(20);
+    shop.vault().tick(later(21)).unwrap();
+    copy_folder(&shop.config.data, &shop.folder("older"));
+    shop.withdraw_these(0..5);
+    shop.vault().tick(later(22)).unwrap();
+    shop.vault = None;
+    shop.put_back(&shop.folder("older"), "data");
+    is_older(Vault::open(&shop.config, later(60)).map(drop));
 }
 
 #[test]

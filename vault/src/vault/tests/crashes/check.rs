@@ -134,7 +134,10 @@ fn check_elsewhere(before: &World, act: Option<&Act>, cast: &Cast, left: &Pictur
         left.iter().filter(|(path, _)| !path.starts_with("data") && !path.starts_with("root")).map(clone).collect();
     develop(&away, stage.folder());
     let target = stage.config.backup.clone().unwrap();
-    let restored = Vault::restore(&stage.config, &target, now(0));
+    let restored = match Vault::restore(&stage.config, &target, false, now(0)) {
+        Err(VaultError::Lossy(_)) => Vault::restore(&stage.config, &target, true, now(0)),
+        restored => restored,
+    };
     if before.epochs == 0 {
         // A close ships what it makes; before the first, everything may be lag.
         return;
