@@ -200,6 +200,8 @@ impl Vault {
             here.raise_to(noted);
             here != before
         });
-        raised.map(|(population, spent)| Change::Spent { population: population.clone(), spent: spent.clone() }).collect()
+        raised
+            .map(|(population, spent)| Change::Spent { population: population.clone(), spent: spent.clone() })
+            .collect()
     }
 }

@@ -73,7 +73,10 @@ fn a_ledger_made_again_from_an_older_copy_is_raised_to_what_was_spent() {
     // Another quarter.
     charge(&mut later, "a", 5, NOW.next()).unwrap();
     older.raise_to(&later);
-    assert_eq!((older.quarter_spent(NOW.next()), older.client_spent(&client("a"), NOW.next())), (NanoRho(5), NanoRho(5)));
+    assert_eq!(
+        (older.quarter_spent(NOW.next()), older.client_spent(&client("a"), NOW.next())),
+        (NanoRho(5), NanoRho(5))
+    );
     assert_eq!(older.lifetime_spent(), NanoRho(119));
 }
 

@@ -346,7 +346,8 @@ fn a_target_that_lags_is_restored_only_when_the_loss_is_accepted_and_refills_no_
     let permit = shop.permit(Role::Officer, Verb::ReadLog, None);
     let (leaves, _) = shop.vault().search_log(&permit, Tree::Access, &Default::default(), 0, 1_000, later(53)).unwrap();
     let said = leaves.iter().find(|leaf| leaf.json.contains("\"restored\"")).unwrap();
-    let range = format!("\"lost subject leaves before\":{},\"lost subject leaves from\":{}", loss.subject.1, loss.subject.0);
+    let range =
+        format!("\"lost subject leaves before\":{},\"lost subject leaves from\":{}", loss.subject.1, loss.subject.0);
     assert!(said.json.contains(&range), "{}", said.json);
     // Nothing is lost a second time.
     shop.ship();
