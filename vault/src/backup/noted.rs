@@ -49,7 +49,7 @@ impl Noted {
     /// Reads one back; `None` if the bytes are none. Nothing at all stands for nothing noted.
     pub fn decode(bytes: &[u8]) -> Option<Self> {
         match bytes.split_first() {
-            None => return Some(Self::default()),
+            None => Some(Self::default()),
             Some((&VERSION, rest)) => Self::read(rest),
             Some(_) => Seen::decode(bytes).map(|shipped| Self { shipped: Some(shipped), ..Self::default() }),
         }

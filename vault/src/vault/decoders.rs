@@ -12,7 +12,7 @@ use roaring::RoaringBitmap;
 pub(crate) fn state(bytes: &[u8]) {
     drop(serde_json::from_slice::<VaultRecord>(bytes));
     drop(serde_json::from_slice::<DatasetRecord>(bytes));
-    drop(super::restore::Marker::parse(bytes));
+    _ = super::restore::Marker::parse(bytes);
     let mut shared = serde_json::from_slice::<Shared>(bytes).unwrap_or_default();
     if let Ok(change) = serde_json::from_slice::<Change>(bytes) {
         let again = serde_json::to_vec(&change).unwrap_or_default();
