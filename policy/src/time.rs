@@ -23,6 +23,11 @@ impl Timestamp {
     pub const fn millis(self) -> i64 {
         self.0.div_euclid(1_000)
     }
+
+    /// Returns whole days of 24 hours since 1970-01-01T00:00:00Z, rounded down: the UTC day it is in.
+    pub const fn day(self) -> i64 {
+        self.0.div_euclid(86_400_000_000)
+    }
 }
 
 const EPOCH_DAY: Date = Date::constant(1970, 1, 1);

@@ -4,6 +4,7 @@
 //! here opens a vault or holds a key that seals anything.
 
 use crate::consent::{ConsentBitmaps, StoredBlock};
+use crate::fold::set_day::SetDay;
 use crate::ingest::Value;
 use crate::journal::{Delta, Reader, Seen};
 use crate::log::{self, Kind, Leaf};
@@ -76,13 +77,14 @@ fn journal(bytes: &[u8]) {
 fn journal_seeds() -> Vec<Vec<u8>> {
     let mut delta = Delta::default();
     delta.new_subject(2, &[7; 32], b"member-2");
-    delta.profile(2, &[(0, &Value::Code(3)), (1, &Value::Missing), (2, &Value::Int(-9))]);
+    delta.profile(2, SetDay::of(Timestamp(1_790_000_000_000_000)), &[(0, &Value::Code(3)), (1, &Value::Missing), (2, &Value::Int(-9))]);
     delta.event(2, 0, 77, 1_000_000, &[Value::Bytes(b"reference".to_vec()), Value::Code(1)]);
     delta.new_subject(3, &[8; 32], b"member-3");
     for event in consents() {
         _ = delta.consent(3, 12, &event);
     }
-    vec![delta.take()]
+    // And a profile as it was written before it had a day.
+    vec![delta.take(), vec![2, 3, 0, 1, 0, 1, 0, 1, 2, 0]]
 }
 
 /// Two acts of consent.

@@ -3,9 +3,11 @@
 //! An entry is a tag byte, the subject's position in its block (u16), and a body; all integers little endian.
 //! Version 1: 1 new subject (hidden 32 bytes, key length u8, key), 2 profile (count u16, then column u16 and a value
 //! each), 3 event (type u16, id u64, time i64 micros, a value for each field), 4 consent (leaf u64, length u16, JSON),
-//! 5 request of the person (leaf u64, length u16, JSON).
+//! 5 request of the person (leaf u64, length u16, JSON). Version 2: 8 profile of a day (day u16, then as 2); 2 is read and
+//! not written any more.
 //! A value is a tag byte (0 missing, 1 code u16, 2 integer i64, 3 bytes with length u8).
 
+use crate::fold::set_day::SetDay;
 use crate::ingest::Value;
 use crate::subjects::RightsEvent;
 use policy::consent::ConsentEvent;
@@ -29,7 +31,12 @@ pub enum Entry {
         key: Vec<u8>,
     },
     /// Attribute values to set.
-    Profile(Vec<(u16, Value)>),
+    Profile {
+        /// The day of the frame; `None` in entries that were written before it was kept.
+        set: Option<SetDay>,
+        /// Columns and values.
+        values: Vec<(u16, Value)>,
+    },
     /// An event.
     Event {
         /// Its type.
@@ -75,7 +82,7 @@ impl Seen {
         match entry {
             Entry::NewSubject { .. } => self.subjects.insert(position),
             Entry::Consent { leaf, .. } | Entry::Rights { leaf, .. } => self.leaves.insert((position, *leaf)),
-            Entry::Profile(_) | Entry::Event { .. } => true,
+            Entry::Profile { .. } | Entry::Event { .. } => true,
         }
     }
 }
@@ -118,9 +125,10 @@ impl Delta {
         self.short(key);
     }
 
-    /// Appends attribute values.
-    pub fn profile(&mut self, position: u16, values: &[(u16, &Value)]) {
-        self.head(2, position);
+    /// Appends attribute values that are set on a day.
+    pub fn profile(&mut self, position: u16, set: SetDay, values: &[(u16, &Value)]) {
+        self.head(8, position);
+        self.0.extend_from_slice(&set.stored().to_le_bytes());
         let count = u16::try_from(values.len()).unwrap_or(u16::MAX);
         self.0.extend_from_slice(&count.to_le_bytes());
         for (column, value) in values.iter().take(usize::from(count)) {
@@ -179,7 +187,7 @@ impl Delta {
                 _ if !seen.is_first(position, &entry) => {}
                 _ if !gone(position) => self.0.extend_from_slice(bytes),
                 Entry::NewSubject { .. } => self.new_subject(position, &[0; 32], b""),
-                Entry::Profile(_) | Entry::Event { .. } | Entry::Consent { .. } | Entry::Rights { .. } => {}
+                Entry::Profile { .. } | Entry::Event { .. } | Entry::Consent { .. } | Entry::Rights { .. } => {}
             }
         }
         Ok(())
@@ -244,6 +252,15 @@ impl<'a> Reader<'a> {
         }
     }
 
+    fn columns(&mut self) -> Result<Vec<(u16, Value)>, JournalError> {
+        let count = self.u16()?;
+        let mut values = Vec::with_capacity(usize::from(count));
+        for _ in 0..count {
+            values.push((self.u16()?, self.value()?));
+        }
+        Ok(values)
+    }
+
     fn history<T: DeserializeOwned>(&mut self) -> Result<(u64, T), JournalError> {
         let leaf = u64::from_le_bytes(self.array()?);
         let length = self.u16()?;
@@ -260,14 +277,7 @@ impl<'a> Reader<'a> {
         let position = self.u16()?;
         let entry = match tag {
             1 => Entry::NewSubject { hidden: self.array()?, key: self.short()?.to_vec() },
-            2 => {
-                let count = self.u16()?;
-                let mut values = Vec::with_capacity(usize::from(count));
-                for _ in 0..count {
-                    values.push((self.u16()?, self.value()?));
-                }
-                Entry::Profile(values)
-            }
+            2 => Entry::Profile { set: None, values: self.columns()? },
             3 => {
                 let event = self.u16()?;
                 let id = u64::from_le_bytes(self.array()?);
@@ -284,8 +294,49 @@ impl<'a> Reader<'a> {
                 let (leaf, event) = self.history()?;
                 Entry::Rights { leaf, event }
             }
+            8 => {
+                let set = SetDay::read(self.u16()?).ok_or(JournalError)?;
+                Entry::Profile { set: Some(set), values: self.columns()? }
+            }
             _ => return Err(JournalError),
         };
         Ok(Some((position, entry)))
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+    use policy::time::Timestamp;
+
+    fn all(bytes: &[u8]) -> Vec<(u16, Entry)> {
+        let mut reader = Reader::new(bytes);
+        std::iter::from_fn(|| reader.next_entry().unwrap()).collect()
+    }
+
+    /// Profile entries of both versions, as they are stored.
+    #[test]
+    fn profile_entries_are_golden_and_those_without_a_day_are_read() {
+        let values = vec![(1, Value::Code(2)), (3, Value::Missing)];
+        let mut delta = Delta::default();
+        let set = SetDay::of(Timestamp::from_seconds(1_790_000_000));
+        delta.profile(7, set, &values.iter().map(|(column, value)| (*column, value)).collect::<Vec<_>>());
+        let new = delta.take();
+        assert_eq!(new, [8, 7, 0, 0xed, 0x50, 2, 0, 1, 0, 1, 2, 0, 3, 0, 0]);
+        assert_eq!(all(&new), [(7, Entry::Profile { set: Some(set), values: values.clone() })]);
+        let old = [2, 7, 0, 2, 0, 1, 0, 1, 2, 0, 3, 0, 0];
+        assert_eq!(all(&old), [(7, Entry::Profile { set: None, values })]);
+        assert_eq!(Reader::new(&[8, 7, 0, 0, 0, 0, 0]).next_entry(), Err(JournalError), "there is no day 0");
+    }
+
+    #[test]
+    fn entries_of_both_versions_are_written_again_as_they_were() {
+        let mut delta = Delta::default();
+        delta.profile(1, SetDay::of(Timestamp(0)), &[(2, &Value::Int(5))]);
+        let mut both = delta.take();
+        both.extend([2, 1, 0, 1, 0, 2, 0, 0]);
+        delta.append_without(&both, |_| false, &mut Seen::default()).unwrap();
+        assert_eq!(delta.take(), both);
     }
 }

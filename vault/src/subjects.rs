@@ -12,6 +12,7 @@ use policy::id::{ClientId, EpochId, PartnerId, PurposeId};
 use policy::schema::{ColumnId, EventTypeId, FieldRef, Schema};
 use policy::time::Timestamp;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use zeroize::Zeroize;
 
@@ -255,6 +256,9 @@ pub struct AccessPackage {
     pub schema: Arc<Schema>,
     /// Attributes that are shown, identifiers included, with their values.
     pub attributes: Vec<(ColumnId, Value)>,
+    /// For values among them that are kept for some days only, the last UTC day of those, in days since 1970-01-01: the value
+    /// goes when the first epoch closes after it. Not for a value whose days begin with the next close.
+    pub kept_until: BTreeMap<ColumnId, i32>,
     /// Events of every type that is shown.
     pub events: Vec<HeldEvents>,
     /// What the person agreed to and took back, in the order received.

@@ -5,7 +5,7 @@ use super::{consent, names, schema, time};
 use crate::status::Failure;
 use policy::consent::ConsentAct;
 use policy::schema::{ColumnId, Controller, Encoded, EventType, Field, FieldRef, FieldType, Notice, Schema};
-use policy::time::Timestamp;
+use policy::time::{Timestamp, format_day};
 use proto::v1;
 use std::collections::BTreeMap;
 use vault::ingest::{SubjectKey, Value};
@@ -52,6 +52,7 @@ pub fn package(package: AccessPackage, now: Timestamp) -> (v1::GetAccessPackageR
     let AccessPackage {
         schema,
         attributes,
+        kept_until,
         events,
         consents,
         standings,
@@ -69,7 +70,10 @@ pub fn package(package: AccessPackage, now: Timestamp) -> (v1::GetAccessPackageR
         organization: format!("organizations/{}", schema.organization),
         create_time: Some(time::encode(now)),
         time_zone: schema.time_zone.clone(),
-        attributes: attributes.iter().filter_map(|(column, value)| attribute(&schema, *column, value)).collect(),
+        attributes: attributes
+            .iter()
+            .filter_map(|(column, value)| attribute(&schema, *column, value, kept_until.get(column)))
+            .collect(),
         events: events.iter().filter_map(|held| self::events(&schema, held)).collect(),
         consents: consents.iter().map(receipt).collect(),
         standings: standings.iter().map(standing).collect(),
@@ -99,9 +103,10 @@ fn notice(notice: &Notice) -> v1::PrivacyNotice {
     v1::PrivacyNotice { name, version, language, url, sha256, withdrawal }
 }
 
-fn attribute(schema: &Schema, column: ColumnId, held: &Value) -> Option<v1::HeldAttribute> {
+fn attribute(schema: &Schema, column: ColumnId, held: &Value, last_day: Option<&i32>) -> Option<v1::HeldAttribute> {
     let field = schema.field(FieldRef::Attribute(column))?;
-    Some(v1::HeldAttribute { column: Some(self::column(field)), value: Some(value(field, held)) })
+    let kept_until = last_day.and_then(|day| format_day(*day)).unwrap_or_default();
+    Some(v1::HeldAttribute { column: Some(self::column(field)), value: Some(value(field, held)), kept_until })
 }
 
 fn column(field: &Field) -> v1::HeldColumn {

@@ -157,7 +157,7 @@ fn fields(group: Option<&str>, old: &[Field], new: &[Field], into: &mut Vec<Diff
     let what = if group.is_some() { "field" } else { "attribute" };
     in_order(what, group, old.iter().map(|f| f.name.as_str()), new.iter().map(|f| f.name.as_str()))?;
     for (old, new) in old.iter().zip(new) {
-        field(&path(group, old.name.as_str()), old, new, into)?;
+        field(&path(group, old.name.as_str()), group.is_some(), old, new, into)?;
     }
     let added = new.iter().skip(old.len());
     into.extend(
@@ -166,7 +166,13 @@ fn fields(group: Option<&str>, old: &[Field], new: &[Field], into: &mut Vec<Diff
     Ok(())
 }
 
-fn field(path: &str, old: &Field, new: &Field, into: &mut Vec<Difference>) -> Result<(), EvolveError> {
+fn field(
+    path: &str,
+    of_event: bool,
+    old: &Field,
+    new: &Field,
+    into: &mut Vec<Difference>,
+) -> Result<(), EvolveError> {
     words(path, &old.display, &new.display, into);
     class(path, old.class, new.class, into)?;
     ty(path, &old.ty, &new.ty, into)?;
@@ -178,7 +184,11 @@ fn field(path: &str, old: &Field, new: &Field, into: &mut Vec<Difference>) -> Re
         let (path, from, to) = (path.to_owned(), old.max_distinct, new.max_distinct);
         into.push(Difference::Distinct { path, from, to });
     }
-    retention(path, old.retention_days, new.retention_days, into);
+    match (old.retention_days, new.retention_days) {
+        // What was set until now was stored without its day.
+        (None, Some(days)) if !of_event => into.push(Difference::Retained { path: path.to_owned(), days }),
+        (from, to) => retention(path, from, to, into),
+    }
     deprecation(path, old.deprecated, new.deprecated, into);
     Ok(())
 }

@@ -23,12 +23,6 @@ pub(super) fn field(
     place: &str,
 ) -> Result<Field, SchemaError> {
     only_keys_of_type(raw, place)?;
-    if !of_event && raw.retention_days.is_some() {
-        // A promise that nothing keeps would be shown to the people whose data it is.
-        let problem =
-            "`retention_days` is for events and their fields: attributes are not removed by age; leave it out";
-        return Err(SchemaError::new(place, problem));
-    }
     let ty = match raw.ty {
         RawType::Enum => FieldType::Enum { domain: domain(raw, place)? },
         RawType::Bool => FieldType::Bool,

@@ -172,7 +172,8 @@ pub struct Field {
     /// Groups of domain values, for `generalise`: for each code (from 1) the label that stands for it. Empty when the
     /// field has none; then `generalise` shows the value only if the domain itself is already coarse (a band).
     pub coarse: Vec<String>,
-    /// Days a value is kept; `None` is for as long as the dataset exists.
+    /// Days a value is kept: of an event's field from the event's time, of an attribute from the UTC day on which it was
+    /// last set. `None` is for as long as the dataset exists, and so it is for the subject key.
     pub retention_days: Option<u32>,
     /// Takes no new values and is in no question; what is held of it is still shown to its person. Left out of the hash
     /// where it is not so.

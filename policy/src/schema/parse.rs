@@ -52,6 +52,7 @@
 //! type = "integer"
 //! min = 1
 //! max = 12
+//! retention_days = 730             # optional; from the UTC day on which the value was last set
 //!
 //! [[attributes]]
 //! name = "joined"
@@ -69,7 +70,7 @@
 //! name = "order"
 //! display = "Orders"
 //! max_per_subject = 1000           # default 1000; later events are kept but not counted
-//! retention_days = 1095            # optional
+//! retention_days = 1095            # optional; from the event's time. Fields may say it too, for fewer days
 //!
 //!   [[events.fields]]
 //!   name = "category"
@@ -272,17 +273,22 @@ impl Document<'_> {
     }
 
     fn subject_key(&self, raw: &Spanned<String>, attributes: &[Field]) -> Result<ColumnId, SchemaError> {
-        attributes
+        let key = attributes
             .iter()
             .find(|field| field.name.as_str() == raw.as_ref())
             .filter(|field| matches!(field.ty, FieldType::Identifier { .. }) && field.class == FieldClass::Identifier)
             .filter(|field| !field.deprecated)
-            .map(|field| field.column)
             .ok_or_else(|| {
                 let problem =
                     "`subject_key` is the name of an attribute of type and class `identifier`, not deprecated";
                 SchemaError::new(self.line(raw), problem)
-            })
+            })?;
+        if key.retention_days.is_some() {
+            // A person without a key could not be found, asked about or erased any more.
+            let problem = "`subject_key` names a person for as long as anything is held; leave its `retention_days` out";
+            return Err(SchemaError::new(self.line(raw), problem));
+        }
+        Ok(key.column)
     }
 
     fn purposes(&self, raw: &Spanned<Vec<Spanned<String>>>) -> Result<Vec<PurposeId>, SchemaError> {

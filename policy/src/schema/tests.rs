@@ -38,6 +38,7 @@ fn the_documented_example_parses() {
     assert_eq!((amount.column, amount.max_distinct), (ColumnId(1), 16));
     assert_eq!(field(&schema, "order.category").max_distinct, 3);
     assert_eq!(field(&schema, "joined").ty, FieldType::Date { min: 10_957, max: 25_566 });
+    assert_eq!((field(&schema, "household").retention_days, field(&schema, "joined").retention_days), (Some(730), None));
     assert_eq!(field(&schema, "age_band").coarse_label(3), Some("35+"));
     assert_eq!(field(&schema, "age_band").label(0), None);
     assert_eq!(field(&schema, "newsletter").label(2), Some("true"));
@@ -119,7 +120,8 @@ fn bounds_and_domains_say_what_would_be_right() {
     changed("max_distinct = 3", "max_distinct = 4", "`order.category`", "1-3");
     changed("max_per_subject = 1000", "max_per_subject = 0", "event `order`", "1-1000000");
     changed("retention_days = 1095", "retention_days = 0", "event `order`", "1-36500");
-    changed("domain = [\"18-24\"", "retention_days = 30\ndomain = [\"18-24\"", "`age_band`", "not removed by age");
+    changed("retention_days = 730", "retention_days = 36501", "`household`", "1-36500");
+    changed("max_bytes = 32", "max_bytes = 32\nretention_days = 30", "line 8", "for as long as anything is held");
 }
 
 #[test]

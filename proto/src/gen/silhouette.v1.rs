@@ -6391,7 +6391,8 @@ pub struct HeldColumn {
     /// Digits after the decimal mark of a decimal; 0 for other kinds.
     #[prost(uint32, tag = "5")]
     pub scale: u32,
-    /// Days a value is kept; 0 is for as long as the dataset exists.
+    /// Days a value is kept: of an attribute from the UTC day on which it was last set, of an event's field from the event's
+    /// time. 0 is for as long as the dataset exists.
     #[prost(uint32, tag = "6")]
     pub retention_days: u32,
 }
@@ -6414,6 +6415,10 @@ pub struct HeldAttribute {
     /// Its value.
     #[prost(message, optional, tag = "2")]
     pub value: ::core::option::Option<HeldValue>,
+    /// The last day on which the value is kept, `YYYY-MM-DD` in UTC: it is erased when the first epoch closes after it. Empty if
+    /// it is kept for as long as the dataset exists, or its days begin with the next close.
+    #[prost(string, tag = "3")]
+    pub kept_until: ::prost::alloc::string::String,
 }
 /// The person's events of one type.
 #[derive(Clone, PartialEq, ::prost::Message)]

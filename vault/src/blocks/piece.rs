@@ -68,11 +68,25 @@ impl ColumnKey {
     /// Events: the id of the event (u64).
     pub const EVENT_ID: Self = Self { column: 0xFFFC, part: 0 };
     /// Ids from here up are not columns of a schema.
-    pub const FIRST_SPECIAL: u16 = 0xFFF0;
+    pub const FIRST_SPECIAL: u16 = 0x8000;
+
+    /// Special ids from here up are not of a column each.
+    const FIRST_OTHER: u16 = 0xFFF0;
 
     /// The first (and mostly only) part of a schema column.
     pub const fn of(column: ColumnId) -> Self {
         Self { column: column.0, part: 0 }
+    }
+
+    /// Attributes that are kept for some days only: the UTC day on which each value was set, two bytes a row, 0 where it is
+    /// not known or there is no value. A schema has at most 1,024 attributes, so these ids are none of the others.
+    pub const fn set_day(column: ColumnId) -> Self {
+        Self { column: Self::FIRST_SPECIAL | column.0, part: 0 }
+    }
+
+    /// Says whether it holds the days on which values were set.
+    pub const fn is_set_day(self) -> bool {
+        self.column >= Self::FIRST_SPECIAL && self.column < Self::FIRST_OTHER
     }
 }
 

@@ -65,6 +65,7 @@ fn rank(key: ColumnKey, layout: Layout) -> u8 {
         (ColumnKey::TIME, _) => 1,
         (ColumnKey::EVENT_ID, _) => 5,
         (ColumnKey { column: ColumnKey::HIDDEN, .. }, _) => 7,
+        (key, _) if key.is_set_day() => 6,
         (_, Layout::Code8) => 2,
         (_, Layout::Code16) => 3,
         (_, Layout::Int64) => 4,

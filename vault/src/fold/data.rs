@@ -3,6 +3,7 @@
 //! Guarantees: every column has one value for each subject; events are sorted by (subject, time, id), and an id occurs
 //! once for each subject, the first written wins.
 
+use super::set_day::SetDay;
 use crate::ingest::Value;
 use crate::journal::{Entry, JournalError, Reader};
 use crate::subjects::Happened;
@@ -72,6 +73,16 @@ impl Column {
             Self::Bytes(v) => v.get(row).filter(|bytes| !bytes.is_empty()).map(|bytes| Value::Bytes(bytes.clone())),
         };
         value.unwrap_or(Value::Missing)
+    }
+
+    /// Says whether a row has no value.
+    pub fn is_missing(&self, row: usize) -> bool {
+        match self {
+            Self::Code8(v) => v.get(row).is_none_or(|code| *code == 0),
+            Self::Code16(v) => v.get(row).is_none_or(|code| *code == 0),
+            Self::Int64(v) => v.get(row).is_none_or(|number| *number == MISSING_INT),
+            Self::Bytes(v) => v.get(row).is_none_or(Vec::is_empty),
+        }
     }
 
     fn push(&mut self, value: &Value) {
@@ -255,6 +266,9 @@ pub struct BlockData {
     pub hidden: Vec<[u8; 32]>,
     /// One column for each attribute.
     pub columns: Vec<Column>,
+    /// For each attribute that is kept for some days only, the day on which each value was set, see [`SetDay`]; missing where
+    /// it is not known or there is no value.
+    pub set_days: Vec<Option<Column>>,
     /// One group for each event type.
     pub events: Vec<EventRows>,
     /// Whether hidden bytes or attributes changed since it was read.
@@ -270,6 +284,8 @@ impl BlockData {
     pub fn empty(schema: &Schema) -> Self {
         let mut data = Self::default();
         data.columns = schema.attributes.iter().map(|f| Column::missing(f.ty.layout(), 0)).collect();
+        let days = |field: &Field| field.retention_days.map(|_| Column::missing(SetDay::LAYOUT, 0));
+        data.set_days = schema.attributes.iter().map(days).collect();
         data.events = schema.events.iter().map(|e| EventRows::empty(&e.fields)).collect();
         data
     }
@@ -308,14 +324,15 @@ impl BlockData {
                     return Err(JournalError);
                 }
                 self.hidden.push(hidden);
-                for column in &mut self.columns {
+                for column in self.columns.iter_mut().chain(self.set_days.iter_mut().flatten()) {
                     column.push(&Value::Missing);
                 }
                 self.set(usize::from(schema.subject_key.0), row, &Value::Bytes(key));
             }
-            Entry::Profile(values) => {
+            Entry::Profile { set, values } => {
                 for (column, value) in &values {
                     self.set(usize::from(*column), row, value);
+                    self.set_on(usize::from(*column), row, set.filter(|_| *value != Value::Missing));
                 }
             }
             Entry::Event { event, id, at, values } => {
@@ -343,6 +360,40 @@ impl BlockData {
         }
         self.changed = true;
     }
+
+    /// Notes on which day a value was set, where the attribute keeps it.
+    fn set_on(&mut self, column: usize, row: usize, day: Option<SetDay>) {
+        if let Some(days) = self.set_days.get_mut(column).and_then(Option::as_mut) {
+            days.set(row, &day.map_or(Value::Missing, |day| Value::Code(day.stored())));
+        }
+    }
+
+    /// Returns the day on which a value was set, where it is known.
+    pub fn set_day(&self, column: usize, row: usize) -> Option<SetDay> {
+        set_day(self.set_days.get(column)?.as_ref()?, row)
+    }
+
+    /// Makes missing what of an attribute is past on a day, and dates what has no day to that one.
+    pub fn age(&mut self, column: usize, retention: u32, today: SetDay) {
+        let Some(values) = self.columns.get_mut(column) else { return };
+        let Some(days) = self.set_days.get_mut(column).and_then(Option::as_mut) else { return };
+        for row in (0..self.hidden.len()).filter(|row| !values.is_missing(*row)).collect::<Vec<_>>() {
+            match set_day(days, row) {
+                Some(day) if !day.is_past(retention, today) => continue,
+                Some(_) => {
+                    values.clear(row);
+                    days.clear(row);
+                }
+                None => days.set(row, &Value::Code(today.stored())),
+            }
+            self.changed = true;
+        }
+    }
+}
+
+/// Reads a row of a column of days.
+pub(super) fn set_day(days: &Column, row: usize) -> Option<SetDay> {
+    if let Value::Code(day) = days.value(row) { SetDay::read(day) } else { None }
 }
 
 /// Returns the lines of a block's history that are of some positions, as they are stored.

@@ -1,6 +1,7 @@
 //! Blocks from and to piece files.
 
 use super::data::{BlockData, Column, EventRows, MISSING_INT};
+use super::set_day::SetDay;
 use crate::blocks::PieceKind;
 use crate::blocks::{
     BLOCK_SUBJECTS, BlockError, Buffer, ByteRows, ColumnKey, EventColumns, Piece, PieceMeta, Written, code16_rows,
@@ -163,6 +164,14 @@ fn read_attributes(
             None => Column::missing(layout, rows),
         };
     }
+    for (field, days) in schema.attributes.iter().zip(&mut data.set_days) {
+        let Some(days) = days else { continue };
+        *days = match chunks.iter().find(|chunk| chunk.key == ColumnKey::set_day(field.column)) {
+            Some(chunk) => decode(SetDay::LAYOUT, chunk.bytes, rows).ok_or_else(|| piece.unreadable())?,
+            // The attribute is kept for some days since this piece was written.
+            None => Column::missing(SetDay::LAYOUT, rows),
+        };
+    }
     data.hidden = join_hidden(&chunks);
     if data.hidden.len() == rows { Ok(()) } else { Err(piece.unreadable()) }
 }
@@ -202,7 +211,7 @@ pub(super) fn append(column: &mut Column, part: &Column) {
     }
 }
 
-fn decode(layout: Layout, bytes: &[u8], rows: usize) -> Option<Column> {
+pub(super) fn decode(layout: Layout, bytes: &[u8], rows: usize) -> Option<Column> {
     let column = match layout {
         Layout::Code8 => Column::Code8(bytes.to_vec()),
         Layout::Code16 => Column::Code16(code16_rows(bytes).collect()),
@@ -279,6 +288,10 @@ impl Writer<'_> {
         let mut encoded = Vec::with_capacity(data.columns.len());
         for (field, column) in schema.attributes.iter().zip(&data.columns) {
             encoded.push((ColumnKey::of(field.column), column.layout(), encode(column).ok_or_else(too_long)?));
+        }
+        for (field, days) in schema.attributes.iter().zip(&data.set_days) {
+            let Some(days) = days else { continue };
+            encoded.push((ColumnKey::set_day(field.column), days.layout(), encode(days).ok_or_else(too_long)?));
         }
         let mut columns: Vec<_> =
             encoded.iter().map(|(key, layout, bytes)| (*key, *layout, bytes.as_slice())).collect();

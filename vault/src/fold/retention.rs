@@ -1,17 +1,30 @@
 //! What of a block is past the days it is kept.
 //!
 //! An event's age is counted from its time, in days of 24 hours up to the end of the epoch that closes. A field of an event
-//! type can be kept for fewer days than the event: then its value goes, and the event stays. Attributes have no time of
-//! their own, so nothing here removes them.
+//! type can be kept for fewer days than the event: then its value goes, and the event stays. A value of an attribute is
+//! counted from the UTC day on which it was last set, see [`SetDay`]. One that is stored without a day was set while the
+//! attribute had no retention: it gets the day of the close, once.
 
-use super::data::{BlockData, EventRows};
-use super::pieces::{BlockPieces, read_events};
+use super::data::{BlockData, EventRows, set_day};
+use super::pieces::{BlockPieces, decode, read_events};
+use super::set_day::SetDay;
 use crate::blocks::{BlockError, Buffer, ColumnKey, Piece, int_rows};
-use policy::schema::{EventType, Schema};
+use policy::schema::{EventType, Field, Schema};
 use policy::time::Timestamp;
 use std::sync::Arc;
 
 const DAY_MICROS: i64 = 86_400_000_000;
+
+/// What a close has to do in a block, from nothing to most.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Concern {
+    /// All of it is kept.
+    Nothing,
+    /// A value of an attribute has no day.
+    Undated,
+    /// Something is past.
+    Past,
+}
 
 /// Before when events, and values of their fields, are past. Public knowledge.
 #[derive(Debug)]
@@ -41,18 +54,55 @@ impl<'a> Retention<'a> {
         let limited = |event: &EventType| {
             event.retention_days.is_some() || event.fields.iter().any(|f| f.retention_days.is_some())
         };
-        self.schema.events.iter().any(limited)
+        self.schema.events.iter().any(limited) || self.attributes().next().is_some()
     }
 
-    /// Says whether anything of a block is past.
-    pub fn concerns(&self, pieces: &BlockPieces) -> Result<bool, BlockError> {
+    /// Lists the attributes that are kept for some days only, with the days.
+    fn attributes(&self) -> impl Iterator<Item = (&'a Field, u32)> {
+        self.schema.attributes.iter().filter_map(|field| Some((field, field.retention_days?)))
+    }
+
+    fn today(&self) -> SetDay {
+        SetDay::of(self.as_of)
+    }
+
+    /// Says what there is to do in a block. Opens the columns that have a retention, and what their age is read from.
+    pub fn concerns(&self, pieces: &BlockPieces) -> Result<Concern, BlockError> {
         let mut buffer = Buffer::default();
         for (event, parts) in self.schema.events.iter().zip(&pieces.events) {
             if self.is_past(event, parts, &mut buffer)? {
-                return Ok(true);
+                return Ok(Concern::Past);
             }
         }
-        Ok(false)
+        let mut most = Concern::Nothing;
+        for (field, days) in self.attributes() {
+            let piece = pieces.attributes.as_ref().filter(|piece| piece.has(ColumnKey::of(field.column)));
+            if let Some(piece) = piece {
+                most = most.max(self.ages(field, days, piece, &mut buffer)?);
+            }
+        }
+        Ok(most)
+    }
+
+    /// Says what there is to do in the column of an attribute.
+    fn ages(&self, field: &Field, days: u32, piece: &Piece, buffer: &mut Buffer) -> Result<Concern, BlockError> {
+        let (rows, unreadable) = (piece.meta().rows as usize, || piece.unreadable());
+        let (values, set) = (ColumnKey::of(field.column), ColumnKey::set_day(field.column));
+        let keys: Vec<ColumnKey> = [values, set].into_iter().filter(|key| piece.has(*key)).collect();
+        let chunks = piece.read_columns(&keys, buffer)?;
+        let column = |key: ColumnKey, layout| {
+            let chunk = chunks.iter().find(|chunk| chunk.key == key);
+            chunk.map(|chunk| decode(layout, chunk.bytes, rows).ok_or_else(unreadable)).transpose()
+        };
+        let held = column(values, field.ty.layout())?.ok_or_else(unreadable)?;
+        let set = column(set, SetDay::LAYOUT)?;
+        let concern = |row: usize| match set.as_ref().and_then(|set| set_day(set, row)) {
+            None => Concern::Undated,
+            Some(day) if day.is_past(days, self.today()) => Concern::Past,
+            Some(_) => Concern::Nothing,
+        };
+        let concerns = (0..rows).filter(|row| !held.is_missing(*row)).map(concern);
+        Ok(concerns.max().unwrap_or(Concern::Nothing))
     }
 
     fn is_past(&self, event: &EventType, parts: &[Arc<Piece>], buffer: &mut Buffer) -> Result<bool, BlockError> {
@@ -73,7 +123,7 @@ impl<'a> Retention<'a> {
         Ok(fields.into_iter().any(|(column, cutoff)| rows.has_value_before(column, cutoff)))
     }
 
-    /// Takes out of a block what is past.
+    /// Takes out of a block what is past, and dates what has no day.
     pub fn apply(&self, data: &mut BlockData) {
         for (event, rows) in self.schema.events.iter().zip(&mut data.events) {
             if let Some(cutoff) = self.cutoff(event.retention_days) {
@@ -81,5 +131,45 @@ impl<'a> Retention<'a> {
             }
             self.fields(event).into_iter().for_each(|(column, cutoff)| rows.empty_before(column, cutoff));
         }
+        for (field, days) in self.attributes() {
+            data.age(usize::from(field.column.0), days, self.today());
+        }
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+    use crate::ingest::Value;
+
+    const SCHEMA: &str = "version = 1\ndataset = \"town\"\norganization = \"village\"\ntime_zone = \"UTC\"\n\
+        subject_key = \"key\"\npurposes = [\"marketing.portrait\"]\n\
+        [[attributes]]\nname = \"key\"\nclass = \"identifier\"\ntype = \"identifier\"\nmax_bytes = 8\n\
+        [[attributes]]\nname = \"email\"\nclass = \"identifier\"\ntype = \"identifier\"\nmax_bytes = 8\nretention_days = 2\n";
+
+    fn at(day: i64) -> Timestamp {
+        Timestamp::from_seconds(day * 86_400)
+    }
+
+    #[test]
+    fn values_of_journals_that_kept_no_day_count_from_the_close() {
+        let schema = policy::schema::parse(SCHEMA).unwrap();
+        let mut data = BlockData::empty(&schema);
+        let mut entries = vec![1, 0, 0];
+        entries.extend([7; 32]);
+        entries.extend([1, b'k']);
+        // A profile as it was written before it had a day: column 1, bytes `m`.
+        entries.extend([2, 0, 0, 1, 0, 1, 0, 3, 1, b'm']);
+        data.apply(&schema, &entries).unwrap();
+        let held = |data: &BlockData| (data.columns.get(1).map(|column| column.value(0)), data.set_day(1, 0));
+        let there = Some(Value::Bytes(vec![b'm']));
+        assert_eq!(held(&data), (there.clone(), None));
+        for (day, left) in [(100, true), (102, true), (103, false)] {
+            Retention::new(&schema, at(day)).apply(&mut data);
+            let expected = if left { (there.clone(), Some(SetDay::of(at(100)))) } else { (Some(Value::Missing), None) };
+            assert_eq!(held(&data), expected, "{day}");
+        }
+        assert_eq!(data.columns.first().map(|column| column.value(0)), Some(Value::Bytes(vec![b'k'])));
     }
 }

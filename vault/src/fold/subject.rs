@@ -2,6 +2,7 @@
 
 use super::data::{BlockData, Column, EventRows, pick_history};
 use super::pieces::{BlockPieces, append};
+use super::set_day::SetDay;
 use crate::blocks::{BlockError, Buffer, ByteRows, Chunk, ColumnKey, Piece, code16_rows, int_rows, u32_rows, u64_rows};
 use policy::schema::{ColumnId, Layout, Schema};
 use std::ops::Range;
@@ -37,13 +38,20 @@ fn read_attributes(
 ) -> Result<(), BlockError> {
     let (rows, row) = (piece.meta().subjects as usize, usize::from(position));
     let all = piece.columns().into_iter().map(|(key, _)| key);
-    let keys: Vec<ColumnKey> = all.filter(|key| key.column < ColumnKey::FIRST_SPECIAL).collect();
+    let keys: Vec<ColumnKey> = all.filter(|key| key.column < ColumnKey::FIRST_SPECIAL || key.is_set_day()).collect();
     let chunks = piece.read_columns(&keys, buffer)?;
     for (field, column) in schema.attributes.iter().zip(&mut data.columns) {
         *column = match find(&chunks, ColumnKey::of(field.column)) {
             Some(chunk) => pick(chunk, rows, row..row + 1).ok_or_else(|| piece.unreadable())?,
             // A column that the schema gained after this piece was written.
             None => Column::missing(field.ty.layout(), 1),
+        };
+    }
+    for (field, days) in schema.attributes.iter().zip(&mut data.set_days) {
+        let Some(days) = days else { continue };
+        *days = match find(&chunks, ColumnKey::set_day(field.column)) {
+            Some(chunk) => pick(chunk, rows, row..row + 1).ok_or_else(|| piece.unreadable())?,
+            None => Column::missing(SetDay::LAYOUT, 1),
         };
     }
     data.hidden.extend_from_slice(&piece.hidden_of(&[position])?);

@@ -9,7 +9,10 @@
 //! A close also takes out what is past its retention: blocks that hold any of it are written again without it, under fresh
 //! keys, and their journals go on under fresh keys too. The close's commit destroys the old ones with their root, as an
 //! erasure does, so that no older copy of the data folder opens what was taken out; of entries that came while the epoch
-//! closed, the journal's key stays until the next fold. A leaf before it says how many blocks that concerns.
+//! closed, the journal's key stays until the next fold. A leaf before it says how many blocks that concerns. Until then what
+//! is past is in the closed epoch, in the version that is being built and in the journal, so it is held for its days and on
+//! to the close after them, a day with daily epochs; a fold in between takes nothing out, and after the close neither version
+//! holds it. Values of attributes that have no day yet get that of the close, in blocks that are written again for it.
 //!
 //! Guarantees: a fold changes no answer, since questions read the closed epoch; a crash leaves all of it or nothing; an
 //! attempt that fails leaves no file behind.
@@ -26,7 +29,7 @@ use super::write::{dataset_of, leaf_of, refuse, require};
 use super::{EpochInfo, Vault, VaultError};
 use crate::consent::ConsentBitmaps;
 use crate::fold::pieces::{BlockPieces, CONSENT_STATE, NewPiece, Writer, read_block};
-use crate::fold::retention::Retention;
+use crate::fold::retention::{Concern, Retention};
 use crate::keys::{Changes, PieceState, Sealer};
 use crate::log::{Kind, Leaf, Word};
 use crate::vault::Tree;
@@ -51,6 +54,8 @@ struct Work {
     dirty: BTreeSet<u32>,
     /// Blocks with something that is past its retention.
     past: BTreeSet<u32>,
+    /// Blocks with values that get a day, and nothing that is past.
+    undated: BTreeSet<u32>,
     sealers: HashMap<u32, Sealer>,
     bound: u32,
     consent: ConsentBitmaps,
@@ -132,7 +137,7 @@ impl Vault {
         }
         ticket.wait()?;
         if let Some(info) = closes {
-            work.past = past(&work, info)?;
+            (work.past, work.undated) = concerned(&work, info)?;
             self.log_past(leaf, work.past.len())?;
         }
         let (folded, first_file) = (work.dirty.len(), work.first_file);
@@ -171,6 +176,7 @@ impl Vault {
             old: Arc::clone(&dataset.closed),
             dirty: dataset.dirty.clone(),
             past: BTreeSet::new(),
+            undated: BTreeSet::new(),
             sealers,
             bound: dataset.next_ordinal,
             consent: dataset.consent.clone(),
@@ -225,7 +231,8 @@ impl Vault {
             Some(entries) => fold_one(work, &writer, *block, entries.get(block).map_or(&[], Vec::as_slice)),
             None => fold_one(work, &writer, *block, &self.journaled(work, *block)?),
         };
-        let blocks: Vec<u32> = work.dirty.union(&work.past).copied().collect();
+        let blocks: BTreeSet<u32> = work.dirty.iter().chain(&work.past).chain(&work.undated).copied().collect();
+        let blocks: Vec<u32> = blocks.into_iter().collect();
         let folded: Result<Vec<Vec<NewPiece>>, VaultError> = blocks.par_iter().with_max_len(1).map(fold).collect();
         Ok(folded?.into_iter().flatten().collect())
     }
@@ -327,16 +334,17 @@ impl Vault {
     }
 }
 
-/// Finds the blocks that hold something past its retention. What came since the last fold is not looked at here: its blocks
-/// are written anyway.
-fn past(work: &Work, info: EpochInfo) -> Result<BTreeSet<u32>, VaultError> {
+/// Finds the blocks that hold something past its retention, and the others that hold values without a day. What came since
+/// the last fold is not looked at here: its blocks are written anyway.
+fn concerned(work: &Work, info: EpochInfo) -> Result<(BTreeSet<u32>, BTreeSet<u32>), VaultError> {
     let retention = Retention::new(&work.schema, info.as_of);
     if !retention.is_limited() {
-        return Ok(BTreeSet::new());
+        return Ok(Default::default());
     }
     let found = work.old.folded_blocks().par_iter().map(|pieces| retention.concerns(pieces));
-    let found: Vec<bool> = found.collect::<Result<_, _>>()?;
-    Ok((0_u32..).zip(found).filter(|(_, past)| *past).map(|(block, _)| block).collect())
+    let found: Vec<Concern> = found.collect::<Result<_, _>>()?;
+    let blocks = |wanted| (0_u32..).zip(&found).filter(move |(_, found)| **found == wanted).map(|(block, _)| block);
+    Ok((blocks(Concern::Past).collect(), blocks(Concern::Undated).collect()))
 }
 
 fn record_of(work: &Work) -> DatasetRecord {

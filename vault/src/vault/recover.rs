@@ -485,7 +485,7 @@ impl Dataset {
                     self.consent.apply(ordinal, &event).map_err(|_| damaged())?;
                 }
                 Entry::Rights { event, .. } => self.limit(ordinal, event.right),
-                Entry::Profile(_) | Entry::Event { .. } => {}
+                Entry::Profile { .. } | Entry::Event { .. } => {}
             }
         }
         debug_assert_eq!(place(block * BLOCK_SUBJECTS).0, block);

@@ -19,6 +19,7 @@ use super::commit::Outgoing;
 use super::state::{Dataset, State};
 use super::write::{Gathered, dataset_of, leaf_of, place, refuse, require};
 use super::{Tree, Vault, VaultError};
+use crate::fold::set_day::SetDay;
 use crate::ingest::{self, Record, SubjectKey, Value};
 use crate::log::{Decision, Kind, Leaf};
 use crate::pseudonym;
@@ -262,7 +263,7 @@ impl Dataset {
             Effect::Values(values) => {
                 let (block, position) = place(ordinal);
                 let values: Vec<_> = values.iter().map(|(column, value)| (column.0, value)).collect();
-                gathered.blocks.entry(block).or_default().profile(position, &values);
+                gathered.blocks.entry(block).or_default().profile(position, SetDay::of(now), &values);
                 Ok(())
             }
             Effect::Withdrawal(purpose) => {

@@ -1,5 +1,6 @@
 //! The front door from end to end, without a network: what is written comes back as releases, and survives.
 
+mod attributes;
 mod audiences;
 mod backlog;
 mod backups;

@@ -6,6 +6,7 @@ use super::hidden::KnownHidden;
 use super::state::{Dataset, State};
 use super::{Vault, VaultError};
 use crate::blocks::block_of;
+use crate::fold::set_day::SetDay;
 use crate::ingest::{self, Receipt, Record, SubjectKey};
 use crate::journal::Delta;
 use crate::keys::random_bytes;
@@ -397,7 +398,7 @@ impl Dataset {
             Record::Profile { subject, values } => {
                 let (block, position) = place(self.subject(subject, gathered)?);
                 let values: Vec<_> = values.iter().map(|(column, value)| (column.0, value)).collect();
-                gathered.blocks.entry(block).or_default().profile(position, &values);
+                gathered.blocks.entry(block).or_default().profile(position, SetDay::of(now), &values);
                 gathered.receipt.profiles += 1;
             }
             Record::Event { subject, event, id, at, values } => {

@@ -97,6 +97,9 @@ pub struct Column {
 pub struct Attribute {
     pub column: Column,
     pub value: Option<String>,
+    /// The last day, in UTC, on which the value is kept; none is for as long as the dataset exists, or not known yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kept_until: Option<String>,
 }
 
 /// The person's events of one type.
@@ -301,8 +304,9 @@ fn value(held: v1::HeldValue) -> Option<String> {
 
 impl Attribute {
     fn of(held: v1::HeldAttribute) -> Self {
-        let v1::HeldAttribute { column, value: held } = held;
-        Self { column: Column::of(column.unwrap_or_default()), value: held.and_then(value) }
+        let v1::HeldAttribute { column, value: held, kept_until } = held;
+        let kept_until = Some(kept_until).filter(|day| !day.is_empty());
+        Self { column: Column::of(column.unwrap_or_default()), value: held.and_then(value), kept_until }
     }
 }
 
@@ -425,11 +429,17 @@ pub(super) mod tests {
                 Attribute {
                     column: column("member_no", "Number", "identifier", "identifier"),
                     value: Some(text("m1")),
+                    kept_until: None,
                 },
-                Attribute { column: column("age", "Age", "quasi_identifier", "enum"), value: None },
+                Attribute {
+                    column: column("age", "Age", "quasi_identifier", "enum"),
+                    value: None,
+                    kept_until: None,
+                },
                 Attribute {
                     column: Column { kept_days: 730, ..column("note", "Note", "sensitive", "identifier") },
                     value: Some(text("<script>alert(1)</script>")),
+                    kept_until: Some(text("2019-01-02")),
                 },
             ],
             events: vec![Events {

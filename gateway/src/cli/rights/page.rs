@@ -177,11 +177,16 @@ fn shown(column: &Column, value: &str) -> (String, &'static str) {
     match (column.kind.as_str(), value) {
         ("bool", "true") => ("yes".to_owned(), ""),
         ("bool", "false") => ("no".to_owned(), ""),
-        ("date", day) => (Times::of("UTC").day(&format!("{day}T00:00:00Z")), "short"),
+        ("date", day) => (utc_day(day), "short"),
         ("integer" | "decimal", number) => (number.to_owned(), "number"),
         (_, text) if text.len() <= SHORT => (text.to_owned(), "short"),
         (_, text) => (text.to_owned(), ""),
     }
+}
+
+/// Writes a day, `YYYY-MM-DD`, for a person.
+fn utc_day(day: &str) -> String {
+    Times::of("UTC").day(&format!("{day}T00:00:00Z"))
 }
 
 /// What the whole page says, in a few sentences.
@@ -245,7 +250,14 @@ fn standings(package: &Package) -> Vec<Standing> {
 
 fn retention(package: &Package) -> Vec<Kept<'_>> {
     let facts = package.attributes.iter().filter(|held| held.column.kept_days > 0);
-    let facts = facts.map(|held| Kept { what: &held.column.display, how_long: kept(held.column.kept_days) });
+    let facts = facts.map(|held| {
+        let days = kept(held.column.kept_days);
+        let how_long = match &held.kept_until {
+            Some(day) => format!("{days} after it was last set, yours until {}", utc_day(day)),
+            None => format!("{days} after it was last set"),
+        };
+        Kept { what: &held.column.display, how_long }
+    });
     let events = package.events.iter().filter(|events| events.kept_days > 0);
     let events = events.map(|events| Kept { what: &events.display, how_long: kept(events.kept_days) });
     facts.chain(events).collect()

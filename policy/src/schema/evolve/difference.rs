@@ -18,6 +18,7 @@ pub enum Difference {
     Class { path: String, from: FieldClass, to: FieldClass },
     Coarse { path: String },
     Retention { path: String, from: Option<u32>, to: Option<u32> },
+    Retained { path: String, days: u32 },
     Deprecated { path: String },
     Restored { path: String },
     Display { path: String },
@@ -58,6 +59,12 @@ impl fmt::Display for Difference {
             Self::Retention { path, from, to } => {
                 write!(f, "`{path}` is kept {}, until now {}{}", kept(*to), kept(*from), removed(*from, *to))
             }
+            Self::Retained { path, days } => write!(
+                f,
+                "a value of `{path}` is kept {days} days after it was last set, until now {}; values that are stored without \
+                 the day on which they were set count from the next close of an epoch",
+                kept(None)
+            ),
             Self::Deprecated { path } => write!(
                 f,
                 "`{path}` is deprecated: it takes no new values and is in no question; what is held of it is still shown to \

@@ -80,6 +80,22 @@ fn what_a_version_adds_is_said_in_plain_words() {
             "`view` is kept 30 days, until now as long as the dataset; what is older is erased when the next epoch closes"
         ]
     );
+    let kept = |days: u32| NEWSLETTER.replace("\"bool\"", &format!("\"bool\"\nretention_days = {days}"));
+    assert_eq!(
+        told(NEWSLETTER, &kept(30)),
+        ["a value of `newsletter` is kept 30 days after it was last set, until now as long as the dataset; values that are \
+          stored without the day on which they were set count from the next close of an epoch"]
+    );
+    let (thirty, ten) = (parse(&EXAMPLE.replace(NEWSLETTER, &kept(30))), parse(&EXAMPLE.replace(NEWSLETTER, &kept(10))));
+    let said = |old: &Schema, new: &Schema| evolve(old, new).unwrap().differences[0].to_string();
+    assert_eq!(
+        said(thirty.as_ref().unwrap(), ten.as_ref().unwrap()),
+        "`newsletter` is kept 10 days, until now 30 days; what is older is erased when the next epoch closes"
+    );
+    assert_eq!(
+        said(ten.as_ref().unwrap(), &parse(EXAMPLE).unwrap()),
+        "`newsletter` is kept as long as the dataset, until now 10 days"
+    );
     let old = NEWSLETTER.replace("\"bool\"", "\"bool\"\ndeprecated = true");
     assert!(told(NEWSLETTER, &old)[0].starts_with("`newsletter` is deprecated: it takes no new values"));
     assert_eq!(
@@ -223,8 +239,9 @@ impl Step {
                 schema.attributes[at].deprecated = *is;
             }
             Self::Keep(at, days) => {
-                let count = schema.events.len();
+                let (count, attributes) = (schema.events.len(), schema.attributes.len());
                 schema.events[at % count].retention_days = *days;
+                schema.attributes[1 + at % (attributes - 1)].retention_days = *days;
             }
         }
     }

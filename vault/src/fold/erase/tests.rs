@@ -3,9 +3,11 @@ use super::super::pieces::read_block;
 use super::*;
 use crate::blocks::PieceKind;
 use crate::disk::Disk;
+use crate::fold::set_day::SetDay;
 use crate::ingest::Value;
 use crate::journal::Delta;
 use policy::schema::{EventTypeId, Schema};
+use policy::time::Timestamp;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -13,7 +15,7 @@ const SCHEMA: &str = "version = 1\ndataset = \"town\"\norganization = \"village\
     \"key\"\npurposes = [\"marketing.portrait\"]\n\
     [[attributes]]\nname = \"key\"\nclass = \"identifier\"\ntype = \"identifier\"\nmax_bytes = 8\n\
     [[attributes]]\nname = \"band\"\nclass = \"behavioral\"\ntype = \"enum\"\ndomain = [\"a\", \"b\"]\n\
-    [[attributes]]\nname = \"score\"\nclass = \"behavioral\"\ntype = \"integer\"\nmin = 0\nmax = 9000\n\
+    [[attributes]]\nname = \"score\"\nclass = \"behavioral\"\ntype = \"integer\"\nmin = 0\nmax = 9000\nretention_days = 9\n\
     [[events]]\nname = \"order\"\nmax_per_subject = 100\n\
     [[events.fields]]\nname = \"what\"\nclass = \"identifier\"\ntype = \"identifier\"\nmax_bytes = 8\n\
     [[events]]\nname = \"view\"\nmax_per_subject = 100\n\
@@ -33,7 +35,7 @@ fn entries(people: u16) -> Delta {
     for position in 0..people {
         delta.new_subject(position, &[1; HIDDEN_BYTES], format!("p{position}").as_bytes());
         let score = Value::Int(position.into());
-        delta.profile(position, &[(1, &Value::Code(1 + position % 2)), (2, &score)]);
+        delta.profile(position, SetDay::of(Timestamp::from_seconds(86_400 * i64::from(position + 1))), &[(1, &Value::Code(1 + position % 2)), (2, &score)]);
         for order in 0..if position % 3 == 0 { 60 } else { 0 } {
             let what = Value::Bytes(format!("o{}", order % 7).into_bytes());
             delta.event(position, 0, order, 1_000 + order as i64, &[what]);
@@ -118,6 +120,8 @@ fn the_erased_are_missing_everywhere_and_the_others_are_as_before() {
             let expected = if stays { before.value(at) } else { Value::Missing };
             assert_eq!(after.value(at), expected, "{row}");
         }
+        let set = before.set_day(2, at).unwrap();
+        assert_eq!((set.stored(), after.set_day(2, at)), (row + 1, stays.then_some(set)), "{row}");
     }
     for (before, after) in before.events.iter().zip(&after.events) {
         let kept: Vec<usize> = (0..before.position.len()).filter(|row| stays(&before.position[*row])).collect();

@@ -16,7 +16,7 @@ use crate::subjects::{
 use policy::consent::LawfulBasis;
 use policy::decide::Reason;
 use policy::permit::Permit;
-use policy::schema::{EventType, FieldRef, Schema};
+use policy::schema::{EventType, Field, FieldRef, Schema};
 use policy::time::Timestamp;
 use policy::treatment::Treatment;
 use std::sync::Arc;
@@ -160,7 +160,9 @@ fn package(permit: &Permit, taken: TakenUp, read: Read, request: Fulfilled) -> A
             allowed: timeline.agreed(purpose, basis, taken.received),
         })
     });
+    let kept_until = schema.attributes.iter().filter(|field| shown(FieldRef::Attribute(field.column)));
     AccessPackage {
+        kept_until: kept_until.filter_map(|field| Some((field.column, last_day(field, &data)?))).collect(),
         attributes: columns.map(|(field, column)| (field.column, column.value(0))).collect(),
         events: schema.events.iter().filter_map(|event| held_events(event, &data, &shown)).collect(),
         standings: standings.collect(),
@@ -173,6 +175,12 @@ fn package(permit: &Permit, taken: TakenUp, read: Read, request: Fulfilled) -> A
         on_its_way: taken.on_its_way,
         schema,
     }
+}
+
+/// Returns the last day on which a value of an attribute is kept, if there is one and it has its day.
+fn last_day(field: &Field, data: &BlockData) -> Option<i32> {
+    let day = data.set_day(usize::from(field.column.0), 0)?;
+    i32::try_from(day.last(field.retention_days?)).ok()
 }
 
 fn held_events(event: &EventType, data: &BlockData, shown: &dyn Fn(FieldRef) -> bool) -> Option<HeldEvents> {

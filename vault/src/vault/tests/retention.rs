@@ -31,7 +31,7 @@ impl Shop {
     }
 
     /// Leaves that say that something was removed, by their counts of blocks.
-    fn removals(&self) -> Vec<u64> {
+    pub(super) fn removals(&self) -> Vec<u64> {
         let log = &self.vault().log;
         let leaves = (0..log.size(Tree::Access)).map(|at| log.leaf(Tree::Access, at).unwrap());
         let texts = leaves.map(|leaf| std::str::from_utf8(&leaf).unwrap().to_owned());

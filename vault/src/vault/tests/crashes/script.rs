@@ -28,7 +28,7 @@ pub(super) enum Act {
     Fold,
     /// Closes the epoch.
     Close,
-    /// Publishes a version of the description with another type of event.
+    /// Publishes a version of the description with another type of event, in which numbers of children are kept for some days.
     Describe,
     /// Asks, under this request id, who of a segment is in which cell.
     Ask(&'static str, &'static str),
@@ -176,6 +176,8 @@ impl World {
 pub(super) const COST: NanoRho = NanoRho(200_000_000_000_000);
 const BUDGET: &str = "\"100000000\"";
 const VISIT: &str = "[[events]]\nname = \"visit\"\n";
+/// Longer than the script takes, so that the next close dates what everyone has.
+const CHILDREN: &str = "display = \"Children\"\nretention_days = 30";
 const SHARING: &str = "sharing.partner.greenbox";
 
 /// Who acts: permits are decided once, since deciding is what takes long.
@@ -290,7 +292,8 @@ impl Stage {
                 let _ = self.vault().fold(&permit, now)?;
             }
             Act::Describe => {
-                let description = format!("{}{VISIT}", cast.description.replace("\"A shop\"", "\"A shop in town\""));
+                let description = cast.description.replace("\"A shop\"", "\"A shop in town\"");
+                let description = format!("{}{VISIT}", description.replace("display = \"Children\"", CHILDREN));
                 self.vault().publish_schema(&cast.steward(Verb::ManageDataset), &description, now).map(drop)?;
             }
             Act::Close => drop(self.vault().close_epoch(&cast.steward(Verb::Maintain), now, now)?),
