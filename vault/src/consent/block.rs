@@ -5,6 +5,7 @@ use super::times::Times;
 use super::tree::PurposeTree;
 use policy::consent::{ConsentAct, ConsentEvent, LawfulBasis};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 fn basis_index(basis: LawfulBasis) -> usize {
     match basis {
@@ -134,11 +135,24 @@ impl NodeConsent {
     }
 }
 
+/// Names what a block holds: every change draws a name that no block of this process had, so equal names are equal content,
+/// whichever way two states went from the one they come from. The other way round it need not be so.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Content(u64);
+
+impl Content {
+    /// Draws a name. The default one is that of nothing.
+    pub fn fresh() -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        Self(NEXT.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
 /// The consent state of one block. Clones share their purposes, so that a change copies one purpose of one block.
 #[derive(Clone, Default)]
 pub(super) struct BlockConsent {
-    /// Counts the changes; forgetting what nobody asks about is none.
-    pub changes: u64,
+    /// What it holds; forgetting what nobody asks about changes nothing.
+    pub content: Content,
     /// By number of the purpose; none where nobody decided anything.
     pub nodes: Vec<Option<Arc<NodeConsent>>>,
     /// People who may not be used for now, whatever they decided.
@@ -173,7 +187,7 @@ impl BlockConsent {
 
     /// Applies an event that counts.
     pub fn apply(&mut self, tree: &PurposeTree, number: usize, position: u16, event: &ConsentEvent) {
-        self.changes += 1;
+        self.content = Content::fresh();
         if event.act == ConsentAct::Withdraw {
             for under in tree.under(number) {
                 // A purpose under which nothing was given stays shared.
@@ -193,7 +207,7 @@ impl BlockConsent {
 
     /// Removes every trace of people but the mark that there was someone.
     pub fn erase(&mut self, people: &Bits) {
-        self.changes += 1;
+        self.content = Content::fresh();
         self.restricted.remove_all(people);
         self.erased.insert_all(people);
         for node in self.nodes.iter_mut().flatten() {
@@ -204,7 +218,7 @@ impl BlockConsent {
     }
 
     pub fn set_restricted(&mut self, position: u16, restricted: bool) {
-        self.changes += 1;
+        self.content = Content::fresh();
         if restricted {
             self.restricted.insert(position);
         } else {

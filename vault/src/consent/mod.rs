@@ -28,7 +28,7 @@ pub use stored::{StoredBlock, UnreadableConsent};
 
 use crate::blocks::{BLOCK_SUBJECTS, block_of};
 use bits::{Bits, WORDS, below, positions};
-use block::BlockConsent;
+use block::{BlockConsent, Content};
 use policy::consent::{ConsentEvent, LawfulBasis};
 use policy::id::PurposeId;
 use policy::schema::Schema;
@@ -135,6 +135,11 @@ impl ConsentBitmaps {
         self.blocks.get(block).is_some_and(|block| block.erased.contains(position))
     }
 
+    /// Returns those of some people who were erased.
+    pub fn erased_of(&self, people: &RoaringBitmap) -> RoaringBitmap {
+        people.iter().filter(|ordinal| self.is_erased(*ordinal)).collect()
+    }
+
     /// Stops every use of a person for now; consent events still count, and take effect when this is lifted.
     pub fn restrict(&mut self, ordinal: u32) {
         self.set_restricted(ordinal, true);
@@ -204,11 +209,12 @@ impl ConsentBitmaps {
         });
     }
 
-    /// Lists the blocks whose consent changed since `earlier`, of which this state is a later one.
+    /// Lists the blocks whose consent may differ from that in `earlier`: all that do, and those that went another way to the
+    /// same.
     pub fn changed_since(&self, earlier: &Self) -> Vec<u32> {
         let changed = |(number, block): (u32, &Arc<BlockConsent>)| {
-            let before = earlier.blocks.get(number as usize).map_or(0, |before| before.changes);
-            (block.changes != before).then_some(number)
+            let before = earlier.blocks.get(number as usize).map(|before| before.content).unwrap_or_default();
+            (block.content != before).then_some(number)
         };
         (0..).zip(&self.blocks).filter_map(changed).collect()
     }
@@ -217,7 +223,7 @@ impl ConsentBitmaps {
     /// pruned meanwhile.
     pub fn share_unchanged(&mut self, pruned: &Self) {
         for (mine, theirs) in self.blocks.iter_mut().zip(&pruned.blocks) {
-            if mine.changes == theirs.changes {
+            if mine.content == theirs.content {
                 *mine = Arc::clone(theirs);
             }
         }
@@ -241,7 +247,7 @@ impl ConsentBitmaps {
     pub fn put_block(&mut self, block: u32, stored: StoredBlock) {
         let stored = stored.into_block(&mut self.tree);
         if let Some(slot) = self.block_mut(block as usize) {
-            *slot = BlockConsent { changes: slot.changes + 1, ..stored };
+            *slot = BlockConsent { content: Content::fresh(), ..stored };
         }
     }
 }

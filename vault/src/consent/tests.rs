@@ -142,6 +142,26 @@ fn an_event_copies_one_purpose_of_one_block() {
     assert_eq!(allowed(&state, "c", 3), [1, 20_000]);
 }
 
+/// Two states of one origin that changed equally often, and differently.
+#[test]
+fn blocks_that_went_different_ways_are_told_apart() {
+    let mut state = empty();
+    give(&mut state, 1, "a", 1, None);
+    let mut closed = state.clone();
+    closed.erase(1);
+    give(&mut state, 2, "a", 1, None);
+    assert_eq!(state.changed_since(&closed), [0]);
+    let before = state.clone();
+    state.share_unchanged(&closed);
+    assert_eq!(allowed(&state, "a", 2), allowed(&before, "a", 2), "nothing of another content is taken over");
+    // A block that was read comes in the place of another that changed as often.
+    let (mut one, mut other) = (empty(), empty());
+    one.load_block(0, &state.block_bytes(0)).unwrap();
+    other.load_block(0, &closed.block_bytes(0)).unwrap();
+    assert_eq!(one.changed_since(&other), [0]);
+    assert!(one.changed_since(&one.clone()).is_empty());
+}
+
 #[test]
 fn pruning_is_no_change_and_is_shared_where_nothing_else_changed() {
     let mut state = empty();
