@@ -165,6 +165,10 @@ impl Vault {
         let found = self.scanner.members(&resolved, &ScanInput { blocks: &blocks, allowed: &allowed })?;
         let held = self.held(&holder, &allowed)?;
         let (rows, blanked) = rows(source, &found, &held)?;
+        #[cfg(test)]
+        if let Some(act) = self.after_scan.lock().take() {
+            act(self);
+        }
         let name = |(ordinal, hidden, labels): Row<'_>| {
             let pseudonym = pseudonym::pseudonym(&key, &hidden, &source.question.partner);
             let tags = labels.into_iter().map(|label| label.map(str::to_owned)).collect();
@@ -177,11 +181,33 @@ impl Vault {
             epoch: Some(source.epoch.info.epoch),
             ..leaf_of(source.permit, Kind::Audience, "audience delivered", now)
         };
-        let tags = source.question.tags.clone();
-        let audience = HeldAudience { members: encode(&found), tags, blanked: encode(&blanked) };
-        self.log_change(outcome, vec![Change::Held { holder, audience }])?;
+        self.log_delivery(source, outcome, holder, (found, blanked))?;
         let (purpose, rho) = (source.permit.purpose().cloned(), source.question.rho);
         Ok(Audience { rows: named, dataset: source.number, purpose, leaf, rho })
+    }
+
+    /// Logs a delivery, and remembers who is in it and whose tags were blanked. Not those who were erased since it began:
+    /// their erasure may have gone through all that was remembered already.
+    fn log_delivery(
+        &self,
+        source: &Source<'_>,
+        outcome: Leaf,
+        holder: String,
+        (mut members, mut blanked): (RoaringBitmap, RoaringBitmap),
+    ) -> Result<(), VaultError> {
+        let mut state = self.lock()?;
+        let dataset = state.datasets.get(&source.number);
+        let dataset = dataset.ok_or_else(|| VaultError::damaged("dataset", "it is gone"))?;
+        let erased = dataset.consent.erased_of(&members);
+        members -= &erased;
+        blanked -= &erased;
+        let tags = source.question.tags.clone();
+        let audience = HeldAudience { members: encode(&members), tags, blanked: encode(&blanked) };
+        let leaves = vec![(super::Tree::Access, outcome.to_json().into_bytes())];
+        let changes = vec![Change::Held { holder, audience }];
+        let ticket = self.commit(&mut state, super::commit::Outgoing { leaves, changes, ..Default::default() })?;
+        drop(state);
+        Ok(ticket.wait()?)
     }
 
     /// Lets rows `start .. start + most` of a delivered audience out: of those who still agree, at this instant. Until the

@@ -76,3 +76,43 @@ fn a_question_is_answered_however_many_withdraw_meanwhile() {
     });
     assert_eq!(shop.size("true"), 200);
 }
+
+#[test]
+fn who_is_erased_during_a_delivery_is_not_remembered_in_what_was_delivered() {
+    let shop = Shop::new();
+    shop.fill(0, 300, &["sharing.partner.greenbox"]);
+    shop.close(20);
+    let partner = PartnerId::new("greenbox").unwrap();
+    let purpose = Some("sharing.partner.greenbox");
+    let permit = shop.permit_for("greenbox-crm", "", Role::Partner(partner.clone()), Verb::Audience, purpose);
+    let (universe, segment) = (Segment::everyone(), shop.segment("true"));
+    let question = AudienceQuestion { partner, universe, segment, tags: Vec::new(), rho: PRICE };
+    // So that its size is known, and the next scan is that for its members.
+    shop.vault().audience(&permit, &question, later(30)).unwrap();
+    let (scanned, at_scan) = channel();
+    let (go, released) = channel::<()>();
+    let wait = move |_: &Vault| {
+        scanned.send(()).unwrap();
+        released.recv().unwrap();
+    };
+    *shop.vault().after_scan.lock() = Some(Box::new(wait));
+    let eraser = shop.permit(Role::Portal, Verb::EraseSubject, None);
+    let generation = || shop.vault().state.lock().tree.generation();
+    std::thread::scope(|scope| {
+        let delivering = scope.spawn(|| shop.vault().audience(&permit, &question, later(31)).unwrap());
+        at_scan.recv().unwrap();
+        let before = generation();
+        let erasing = scope.spawn(|| shop.vault().erase(&eraser, &[key(3)], later(40)).unwrap());
+        while generation() == before {
+            std::thread::yield_now();
+        }
+        go.send(()).unwrap();
+        let delivered = delivering.join().unwrap();
+        assert_eq!(shop.vault().emit(&permit, &delivered, 0, 1_000, later(41)).unwrap().members.len(), 299);
+        erasing.join().unwrap();
+    });
+    let state = shop.vault().state.lock();
+    let held = state.shared.held.values().flatten().map(|audience| &audience.members);
+    let members: Vec<_> = held.map(|members| super::super::deliver::decode(members).unwrap().len()).collect();
+    assert_eq!(members, [299, 299]);
+}
