@@ -123,9 +123,10 @@ impl App {
         if !counts.is_empty() {
             self.vault.log_anonymous_refusals(&counts, now)?;
         }
-        self.vault.tick(now)?;
+        let ticked = self.vault.tick(now);
         self.tell_of_the_backup();
-        self.reload_token_keys()
+        self.reload_token_keys()?;
+        ticked
     }
 
     /// Takes over the token keys that the vault has now.

@@ -249,6 +249,8 @@ impl From<BlockError> for VaultError {
     fn from(error: BlockError) -> Self {
         match error {
             BlockError::Write { .. } => Self::Io(error.to_string()),
+            // A file that is not there will not be there the next time; whatever else was in the way of reading may pass.
+            BlockError::Io { cause, .. } if cause != std::io::ErrorKind::NotFound => Self::Io(error.to_string()),
             error => Self::damaged("block", error.to_string()),
         }
     }

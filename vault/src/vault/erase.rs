@@ -140,7 +140,9 @@ impl Vault {
         Ok(receipt)
     }
 
-    /// Carries out what a crash left undone, before anything is served, and what a full disk did, at the next tick.
+    /// Carries out what a crash left undone, before anything is served, and what a full or failing disk did, at the next tick.
+    /// An error of the disk leaves its erasure for the next tick and keeps no other from being carried out; files that are
+    /// damaged mark their dataset.
     pub(super) fn resume_erasures(&self, now: Timestamp) -> Result<(), VaultError> {
         if self.lock()?.shared.erasures.is_empty() {
             return Ok(());
@@ -148,6 +150,7 @@ impl Vault {
         // Whoever erases now holds this lock, and its erasure is not left undone.
         let Some(_closing) = self.closing.try_lock() else { return Ok(()) };
         let pending = self.lock()?.shared.erasures.clone();
+        let mut left = Ok(());
         for (leaf, (number, people)) in pending {
             let people = decode(&people).ok_or_else(|| VaultError::damaged("erasure", "it does not parse"))?;
             {
@@ -170,6 +173,10 @@ impl Vault {
                     }
                     continue;
                 }
+                Err(VaultError::Io(problem)) => {
+                    left = Err(VaultError::Io(format!("an erasure waits for the next try: {problem}")));
+                    continue;
+                }
                 done => done?,
             };
             let dataset = self.lock()?.datasets.get(&number).map(|dataset| dataset.schema.dataset.clone());
@@ -178,7 +185,7 @@ impl Vault {
             let outcome = outcome.count("people", erasing.people.len())?.count("pieces", done.pieces)?;
             self.log_erased(&erasing, outcome)?;
         }
-        Ok(())
+        left
     }
 
     /// Writes the intent; from here on these people are in no index and allowed for nothing.

@@ -212,7 +212,14 @@ impl Vault {
     /// Does periodic work: checkpoints, erasures that could not be ended, and what the backup target lacks. Call about once a second.
     pub fn tick(&self, now: Timestamp) -> Result<(), VaultError> {
         self.lock()?.latest_at_least(now);
-        self.resume_erasures(now)?;
+        // What keeps an erasure from its end keeps nothing else from being done, and is told last.
+        let erased = self.resume_erasures(now);
+        self.step(now)?;
+        erased
+    }
+
+    /// Does what every tick has to do, and what an opening has to.
+    pub(super) fn step(&self, now: Timestamp) -> Result<(), VaultError> {
         self.step_tokens(now)?;
         self.persist_log()?;
         self.follow()?;

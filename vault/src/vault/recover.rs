@@ -238,7 +238,11 @@ impl Vault {
         };
         vault.settle_log_key(&announced)?;
         vault.begin(now)?;
-        vault.resume_erasures(now)?;
+        match vault.resume_erasures(now) {
+            // Tried again at every tick. Its people are in no index and allowed for nothing meanwhile.
+            Err(VaultError::Io(_)) => {}
+            resumed => resumed?,
+        }
         vault.resume_rotation(now)?;
         Ok(vault)
     }
@@ -251,7 +255,7 @@ impl Vault {
         let ticket = self.commit(&mut state, Outgoing { leaves, ..Outgoing::default() })?;
         drop(state);
         ticket.wait()?;
-        self.tick(now)
+        self.step(now)
     }
 
     /// Makes a dataset without subjects.
@@ -370,7 +374,12 @@ fn damaged_dataset(
     record: &DatasetRecord,
     error: VaultError,
 ) -> Result<Dataset, VaultError> {
-    let VaultError::Damaged { part, problem } = error else { return Err(error) };
+    let (part, problem) = match error {
+        VaultError::Damaged { part, problem } => (part, problem),
+        // A read that failed. It may pass, and is tried again at the next opening.
+        VaultError::Io(problem) => ("block".to_owned(), problem),
+        error => return Err(error),
+    };
     let mut dataset = blank(number, versions)?;
     let info = EpochInfo { epoch: record.epoch, as_of: record.as_of };
     dataset.closed = Arc::new(ClosedEpoch::new(info, 0, Vec::new(), dataset.consent.clone()));

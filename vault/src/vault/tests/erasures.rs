@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::erasure::ErasureReceipt;
+use crate::keys::{PieceEntry, PieceKind};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
 
@@ -147,6 +148,49 @@ fn an_erasure_that_could_not_be_ended_is_ended_at_a_tick() {
     shop.vault().tick(later(41)).unwrap();
     let state = shop.vault().lock().unwrap();
     assert!(state.shared.erasures.is_empty() && state.tree.generation() > before);
+}
+
+/// Something else lies where a piece is: it can't be read, and may be there again.
+#[test]
+fn a_passing_error_of_reading_leaves_an_erasure_for_the_next_tick_and_everything_else_done() {
+    let mut shop = Shop::new();
+    shop.fill(0, 30, PURPOSE);
+    shop.close(20);
+    let permit = shop.permit(Role::Portal, Verb::EraseSubject, None);
+    shop.vault().intend_erasure(&permit, &[key(3)], later(40)).unwrap();
+    let piece = {
+        let state = shop.vault().lock().unwrap();
+        let attributes = |entry: &&PieceEntry| entry.id.kind == PieceKind::Attributes;
+        shop.config.data.join(state.tree.entries().dataset(1).find(attributes).unwrap().path())
+    };
+    let aside = piece.with_extension("aside");
+    let hide = || {
+        std::fs::rename(&piece, &aside).unwrap();
+        std::fs::create_dir(&piece).unwrap();
+    };
+    let show = || {
+        std::fs::remove_dir(&piece).unwrap();
+        std::fs::rename(&aside, &piece).unwrap();
+    };
+    hide();
+    for _ in 0..2 {
+        let Err(VaultError::Io(problem)) = shop.vault().tick(later(41)) else { panic!("erased") };
+        assert!(problem.contains("next try"), "{problem}");
+        assert!(shop.vault().damage().is_empty() && shop.vault().lock().unwrap().shared.erasures.len() == 1);
+        let leaf = shop.vault().log.size(crate::vault::Tree::Subject) - 1;
+        assert!(shop.vault().log.tlog_proof(crate::vault::Tree::Subject, leaf).is_ok(), "the log was signed");
+    }
+    show();
+    assert_eq!(shop.size("true"), 29);
+    shop.vault().tick(later(42)).unwrap();
+    assert!(shop.vault().lock().unwrap().shared.erasures.is_empty());
+    // What is really gone marks the dataset.
+    shop.vault().intend_erasure(&permit, &[key(4)], later(43)).unwrap();
+    let newest = || std::fs::read_dir(piece.parent().unwrap()).unwrap().map(|file| file.unwrap().path());
+    newest().for_each(|file| std::fs::remove_file(file).unwrap());
+    shop.vault().tick(later(44)).unwrap();
+    assert_eq!(shop.vault().damage().len(), 1);
+    shop.vault = None;
 }
 
 #[test]
