@@ -229,13 +229,31 @@ pub struct AudienceUse {
     pub delivered: Option<(Timestamp, u64)>,
 }
 
+/// A partner that got audiences with a person in them in epochs that are over. In which of them the person was, and with
+/// which of the tags, is not kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PastRecipient {
+    /// To whom.
+    pub partner: PartnerId,
+    /// For what.
+    pub purpose: PurposeId,
+    /// Fields delivered with any of them, generalized.
+    pub tags: Vec<FieldRef>,
+    /// The first of the closed epochs they were read from.
+    pub first: EpochId,
+    /// The last.
+    pub last: EpochId,
+}
+
 /// Who used a person's data.
 #[derive(Debug, Default)]
 pub struct Uses {
     /// Releases, oldest first.
     pub releases: Vec<ReleaseUse>,
-    /// Audiences.
+    /// Audiences of the epoch that is served, and of the one before it until the next close.
     pub audiences: Vec<AudienceUse>,
+    /// Who got audiences before.
+    pub recipients: Vec<PastRecipient>,
 }
 
 /// Keeps withdrawals, objections and erasures from returning while it is held: hold it until what it guards is with the

@@ -22,6 +22,7 @@ mod journal_keys;
 mod journals;
 mod log_key;
 mod passes;
+mod recipients;
 mod recover;
 mod release;
 mod restore;

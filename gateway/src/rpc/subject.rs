@@ -171,9 +171,11 @@ fn uses(call: &mut Call, request: v1::ListUsesRequest) -> Result<(v1::ListUsesRe
     let next = start.saturating_add(size);
     let more = next < found.uses.releases.len();
     let audiences = found.uses.audiences.iter().filter(|_| start == 0);
+    let recipients = found.uses.recipients.iter().filter(|_| start == 0);
     let message = v1::ListUsesResponse {
         releases: found.uses.releases.iter().skip(start).take(size).map(subject::release).collect(),
         audiences: audiences.map(|used| subject::audience(&found.schema, used)).collect(),
+        recipients: recipients.map(|recipient| subject::recipient(&found.schema, recipient)).collect(),
         next_page_token: if more { page::token(&bound, &next.to_string()) } else { String::new() },
     };
     Ok((message, found.on_its_way))

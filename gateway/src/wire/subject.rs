@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use vault::ingest::{SubjectKey, Value};
 use vault::subjects::{
     AccessPackage, AudienceUse, ConsentReceipts, ErasureReport, Fulfilled, HeldConsent, HeldEvent, HeldEvents,
-    OnItsWay, ProvenConsent, ProvenLeaf, ReleaseUse, Right, RightsEvent, Standing, Uses,
+    OnItsWay, PastRecipient, ProvenConsent, ProvenLeaf, ReleaseUse, Right, RightsEvent, Standing, Uses,
 };
 
 /// Most attributes of one rectification.
@@ -57,7 +57,7 @@ pub fn package(package: AccessPackage, now: Timestamp) -> (v1::GetAccessPackageR
         consents,
         standings,
         restricted,
-        uses: Uses { releases, audiences },
+        uses: Uses { releases, audiences, recipients },
         requests,
         withheld,
         request,
@@ -80,6 +80,7 @@ pub fn package(package: AccessPackage, now: Timestamp) -> (v1::GetAccessPackageR
         restricted,
         uses: summaries(&releases),
         audiences: audiences.iter().map(|used| audience(&schema, used)).collect(),
+        recipients: recipients.iter().map(|recipient| self::recipient(&schema, recipient)).collect(),
         requests: known.map(|request| self::request(&schema, request)).collect(),
         withheld: withheld.iter().map(|field| schema.path(*field)).collect(),
         controller: schema.controller.as_ref().map(controller),
@@ -231,6 +232,18 @@ pub fn audience(schema: &Schema, used: &AudienceUse) -> v1::AudienceUse {
         epoch: epoch.0,
         time: delivered.map(|(at, _)| time::encode(at)),
         leaf: delivered.map_or(0, |(_, leaf)| leaf),
+    }
+}
+
+/// Writes a partner that got audiences with the person before.
+pub fn recipient(schema: &Schema, recipient: &PastRecipient) -> v1::PastRecipient {
+    let PastRecipient { partner, purpose, tags, first, last } = recipient;
+    v1::PastRecipient {
+        partner: names::of_partner(partner),
+        purpose: purpose.to_string(),
+        tags: tags.iter().map(|tag| schema.path(*tag)).collect(),
+        first_epoch: first.0,
+        last_epoch: last.0,
     }
 }
 

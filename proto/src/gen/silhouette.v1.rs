@@ -6598,6 +6598,26 @@ pub struct AudienceUse {
     #[prost(uint64, tag = "6")]
     pub leaf: u64,
 }
+/// A partner that got audiences with this person in them in epochs that are over. In which of them the person was, and with
+/// which of the tags, is not kept.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PastRecipient {
+    /// To whom: `partners/{p}`.
+    #[prost(string, tag = "1")]
+    pub partner: ::prost::alloc::string::String,
+    /// For what.
+    #[prost(string, tag = "2")]
+    pub purpose: ::prost::alloc::string::String,
+    /// Fields delivered with any of them, generalised.
+    #[prost(string, repeated, tag = "3")]
+    pub tags: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Number of the first of the closed epochs they were read from.
+    #[prost(uint32, tag = "4")]
+    pub first_epoch: u32,
+    /// Number of the last.
+    #[prost(uint32, tag = "5")]
+    pub last_epoch: u32,
+}
 /// Releases of one client for one purpose, counted.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct UseSummary {
@@ -6653,7 +6673,7 @@ pub struct AccessPackage {
     /// Who used the data for what, counted; ListUses has them one by one.
     #[prost(message, repeated, tag = "11")]
     pub uses: ::prost::alloc::vec::Vec<UseSummary>,
-    /// Audiences delivered with this person.
+    /// Audiences delivered with this person in the epoch that is served and, until the next close, in the one before it.
     #[prost(message, repeated, tag = "12")]
     pub audiences: ::prost::alloc::vec::Vec<AudienceUse>,
     /// Earlier requests of this person, this one included.
@@ -6671,6 +6691,9 @@ pub struct AccessPackage {
     /// Name of the identifier attribute that names a person in this dataset.
     #[prost(string, tag = "17")]
     pub subject_key: ::prost::alloc::string::String,
+    /// Partners that got audiences with this person before those.
+    #[prost(message, repeated, tag = "18")]
+    pub recipients: ::prost::alloc::vec::Vec<PastRecipient>,
 }
 /// A request for all that is held about one person.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -6918,6 +6941,9 @@ pub struct ListUsesResponse {
     /// For the next page; empty at the end.
     #[prost(string, tag = "3")]
     pub next_page_token: ::prost::alloc::string::String,
+    /// Partners that got audiences with this person in epochs before those of `audiences`; all of them on the first page.
+    #[prost(message, repeated, tag = "4")]
+    pub recipients: ::prost::alloc::vec::Vec<PastRecipient>,
 }
 /// What a person can ask for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]

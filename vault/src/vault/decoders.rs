@@ -30,7 +30,7 @@ pub(crate) fn state(bytes: &[u8]) {
 
 pub(crate) fn state_seeds() -> Vec<Vec<u8>> {
     let people: RoaringBitmap = [3, 70_000].into_iter().collect();
-    let audience = HeldAudience { members: deliver::encode(&people), tags: Vec::new(), blanked: String::new() };
+    let audience = HeldAudience { members: deliver::encode(&people), tags: Vec::new(), blanked: deliver::encode(&RoaringBitmap::new()) };
     let mut changes = vec![
         Change::Record { collection: "clients".to_owned(), key: "shop".to_owned(), value: Some("e30=".to_owned()) },
         Change::Erase { leaf: 5, dataset: 1, people: deliver::encode(&people) },
@@ -46,6 +46,9 @@ pub(crate) fn state_seeds() -> Vec<Vec<u8>> {
     let mut shared = Shared::default();
     for change in &changes {
         _ = shared.apply(change);
+    }
+    if let Ok(shop) = policy::id::DatasetId::new("shop") {
+        _ = shared.end_holdings(&shop, policy::id::EpochId(4));
     }
     let change = |change: &Change| serde_json::to_vec(change).unwrap_or_default();
     let mut seeds: Vec<Vec<u8>> = changes.iter().map(change).collect();

@@ -17,6 +17,7 @@ use super::deliver::{decode, encode};
 use super::epochs::{Building, ClosedEpoch};
 use super::fold_epoch::open_entry;
 use super::journal_keys::{SHARED_PLACE, sealers, unneeded};
+use super::recipients::is_of;
 use super::recover::{SHARED_STATE, VaultRecord, read_record, restart_name};
 use super::state::{Dataset, State};
 use super::write::{dataset_of, leaf_of, place, refuse, require};
@@ -463,7 +464,7 @@ impl Vault {
         Ok(all.into_iter().filter(|(of, _)| *of == block).flat_map(|(_, entries)| entries).collect())
     }
 
-    /// Takes the people out of what partners hold, as far as the gateway remembers it. If anybody was in it, the gateway's
+    /// Takes the people out of what partners hold and held, as far as the gateway remembers it. If anybody was in it, the gateway's
     /// own state is written anew, the key of its journal destroyed, and the file that was replaced returned.
     fn strip_audiences(
         &self,
@@ -483,6 +484,14 @@ impl Vault {
                     *text = encode(&(people - &erasing.people));
                     found = true;
                 }
+            }
+        }
+        let past = state.shared.past.iter_mut().filter(|(whose, _)| is_of(whose, schema.dataset.as_str()));
+        for (_, deliveries) in past {
+            let people = deliveries.people().ok_or_else(|| damaged("it does not parse"))?;
+            if !people.is_disjoint(&erasing.people) {
+                deliveries.people = encode(&(people - &erasing.people));
+                found = true;
             }
         }
         if !found {

@@ -162,7 +162,8 @@ impl Vault {
         if let Some((dataset, closes)) = state.datasets.get(&number).zip(closes) {
             // Of the epoch before the one that is served until this close is done.
             let (name, served) = (dataset.schema.dataset.clone(), dataset.closed.info.epoch);
-            state.shared.held.retain(|holder, _| !ended(holder, &name, served));
+            let unreadable = |_| VaultError::damaged("held audience", "it does not parse");
+            state.shared.end_holdings(&name, served).map_err(unreadable)?;
             state.shared.answers.forget(|asked_in| ended(asked_in, &name, served), closes.as_of);
         }
         let shared =

@@ -3,6 +3,7 @@
 use super::change::{Change, HeldAudience};
 use super::epochs::ClosedEpoch;
 use super::journal_keys::{JournalKeys, Place};
+use super::recipients::PastDeliveries;
 use crate::answers::Answers;
 use crate::consent::ConsentBitmaps;
 use crate::index::Index;
@@ -106,6 +107,9 @@ pub(super) struct Shared {
     pub answers: Answers,
     /// Audiences held by partners: `partner/purpose/dataset/epoch` -> what was delivered.
     pub held: BTreeMap<String, Vec<HeldAudience>>,
+    /// Who was in what partners got in epochs that are over: `partner/purpose/dataset`.
+    #[serde(default)]
+    pub past: BTreeMap<String, PastDeliveries>,
     /// Erasures under way: dataset and base64 of the bitmap of ordinals, by the first leaf.
     pub erasures: BTreeMap<u64, (u32, String)>,
 }

@@ -201,13 +201,15 @@ fn unanswered(status: tonic::Status, request_id: &str) -> CliError {
 }
 
 async fn uses(dataset: &str, subject: &str, session: &Session, canvas: Canvas) -> Result<Shown, CliError> {
-    let (mut releases, mut audiences, mut page_token) = (Vec::new(), Vec::new(), String::new());
+    let (mut releases, mut audiences, mut recipients) = (Vec::new(), Vec::new(), Vec::new());
+    let mut page_token = String::new();
     loop {
         let (dataset, subject) = (dataset_name(dataset), subject.to_owned());
         let message = ListUsesRequest { dataset, subject, page_size: PAGE, page_token, request_id: String::new() };
         let page = session.subjects().list_uses(session.request(message).await?).await?.into_inner();
         releases.extend(page.releases);
         audiences.extend(page.audiences);
+        recipients.extend(page.recipients);
         page_token = page.next_page_token;
         if page_token.is_empty() {
             break;
@@ -222,15 +224,23 @@ async fn uses(dataset: &str, subject: &str, session: &Session, canvas: Canvas) -
         words.push_str(&chart::table(&header, &releases.iter().map(release_row).collect::<Vec<_>>(), canvas.width));
     }
     if audiences.is_empty() {
-        words.push_str("This person was in no list passed to a partner.\n");
+        let since = if recipients.is_empty() { "" } else { " lately" };
+        words.push_str(&format!("This person was in no list passed to a partner{since}.\n"));
     } else {
         words.push_str("Lists passed to a partner with this person, under a pseudonym of that partner's own.\n");
         let header = ["when", "to", "for", "with"];
         words.push_str(&chart::table(&header, &audiences.iter().map(audience_row).collect::<Vec<_>>(), canvas.width));
     }
+    if !recipients.is_empty() {
+        words.push_str("Partners that got lists with this person in earlier epochs; in which of them is not kept.\n");
+        let header = ["epochs", "to", "for", "with any of"];
+        let rows: Vec<_> = recipients.iter().map(recipient_row).collect();
+        words.push_str(&chart::table(&header, &rows, canvas.width));
+    }
     let releases: Vec<_> = releases.iter().map(release_json).collect();
     let audiences: Vec<_> = audiences.iter().map(audience_json).collect();
-    Ok(Shown::new(words, json!({ "releases": releases, "audiences": audiences })))
+    let recipients: Vec<_> = recipients.iter().map(recipient_json).collect();
+    Ok(Shown::new(words, json!({ "releases": releases, "audiences": audiences, "recipients": recipients })))
 }
 
 fn release_row(used: &ReleaseUse) -> Vec<String> {
@@ -260,6 +270,19 @@ fn audience_json(used: &AudienceUse) -> serde_json::Value {
     json!({
         "partner": partner, "purpose": purpose, "tags": tags, "epoch": epoch, "time": time.as_ref().map(instant),
         "leaf": leaf,
+    })
+}
+
+fn recipient_row(recipient: &PastRecipient) -> Vec<String> {
+    let PastRecipient { partner, purpose, tags, first_epoch, last_epoch } = recipient;
+    let epochs = format!("{first_epoch} to {last_epoch}");
+    vec![epochs, short(partner).to_owned(), purpose.clone(), tags.join(", ")]
+}
+
+fn recipient_json(recipient: &PastRecipient) -> serde_json::Value {
+    let PastRecipient { partner, purpose, tags, first_epoch, last_epoch } = recipient;
+    json!({
+        "partner": partner, "purpose": purpose, "tags": tags, "first_epoch": first_epoch, "last_epoch": last_epoch,
     })
 }
 

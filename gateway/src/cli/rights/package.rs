@@ -47,6 +47,9 @@ pub struct Package {
     pub restricted: bool,
     pub uses: Vec<Use>,
     pub audiences: Vec<Audience>,
+    /// Partners that got lists in earlier epochs.
+    #[serde(default)]
+    pub recipients: Vec<Recipient>,
     /// This request last.
     pub requests: Vec<Request>,
     /// Fields that a policy keeps out of packages.
@@ -173,6 +176,18 @@ pub struct Audience {
     pub at: Option<String>,
 }
 
+/// A partner that got audiences with the person in epochs that are over; in which of them is not kept.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Recipient {
+    pub partner: String,
+    pub purpose: String,
+    /// Delivered with any of them.
+    pub tags: Vec<String>,
+    pub first_epoch: u32,
+    pub last_epoch: u32,
+}
+
 /// A request of the person.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -215,6 +230,7 @@ impl Package {
             controller,
             notice,
             subject_key,
+            recipients,
         } = package;
         Self {
             format: FORMAT.to_owned(),
@@ -234,6 +250,7 @@ impl Package {
             restricted,
             uses: uses.into_iter().map(Use::of).collect(),
             audiences: audiences.into_iter().map(Audience::of).collect(),
+            recipients: recipients.into_iter().map(Recipient::of).collect(),
             requests: requests.into_iter().map(Request::of).collect(),
             withheld,
         }
@@ -367,6 +384,13 @@ impl Audience {
     }
 }
 
+impl Recipient {
+    fn of(recipient: v1::PastRecipient) -> Self {
+        let v1::PastRecipient { partner, purpose, tags, first_epoch, last_epoch } = recipient;
+        Self { partner, purpose, tags, first_epoch, last_epoch }
+    }
+}
+
 impl Request {
     fn of(request: v1::SubjectRequest) -> Self {
         let v1::SubjectRequest {
@@ -478,6 +502,13 @@ pub(super) mod tests {
                 tags: vec![text("age")],
                 epoch: 1,
                 at: None,
+            }],
+            recipients: vec![Recipient {
+                partner: text("partners/brook"),
+                purpose: text("sharing.partner.brook"),
+                tags: vec![text("age")],
+                first_epoch: 3,
+                last_epoch: 9,
             }],
             requests: Vec::new(),
             withheld: vec![text("order.note")],

@@ -35,6 +35,7 @@ struct Page<'a> {
     standings: Vec<Standing>,
     uses: Vec<Used>,
     audiences: Vec<Delivered>,
+    recipients: Vec<Recipient>,
     requests: Vec<Asked>,
     kept: Vec<Kept<'a>>,
     how: String,
@@ -113,6 +114,13 @@ struct Delivered {
     when: String,
 }
 
+/// A partner that got lists before.
+struct Recipient {
+    who: String,
+    purpose: Words,
+    with: String,
+}
+
 struct Asked {
     what: &'static str,
     detail: String,
@@ -154,6 +162,7 @@ impl<'a> Page<'a> {
             standings: standings(package),
             uses: package.uses.iter().map(|used| Used::of(used, &times)).collect(),
             audiences: package.audiences.iter().map(|audience| Delivered::of(audience, package, &times)).collect(),
+            recipients: package.recipients.iter().map(|recipient| Recipient::of(recipient, package)).collect(),
             requests: package.requests.iter().map(|request| Asked::of(request, package, &times)).collect(),
             kept: retention(package),
             how: package.controller.as_ref().map(|controller| controller.contact.clone()).unwrap_or_default(),
@@ -215,10 +224,14 @@ fn short(package: &Package, times: &Times) -> Vec<String> {
         "It may be used for some purposes now; they are listed below.".to_owned()
     });
     let answers: u64 = package.uses.iter().map(|used| used.releases).sum();
+    if !package.recipients.is_empty() {
+        let partners = counted(package.recipients.len() as u64, "partner", "partners");
+        all.push(format!("Earlier you were in lists passed to {partners} under a pseudonym."));
+    }
     all.push(match (answers, package.audiences.len()) {
-        (0, 0) => "Nobody has used it yet.".to_owned(),
+        (0, 0) if package.recipients.is_empty() => "Nobody has used it yet.".to_owned(),
         (answers, 0) => format!(
-            "It could have been counted in {}; it was passed to no partner.",
+            "It could have been counted in {}; it is in no list that a partner has now.",
             counted(answers, "statistical answer", "statistical answers")
         ),
         (answers, audiences) => format!(
@@ -357,6 +370,17 @@ impl Delivered {
     }
 }
 
+impl Recipient {
+    fn of(recipient: &super::package::Recipient, package: &Package) -> Self {
+        let tags = displays(package, &recipient.tags);
+        Self {
+            who: last(&recipient.partner).to_owned(),
+            purpose: purpose(&recipient.purpose),
+            with: if tags.is_empty() { "nothing but a pseudonym".to_owned() } else { tags },
+        }
+    }
+}
+
 impl Asked {
     fn of(request: &Request, package: &Package, times: &Times) -> Self {
         let purpose = words::purpose(&request.purpose).unwrap_or_else(|| request.purpose.clone());
@@ -395,7 +419,9 @@ mod tests {
             "1 January 2017, 00:00",
             "&#60;script&#62;alert(1)&#60;/script&#62;",
             "Not known of you: Age.",
-            "2 years",
+            "2 years after it was last set, yours until 2 January 2019",
+            "Earlier you were in lists passed to 1 partner under a pseudonym.",
+            "sharing with the partner brook",
             "sharing with the partner acme",
             "Write to privacy@hill.example.",
             "order.note",
@@ -416,6 +442,7 @@ mod tests {
             events.rows.clear();
         }
         (little.consents, little.standings, little.uses, little.audiences) = Default::default();
+        little.recipients.clear();
         let page = page(&little).unwrap();
         let said = ["1 fact about you and 0 records", "Nobody has used it yet.", "Nothing is held.", "What hill holds"];
         for text in said {

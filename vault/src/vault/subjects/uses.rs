@@ -3,15 +3,17 @@
 //! A release names no person. It is listed when what this person had agreed to allowed its purpose and basis both when its
 //! epoch closed and when it was asked: then the person may have been counted in it, or not; nobody can tell, this list
 //! included. An epoch ends somewhat before it is closed, so a consent given in between lists a release too many, never one
-//! too few. An audience is listed for who was in it when it was delivered.
+//! too few. An audience is listed for who was in it when it was delivered; of the epochs before those that partners hold
+//! audiences of, only to whom and for what.
 //!
 //! Cost: one pass over the access tree; only leaves of this dataset are parsed.
 
 use super::super::deliver::decode;
+use super::super::recipients::is_of;
 use super::super::{Tree, Vault, VaultError};
 use super::person::History;
 use crate::log::{Decision, Kind, Leaf};
-use crate::subjects::{AudienceUse, ReleaseUse, Right, Uses};
+use crate::subjects::{AudienceUse, PastRecipient, ReleaseUse, Right, Uses};
 use policy::consent::{ConsentState, LawfulBasis};
 use policy::id::{DatasetId, EpochId, PartnerId, PurposeId};
 use policy::schema::Schema;
@@ -108,6 +110,7 @@ impl Vault {
             }
         }
         uses.audiences = self.audiences_with(&schema.dataset, ordinal, deliveries)?;
+        uses.recipients = self.recipients_of(&schema.dataset, ordinal)?;
         Ok(uses)
     }
 
@@ -136,6 +139,23 @@ impl Vault {
             }
         }
         found.sort_by_key(|audience| audience.delivered);
+        Ok(found)
+    }
+
+    fn recipients_of(&self, dataset: &DatasetId, ordinal: u32) -> Result<Vec<PastRecipient>, VaultError> {
+        let state = self.lock()?;
+        let mut found = Vec::new();
+        for (whose, deliveries) in state.shared.past.iter().filter(|(whose, _)| is_of(whose, dataset.as_str())) {
+            let people = deliveries.people();
+            let people = people.ok_or_else(|| VaultError::damaged("held audience", "it does not parse"))?;
+            let mut names = whose.split('/');
+            let partner = names.next().and_then(|name| PartnerId::new(name).ok());
+            let purpose = names.next().and_then(|name| PurposeId::new(name).ok());
+            if let Some((partner, purpose)) = partner.zip(purpose).filter(|_| people.contains(ordinal)) {
+                let (tags, first, last) = (deliveries.tags.iter().copied().collect(), deliveries.first, deliveries.last);
+                found.push(PastRecipient { partner, purpose, tags, first, last });
+            }
+        }
         Ok(found)
     }
 }

@@ -287,3 +287,40 @@ fn a_consent_receipt_opens_its_own_commitment_and_no_other() {
         shop.reopen();
     }
 }
+
+#[test]
+fn a_partner_that_got_a_list_is_named_for_as_long_as_anything_is_held() {
+    const SHARING: &str = "sharing.partner.greenbox";
+    let mut shop = Shop::new();
+    shop.fill(0, 200, &[SHARING]);
+    shop.fill(200, 5, PURPOSE);
+    shop.close(20);
+    let partner = PartnerId::new("greenbox").unwrap();
+    let permit = shop.permit_for("greenbox-crm", "", Role::Partner(partner.clone()), Verb::Audience, Some(SHARING));
+    let tags = vec![shop.schema.resolve("age_band").unwrap()];
+    let (universe, segment) = (Segment::everyone(), shop.segment("true"));
+    let question = crate::audience::AudienceQuestion { partner, universe, segment, tags: tags.clone(), rho: PRICE };
+    shop.vault().audience(&permit, &question, later(30)).unwrap();
+    let uses = |shop: &Shop, number: usize| {
+        let permit = shop.permit_about(Verb::AccessSubject, number);
+        shop.vault().list_uses(&permit, &key(number), later(95)).unwrap().uses
+    };
+    for seconds in [40, 50, 60] {
+        let uses = uses(&shop, 3);
+        assert_eq!((uses.audiences.len(), uses.recipients.len()), if seconds < 60 { (1, 0) } else { (0, 1) });
+        shop.close(seconds);
+    }
+    for _ in 0..2 {
+        let [recipient] = &uses(&shop, 3).recipients[..] else { panic!("nobody is named") };
+        assert_eq!((recipient.partner.as_str(), recipient.purpose.as_str()), ("greenbox", SHARING));
+        assert_eq!((&recipient.tags, recipient.first.0, recipient.last.0), (&tags, 1, 1));
+        assert_eq!(uses(&shop, 201).recipients, []);
+        shop.reopen();
+    }
+    // Nobody who was erased is remembered, by their number either.
+    let eraser = shop.permit(Role::Portal, Verb::EraseSubject, None);
+    shop.vault().erase(&eraser, &[key(3)], later(100)).unwrap();
+    shop.reopen();
+    let state = shop.vault().state.lock();
+    assert!(state.shared.past.values().all(|past| past.people().unwrap().len() == 199));
+}
