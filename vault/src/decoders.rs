@@ -77,7 +77,11 @@ fn journal(bytes: &[u8]) {
 fn journal_seeds() -> Vec<Vec<u8>> {
     let mut delta = Delta::default();
     delta.new_subject(2, &[7; 32], b"member-2");
-    delta.profile(2, SetDay::of(Timestamp(1_790_000_000_000_000)), &[(0, &Value::Code(3)), (1, &Value::Missing), (2, &Value::Int(-9))]);
+    delta.profile(
+        2,
+        SetDay::of(Timestamp(1_790_000_000_000_000)),
+        &[(0, &Value::Code(3)), (1, &Value::Missing), (2, &Value::Int(-9))],
+    );
     delta.event(2, 0, 77, 1_000_000, &[Value::Bytes(b"reference".to_vec()), Value::Code(1)]);
     delta.new_subject(3, &[8; 32], b"member-3");
     for event in consents() {

@@ -166,13 +166,7 @@ fn fields(group: Option<&str>, old: &[Field], new: &[Field], into: &mut Vec<Diff
     Ok(())
 }
 
-fn field(
-    path: &str,
-    of_event: bool,
-    old: &Field,
-    new: &Field,
-    into: &mut Vec<Difference>,
-) -> Result<(), EvolveError> {
+fn field(path: &str, of_event: bool, old: &Field, new: &Field, into: &mut Vec<Difference>) -> Result<(), EvolveError> {
     words(path, &old.display, &new.display, into);
     class(path, old.class, new.class, into)?;
     ty(path, &old.ty, &new.ty, into)?;

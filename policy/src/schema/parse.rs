@@ -285,7 +285,8 @@ impl Document<'_> {
             })?;
         if key.retention_days.is_some() {
             // A person without a key could not be found, asked about or erased any more.
-            let problem = "`subject_key` names a person for as long as anything is held; leave its `retention_days` out";
+            let problem =
+                "`subject_key` names a person for as long as anything is held; leave its `retention_days` out";
             return Err(SchemaError::new(self.line(raw), problem));
         }
         Ok(key.column)

@@ -38,7 +38,10 @@ fn the_documented_example_parses() {
     assert_eq!((amount.column, amount.max_distinct), (ColumnId(1), 16));
     assert_eq!(field(&schema, "order.category").max_distinct, 3);
     assert_eq!(field(&schema, "joined").ty, FieldType::Date { min: 10_957, max: 25_566 });
-    assert_eq!((field(&schema, "household").retention_days, field(&schema, "joined").retention_days), (Some(730), None));
+    assert_eq!(
+        (field(&schema, "household").retention_days, field(&schema, "joined").retention_days),
+        (Some(730), None)
+    );
     assert_eq!(field(&schema, "age_band").coarse_label(3), Some("35+"));
     assert_eq!(field(&schema, "age_band").label(0), None);
     assert_eq!(field(&schema, "newsletter").label(2), Some("true"));

@@ -53,7 +53,8 @@ mod tests {
     fn a_value_is_kept_for_its_days_and_for_less_than_one_more() {
         for second in [0, 1, DAY / 2, DAY - 1] {
             let set = 20_000 * DAY + second;
-            let past = |at: i64| SetDay::of(Timestamp::from_seconds(set)).is_past(30, SetDay::of(Timestamp::from_seconds(at)));
+            let past =
+                |at: i64| SetDay::of(Timestamp::from_seconds(set)).is_past(30, SetDay::of(Timestamp::from_seconds(at)));
             assert!(!past(set + 30 * DAY), "{second}");
             assert!(past(set + 31 * DAY), "{second}");
             assert_eq!((past(20_031 * DAY - 1), past(20_031 * DAY)), (false, true), "it goes as a UTC day begins");

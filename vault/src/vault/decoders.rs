@@ -30,7 +30,11 @@ pub(crate) fn state(bytes: &[u8]) {
 
 pub(crate) fn state_seeds() -> Vec<Vec<u8>> {
     let people: RoaringBitmap = [3, 70_000].into_iter().collect();
-    let audience = HeldAudience { members: deliver::encode(&people), tags: Vec::new(), blanked: deliver::encode(&RoaringBitmap::new()) };
+    let audience = HeldAudience {
+        members: deliver::encode(&people),
+        tags: Vec::new(),
+        blanked: deliver::encode(&RoaringBitmap::new()),
+    };
     let mut changes = vec![
         Change::Record { collection: "clients".to_owned(), key: "shop".to_owned(), value: Some("e30=".to_owned()) },
         Change::Erase { leaf: 5, dataset: 1, people: deliver::encode(&people) },

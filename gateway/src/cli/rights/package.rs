@@ -455,11 +455,7 @@ pub(super) mod tests {
                     value: Some(text("m1")),
                     kept_until: None,
                 },
-                Attribute {
-                    column: column("age", "Age", "quasi_identifier", "enum"),
-                    value: None,
-                    kept_until: None,
-                },
+                Attribute { column: column("age", "Age", "quasi_identifier", "enum"), value: None, kept_until: None },
                 Attribute {
                     column: Column { kept_days: 730, ..column("note", "Note", "sensitive", "identifier") },
                     value: Some(text("<script>alert(1)</script>")),

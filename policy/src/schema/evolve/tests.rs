@@ -83,10 +83,13 @@ fn what_a_version_adds_is_said_in_plain_words() {
     let kept = |days: u32| NEWSLETTER.replace("\"bool\"", &format!("\"bool\"\nretention_days = {days}"));
     assert_eq!(
         told(NEWSLETTER, &kept(30)),
-        ["a value of `newsletter` is kept 30 days after it was last set, until now as long as the dataset; values that are \
-          stored without the day on which they were set count from the next close of an epoch"]
+        [
+            "a value of `newsletter` is kept 30 days after it was last set, until now as long as the dataset; values that are \
+          stored without the day on which they were set count from the next close of an epoch"
+        ]
     );
-    let (thirty, ten) = (parse(&EXAMPLE.replace(NEWSLETTER, &kept(30))), parse(&EXAMPLE.replace(NEWSLETTER, &kept(10))));
+    let (thirty, ten) =
+        (parse(&EXAMPLE.replace(NEWSLETTER, &kept(30))), parse(&EXAMPLE.replace(NEWSLETTER, &kept(10))));
     let said = |old: &Schema, new: &Schema| evolve(old, new).unwrap().differences[0].to_string();
     assert_eq!(
         said(thirty.as_ref().unwrap(), ten.as_ref().unwrap()),

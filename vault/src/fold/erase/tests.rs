@@ -35,7 +35,11 @@ fn entries(people: u16) -> Delta {
     for position in 0..people {
         delta.new_subject(position, &[1; HIDDEN_BYTES], format!("p{position}").as_bytes());
         let score = Value::Int(position.into());
-        delta.profile(position, SetDay::of(Timestamp::from_seconds(86_400 * i64::from(position + 1))), &[(1, &Value::Code(1 + position % 2)), (2, &score)]);
+        delta.profile(
+            position,
+            SetDay::of(Timestamp::from_seconds(86_400 * i64::from(position + 1))),
+            &[(1, &Value::Code(1 + position % 2)), (2, &score)],
+        );
         for order in 0..if position % 3 == 0 { 60 } else { 0 } {
             let what = Value::Bytes(format!("o{}", order % 7).into_bytes());
             delta.event(position, 0, order, 1_000 + order as i64, &[what]);

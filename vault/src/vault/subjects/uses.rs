@@ -152,7 +152,8 @@ impl Vault {
             let partner = names.next().and_then(|name| PartnerId::new(name).ok());
             let purpose = names.next().and_then(|name| PurposeId::new(name).ok());
             if let Some((partner, purpose)) = partner.zip(purpose).filter(|_| people.contains(ordinal)) {
-                let (tags, first, last) = (deliveries.tags.iter().copied().collect(), deliveries.first, deliveries.last);
+                let (tags, first, last) =
+                    (deliveries.tags.iter().copied().collect(), deliveries.first, deliveries.last);
                 found.push(PastRecipient { partner, purpose, tags, first, last });
             }
         }

@@ -16,7 +16,8 @@ const CHILDREN: u16 = 2;
 
 /// The description with ages and numbers of children kept for some days.
 fn keeping(age: Option<u32>, children: Option<u32>) -> String {
-    let kept = |text: &str, days: Option<u32>| days.map_or(text.to_owned(), |days| format!("{text}\nretention_days = {days}"));
+    let kept =
+        |text: &str, days: Option<u32>| days.map_or(text.to_owned(), |days| format!("{text}\nretention_days = {days}"));
     let [age_text, children_text] = ["display = \"Age\"", "display = \"Children\""];
     SCHEMA.replace(age_text, &kept(age_text, age)).replace(children_text, &kept(children_text, children))
 }
@@ -329,7 +330,8 @@ fn play(steps: &[Step]) {
             }
             Step::Keep(age, children) => {
                 shop.publish(&keeping(age, children)).unwrap();
-                model.days = [(AGE, age), (CHILDREN, children)].into_iter().filter_map(|(of, days)| Some((of, days?))).collect();
+                model.days =
+                    [(AGE, age), (CHILDREN, children)].into_iter().filter_map(|(of, days)| Some((of, days?))).collect();
             }
             Step::Erase(who) => {
                 shop.erase_one(who, now);
