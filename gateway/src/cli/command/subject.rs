@@ -15,7 +15,7 @@ use crate::cli::rights::{self, Package, Reserved};
 use crate::cli::session::Session;
 use proto::v1::{
     AudienceUse, EraseSubjectsRequest, GetAccessPackageRequest, GetConsentReceiptsRequest, ListUsesRequest,
-    ObjectToPurposeRequest, RectifySubjectRequest, ReleaseUse, RestrictSubjectRequest, SubjectRequest,
+    ObjectToPurposeRequest, PastRecipient, RectifySubjectRequest, ReleaseUse, RestrictSubjectRequest, SubjectRequest,
     SubjectRequestState, UnrestrictSubjectRequest,
 };
 use serde_json::json;
