@@ -81,21 +81,26 @@ pub(crate) fn open(folder: &Path, threads: usize) -> Result<(), Box<dyn Error>> 
     Ok(vault.close(START)?)
 }
 
-async fn create(gate: &Gate, options: &Options) -> Result<v1::Dataset, Box<dyn Error>> {
+/// Writes the dataset's description.
+pub(crate) fn description(options: &Options) -> String {
     let domain: Vec<String> = (1..=options.values).map(|value| format!("\"v{value}\"")).collect();
     let field = |n: u16| {
         let domain = domain.join(", ");
         format!("[[attributes]]\nname = \"c{n}\"\nclass = \"behavioral\"\ntype = \"enum\"\ndomain = [{domain}]\n")
     };
     let fields: String = (1..=options.fields).map(field).collect();
-    let schema_toml = format!(
+    format!(
         "version = 1\ndataset = \"shop\"\norganization = \"farm\"\nkind = \"test\"\ntime_zone = \"UTC\"\nsubject_key = \
          \"customer\"\npurposes = [\"marketing.segmentation\"]\n[[attributes]]\nname = \"customer\"\nclass = \
          \"identifier\"\ntype = \"identifier\"\nmax_bytes = 64\n{fields}[[events]]\nname = \"order\"\nmax_per_subject = \
          100\n[[events.fields]]\nname = \"category\"\nclass = \"behavioral\"\ntype = \"enum\"\ndomain = [\"a\", \
          \"b\"]\nmax_distinct = 2\n[[events.fields]]\nname = \"amount\"\nclass = \"behavioral\"\ntype = \
          \"decimal\"\nscale = 2\nmin = \"0\"\nmax = \"1000\"\n"
-    );
+    )
+}
+
+async fn create(gate: &Gate, options: &Options) -> Result<v1::Dataset, Box<dyn Error>> {
+    let schema_toml = description(options);
     let request = v1::CreateDatasetRequest { schema_toml, validate_only: false, request_id: String::new() };
     let steward = gate.steward().await;
     let answer = CatalogServiceClient::new(steward.line()).create_dataset(request).await?.into_inner();

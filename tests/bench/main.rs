@@ -7,12 +7,14 @@
 //! cargo run --release -p tests --bin bench -- open --folder PATH
 //! cargo run --release -p tests --bin bench -- withdraw --folder PATH --subjects 50000
 //! cargo run --release -p tests --bin bench -- erase --folder PATH --subjects 1000000 --runs 100
+//! cargo run --release -p tests --bin bench -- decide
 //! ```
 //! Options: `--fields N` (20), `--values N` (16), `--events N` of each subject (10), `--threads N` (2), `--runs N` (15),
 //! `--folder PATH` (a temporary one), `--peer PROGRAM` (`python3`, with the package `duckdb`; `none` leaves it out).
 //! Prints medians and minima. Other work on the machine makes medians worse than minima; read both.
 #![expect(clippy::print_stdout, reason = "its output is its purpose")]
 
+mod decide;
 mod erase;
 mod ingest;
 mod measure;
@@ -43,6 +45,8 @@ enum What {
     Open,
     /// Erasing people of what an ingest left.
     Erase,
+    /// Decisions about what may leave.
+    Decide,
     /// Withdrawals of what an ingest left, beside questions.
     Withdraw,
 }
@@ -61,7 +65,7 @@ struct Options {
     peer: String,
 }
 
-const USAGE: &str = "usage: bench portrait|breakdown|ingest|open|withdraw|erase [--subjects N,N] [--fields N] [--values N] [--events N] \
+const USAGE: &str = "usage: bench portrait|breakdown|ingest|open|withdraw|erase|decide [--subjects N,N] [--fields N] [--values N] [--events N] \
                      [--threads N] [--runs N] [--folder PATH] [--peer PROGRAM|none]";
 
 fn options(mut arguments: impl Iterator<Item = String>) -> Option<Options> {
@@ -71,6 +75,7 @@ fn options(mut arguments: impl Iterator<Item = String>) -> Option<Options> {
         "ingest" => (What::Ingest, vec![1_000_000]),
         "open" => (What::Open, vec![0]),
         "erase" => (What::Erase, vec![1_000_000]),
+        "decide" => (What::Decide, vec![1_000_000]),
         "withdraw" => (What::Withdraw, vec![50_000]),
         _ => return None,
     };
@@ -113,6 +118,7 @@ fn main() -> ExitCode {
             What::Ask(asked) => measure::run(&options, asked, *subjects),
             What::Ingest => ingest::run(&options, *subjects),
             What::Open => ingest::open(folder, options.threads),
+            What::Decide => decide::run(&options, *subjects),
             What::Withdraw => withdraw::run(folder, *subjects, options.threads),
             What::Erase => erase::run(folder, *subjects, options.threads, options.runs),
         };
