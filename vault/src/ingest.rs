@@ -1,6 +1,6 @@
 //! What a producer writes: profiles, events and consents, already typed and checked against the schema.
 
-use policy::consent::ConsentEvent;
+use policy::consent::{ConsentAct, ConsentEvent};
 use policy::schema::{ColumnId, EventTypeId, Field, FieldType, Schema};
 use policy::time::Timestamp;
 use zeroize::Zeroize;
@@ -79,6 +79,11 @@ pub enum Record {
 }
 
 impl Record {
+    /// Says whether someone takes consent back.
+    pub fn is_withdrawal(&self) -> bool {
+        matches!(self, Self::Consent { consent, .. } if consent.act == ConsentAct::Withdraw)
+    }
+
     /// Returns whose it is.
     pub fn subject(&self) -> &SubjectKey {
         match self {

@@ -156,7 +156,14 @@ impl Stream {
                 let begun = {
                     let opened = Arc::clone(opened);
                     let work = move || begin(&opened, batch).map_err(|failure| opened.call.refuse(&failure));
-                    pipeline::blocking(&self.call.app, RPC, work).await??
+                    pipeline::blocking(&self.call.app, RPC, work).await?
+                };
+                let begun = match begun {
+                    Ok(begun) => begun,
+                    Err(status) => {
+                        self.take_withdrawals(opened, checked).await;
+                        return Err(status);
+                    }
                 };
                 if send.send((sequence, begun, room)).await.is_err() {
                     break;
@@ -184,6 +191,25 @@ impl Stream {
         tokio::try_join!(begin, acknowledge)?;
         self.call.app.count(RPC, "OK");
         Ok(())
+    }
+
+    /// Takes the withdrawals of batches that arrived behind one that was refused: nothing that stops other rows may keep a
+    /// withdrawal waiting. They are not acknowledged; sent again, they change nothing.
+    async fn take_withdrawals(
+        &self,
+        opened: &Arc<Opened>,
+        mut checked: mpsc::Receiver<tokio::task::JoinHandle<Checked>>,
+    ) {
+        checked.close();
+        while let Some(batch) = checked.recv().await {
+            let Ok((sequence, Ok((mut records, _)), _room)) = batch.await else { continue };
+            records.retain(Record::is_withdrawal);
+            let opened = Arc::clone(opened);
+            let work =
+                move || begin(&opened, Ok((records, Vec::new()))).and_then(|begun| finish(&opened, sequence, begun));
+            // The refusal that ends the stream is said; this one is of the same cause, or of a client that was revoked.
+            let _ = pipeline::blocking(&self.call.app, RPC, work).await;
+        }
     }
 
     /// Waits until there is room for a batch among all that are under way.

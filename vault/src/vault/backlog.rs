@@ -1,7 +1,7 @@
 //! How much may wait to be folded: from when on a dataset is to be folded, and from when on no more is taken for it.
 //!
 //! A fold writes whole blocks again, so it pays to wait; what waits is read again at every opening and keeps the log, so
-//! it pays not to. Withdrawals, requests of people and erasures are taken however much waits.
+//! it pays not to. Withdrawals, those among other rows too, requests of people and erasures are taken however much waits.
 
 use super::state::{Dataset, State};
 use super::write::refuse;
@@ -123,7 +123,7 @@ impl Dataset {
         }
         refuse(
             Reason::RateLimited,
-            "this dataset takes no more rows until the gateway has stored what it took",
+            "this dataset takes no more rows, withdrawals aside, until the gateway has stored what it took",
             "send the batch again in a minute; if it is still refused, the steward sees the cause in the gateway's health",
         )
     }

@@ -172,7 +172,8 @@ impl Vault {
     }
 
     /// Hands a batch to the log and returns before it is durable, so that a stream can have several under way. Batches
-    /// take effect in the order they were begun.
+    /// take effect in the order they were begun. While too much waits to be folded, a batch is refused but for its
+    /// withdrawals, which are in force when this returns; sent again with it, they change nothing.
     pub fn begin_ingest(
         &self,
         permit: &Permit,
@@ -182,13 +183,25 @@ impl Vault {
         require(permit, &[Verb::Ingest])?;
         let (schema, mut known) = self.prepare(permit, &records)?;
         check_batch(&schema, &records, now)?;
-        let withdrew = records.iter().any(is_withdrawal);
+        let withdrew = records.iter().any(Record::is_withdrawal);
         let mut state = self.lock()?;
         let dataset = dataset_of(&mut state, permit)?;
         if !Arc::ptr_eq(&dataset.schema, &schema) {
             check_batch(&dataset.schema, &records, now)?;
         }
-        dataset.check_room(&self.limits)?;
+        if let Err(refused) = dataset.check_room(&self.limits)
+            && !records.iter().all(Record::is_withdrawal)
+        {
+            let withdrawals: Vec<Record> = records.into_iter().filter(Record::is_withdrawal).collect();
+            if !withdrawals.is_empty() {
+                let what = "withdrawals of a refused batch";
+                let (ticket, _) = self.write_records(&mut state, permit, &withdrawals, &mut known, what, now)?;
+                drop(state);
+                ticket.wait()?;
+                self.fence();
+            }
+            return Err(refused);
+        }
         let (ticket, receipt) = self.write_records(&mut state, permit, &records, &mut known, "ingest", now)?;
         Ok(Acknowledging { ticket, receipt, withdrew })
     }
@@ -296,10 +309,6 @@ impl Vault {
         self.fence();
         Ok(receipt)
     }
-}
-
-fn is_withdrawal(record: &Record) -> bool {
-    matches!(record, Record::Consent { consent, .. } if consent.act == ConsentAct::Withdraw)
 }
 
 fn check_batch(schema: &Schema, records: &[Record], now: Timestamp) -> Result<(), VaultError> {
