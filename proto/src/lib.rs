@@ -7,6 +7,7 @@
 #[expect(
     clippy::allow_attributes,
     clippy::doc_markdown,
+    clippy::large_enum_variant,
     reason = "generated code: the comments of the protocol-buffer files are its documentation"
 )]
 pub mod v1 {

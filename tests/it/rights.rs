@@ -133,7 +133,7 @@ fn a_person_is_shown_corrected_restricted_and_erased_and_can_prove_it() {
         assert_eq!(std::fs::metadata(desk.path(name)).unwrap().permissions().mode() & 0o777, 0o600, "{name}");
     }
     let package = desk.read_json("mine/access-package.json");
-    assert_eq!((&package["format"], &package["version"]), (&"silhouette.access-package".into(), &1.into()));
+    assert_eq!((&package["format"], &package["version"]), (&"silhouette.access-package".into(), &2.into()));
     let page = desk.read("mine/access-package.html");
     assert!(page.contains(me) && !page.contains(other));
     for unsafe_part in ["<script", "src=", "<link", "@import", "url(", "javascript:", "<form", "<iframe"] {
@@ -145,6 +145,10 @@ fn a_person_is_shown_corrected_restricted_and_erased_and_can_prove_it() {
     std::fs::write(desk.path("elsewhere.toml"), schema).unwrap();
     desk.ends(DONE, &["schema", "create", "elsewhere.toml"]);
     desk.for_person(DONE, me, &["access", "-d", "coop", "--out", "moving", "--tables"]);
+    let (text, _) = desk.ends(DONE, &["schema", "show", "coop", "--version", "1"]);
+    assert_eq!(text, desk.read("files/schema.toml"), "a description comes back as it was published");
+    let versions = desk.json(&["schema", "list", "coop"])["versions"].clone();
+    assert_eq!((versions.as_array().unwrap().len(), &versions[0]["current"]), (1, &true.into()));
     let mapping = desk.read("moving/mapping.toml").replace("dataset = \"coop\"", "dataset = \"elsewhere\"");
     std::fs::write(desk.path("moving/mapping.toml"), mapping).unwrap();
     let import = ["import", "--mapping", "moving/mapping.toml", "--source", "moving", "--schema", "elsewhere.toml"];
@@ -161,7 +165,10 @@ fn a_person_is_shown_corrected_restricted_and_erased_and_can_prove_it() {
     desk.for_person(DONE, me, &["restrict", "-d", "coop"]);
     desk.for_person(DONE, me, &["object", "-d", "coop", "--purpose", "marketing"]);
     let (uses, _) = desk.for_person(DONE, me, &["uses", "-d", "coop", "--json"]);
-    assert_eq!(serde_json::from_str::<Value>(&uses).unwrap(), serde_json::json!({ "releases": [], "audiences": [] }));
+    assert_eq!(
+        serde_json::from_str::<Value>(&uses).unwrap(),
+        serde_json::json!({ "releases": [], "audiences": [], "recipients": [] })
+    );
     desk.for_person(DONE, me, &["access", "-d", "coop", "--out", "later"]);
     let later = desk.read_json("later/access-package.json");
     let value = |package: &Value, name: &str| {
@@ -248,4 +255,102 @@ fn a_receipt_of_another_log_does_not_verify() {
         elsewhere.for_person(NOT_VERIFIED, &members[0], &["erase", "-d", "coop", "--yes", "--verifier-key", &vkey]);
     assert!(words.contains("verifier_key"), "{words}");
     assert!(elsewhere.path("erasure-receipt.json").exists(), "it is kept all the same");
+}
+
+/// Someone whose till sends an event every few minutes, for years.
+const BUSY: &str = r#"
+version = 1
+dataset = "till"
+organization = "hill"
+population = "till"
+display = "Tills"
+time_zone = "Europe/London"
+subject_key = "till"
+purposes = ["marketing.segmentation"]
+[[attributes]]
+name = "till"
+class = "identifier"
+type = "identifier"
+max_bytes = 40
+[[events]]
+name = "sale"
+max_per_subject = 100
+[[events.fields]]
+name = "goods"
+class = "behavioral"
+type = "enum"
+domain = ["bread and rolls of every kind", "cakes", "milk, butter, cheese and other things from the dairy"]
+[[events.fields]]
+name = "amount"
+class = "behavioral"
+type = "decimal"
+scale = 2
+min = "0"
+max = "100"
+"#;
+
+const BUSY_MAPPING: &str = r#"
+version = 1
+dataset = "till"
+[[files]]
+path = "FILE"
+subject = "till"
+[[files.events]]
+type = "sale"
+time = "at"
+id = ["number"]
+fields = { goods = "goods", amount = "amount" }
+"#;
+
+#[test]
+fn whoever_has_three_hundred_thousand_events_is_shown_all_of_them() {
+    const EVENTS: usize = 300_000;
+    const GOODS: [&str; 3] =
+        ["bread and rolls of every kind", "cakes", "\"milk, butter, cheese and other things from the dairy\""];
+    let mut desk = Desk::new();
+    let config = desk.path("settings.toml");
+    std::fs::write(&config, "grpc = \"127.0.0.1:0\"\nhttp = \"127.0.0.1:0\"\nadmin = \"127.0.0.1:0\"\n").unwrap();
+    desk.ends(DONE, &["init", "--config", "settings.toml"]);
+    let _served = Served::start(&mut desk, &config);
+    for (name, role) in [("shop", "producer"), ("portal", "portal")] {
+        desk.ends(DONE, &["client", "create", "--name", name, "--role", role]);
+    }
+    std::fs::write(desk.path("schema.toml"), BUSY).unwrap();
+    desk.ends(DONE, &["schema", "create", "schema.toml"]);
+    // Two parts: one is folded, the other not, and they lie between each other in time.
+    for part in 0..2 {
+        let mut rows = "till,number,at,goods,amount\n".to_owned();
+        for number in (part..EVENTS).step_by(2) {
+            let minutes = number * 7;
+            let day = policy::time::Timestamp(1_500_000_000_000_000 + i64::try_from(minutes * 60_000_000).unwrap());
+            let at = jiff::Timestamp::from_microsecond(day.0).unwrap();
+            rows.push_str(&format!("t1,{number},{at},{},{}.25\n", GOODS[number % 3], number % 100));
+        }
+        let (file, mapping) = (format!("sales-{part}.csv"), format!("mapping-{part}.toml"));
+        std::fs::write(desk.path(&file), rows).unwrap();
+        std::fs::write(desk.path(&mapping), BUSY_MAPPING.replace("FILE", &file)).unwrap();
+        let import = ["import", "--mapping", &mapping, "--source", ".", "--key", "shop-key.toml"];
+        desk.ends(DONE, &import);
+        if part == 0 {
+            desk.ends(DONE, &["epoch", "close", "-d", "till"]);
+        }
+    }
+    let (words, _) = desk.for_person(DONE, "t1", &["access", "-d", "till", "--out", "mine"]);
+    assert!(words.contains("300,000 records") && words.contains("events-sale.csv"), "{words}");
+    assert!(!words.contains("changed while"), "{words}");
+
+    let package = desk.read_json("mine/access-package.json");
+    let rows = package["events"][0]["rows"].as_array().unwrap();
+    assert_eq!((rows.len(), &package["changed"]), (EVENTS, &false.into()));
+    let instants: Vec<&str> = rows.iter().map(|row| row["at"].as_str().unwrap()).collect();
+    assert!(instants.is_sorted(), "oldest first");
+    for number in [0, 1, 2, EVENTS / 2, EVENTS - 1] {
+        let values = &rows[number]["values"];
+        let expected = serde_json::json!([GOODS[number % 3].trim_matches('"'), format!("{}.25", number % 100)]);
+        assert_eq!(*values, expected, "{number}");
+    }
+    assert_eq!(csv::Reader::from_path(desk.path("mine/events-sale.csv")).unwrap().records().count(), EVENTS);
+    let page = desk.read("mine/access-package.html");
+    assert!(page.contains("300,000 records") && page.contains("August 2017") && page.contains("events-sale.csv"));
+    assert!(page.len() < 100_000, "{} bytes are no page to read", page.len());
 }

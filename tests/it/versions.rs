@@ -77,6 +77,25 @@ async fn producers_and_questions_go_on_over_a_new_version() {
     let described = CatalogServiceClient::new(producer.line()).get_dataset(request).await.unwrap();
     assert_eq!(described.into_inner().dataset.unwrap().schema_hash, second.schema_hash);
 
+    // What was published can be read again, by those who may read the catalog.
+    let request =
+        || v1::ListSchemaVersionsRequest { dataset: SHOP.to_owned(), page_size: 1, page_token: String::new() };
+    let page = CatalogServiceClient::new(producer.line()).list_schema_versions(request()).await.unwrap().into_inner();
+    let next = v1::ListSchemaVersionsRequest { page_token: page.next_page_token.clone(), ..request() };
+    let last = CatalogServiceClient::new(producer.line()).list_schema_versions(next).await.unwrap().into_inner();
+    let listed = |page: &v1::ListSchemaVersionsResponse| (page.versions[0].version, page.versions[0].changes.len());
+    assert_eq!((listed(&page), listed(&last), last.next_page_token.as_str()), ((1, 0), (2, 2), ""));
+    assert!(last.versions[0].current && last.versions[0].schema_toml.is_empty());
+    let text = async |caller: &Caller, version| {
+        let request = v1::GetSchemaVersionRequest { dataset: SHOP.to_owned(), version };
+        let answer = CatalogServiceClient::new(caller.line()).get_schema_version(request).await?;
+        Ok::<_, Status>(answer.into_inner().version.unwrap().schema_toml)
+    };
+    assert_eq!(text(&producer, 1).await.unwrap(), SCHEMA);
+    assert_eq!(text(&steward, 0).await.unwrap(), wider());
+    assert_eq!(reason(&text(&steward, 3).await.unwrap_err()), "REQUEST_INVALID");
+    assert_eq!(reason(&text(&insights, 1).await.unwrap_err()), "PURPOSE_DENIED");
+
     // One producer encodes as before, another with the new version.
     let more = shop::message(shop::people("b", 6, &["marketing"]));
     let taken = shop::stream(&producer, vec![shop::header(&first), more]).await.unwrap();

@@ -1,8 +1,8 @@
 //! What one person can ask about themselves, and what they get.
 //!
-//! A package holds clear values: the only type of this crate that does and leaves it. It is made for a permit that names
-//! that very person, is wiped when it is dropped, and prints nothing of itself. Whoever writes it into a message has a
-//! copy that is not wiped.
+//! The parts of a package hold clear values: the only types of this crate that do and leave it. They are made for a permit
+//! that names that very person; their values are wiped when they are dropped, and print nothing of themselves. Whoever
+//! writes one into a message has a copy that is not wiped.
 
 use crate::erasure::ErasureReceipt;
 use crate::ingest::Value;
@@ -160,15 +160,24 @@ impl std::fmt::Debug for HeldEvent {
     }
 }
 
-/// A person's events of one type.
+/// Events of one type, some of a person's, oldest first.
 #[derive(Debug)]
 pub struct HeldEvents {
     /// Which type.
     pub event: EventTypeId,
+    /// The events.
+    pub rows: Vec<HeldEvent>,
+}
+
+/// A type of event that is shown to a person.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HeldType {
+    /// Which.
+    pub event: EventTypeId,
     /// Which of its fields are shown.
     pub columns: Vec<ColumnId>,
-    /// The events, oldest first.
-    pub rows: Vec<HeldEvent>,
+    /// How many of the person's events are held.
+    pub count: u64,
 }
 
 /// A consent event of a person and where the log has it.
@@ -268,8 +277,25 @@ impl std::fmt::Debug for OnItsWay {
     }
 }
 
-/// All that is held about one person. Redacted, wiped on drop.
-pub struct AccessPackage {
+/// Releases of one client for one purpose on one basis, counted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UseSummary {
+    /// Who got them.
+    pub client: ClientId,
+    /// For what.
+    pub purpose: PurposeId,
+    /// On which basis.
+    pub basis: LawfulBasis,
+    /// How many.
+    pub releases: u64,
+    /// When the first was made.
+    pub first: Timestamp,
+    /// When the last was.
+    pub last: Timestamp,
+}
+
+/// What a package begins with: all that is never long. Redacted; values are wiped on drop.
+pub struct AccessHead {
     /// The dataset's description: names, words, types, retention.
     pub schema: Arc<Schema>,
     /// Attributes that are shown, identifiers included, with their values.
@@ -277,30 +303,64 @@ pub struct AccessPackage {
     /// For values among them that are kept for some days only, the last UTC day of those, in days since 1970-01-01: the value
     /// goes when the first epoch closes after it. Not for a value whose days begin with the next close.
     pub kept_until: BTreeMap<ColumnId, i32>,
-    /// Events of every type that is shown.
-    pub events: Vec<HeldEvents>,
-    /// What the person agreed to and took back, in the order received.
-    pub consents: Vec<HeldConsent>,
+    /// Types of events that are shown, in the order in which the events come.
+    pub types: Vec<HeldType>,
     /// For every purpose of the dataset and every basis.
     pub standings: Vec<Standing>,
     /// Whether the use of the data is restricted now.
     pub restricted: bool,
-    /// Who used it.
-    pub uses: Uses,
-    /// Earlier requests, oldest first.
-    pub requests: Vec<Fulfilled>,
+    /// Who used it, counted.
+    pub uses: Vec<UseSummary>,
+    /// Who got audiences before those that partners hold.
+    pub recipients: Vec<PastRecipient>,
     /// Fields that a policy keeps from the person.
     pub withheld: Vec<FieldRef>,
-    /// This request.
-    pub request: Fulfilled,
-    /// Held until the package is with the transport.
-    pub on_its_way: OnItsWay,
 }
 
-impl std::fmt::Debug for AccessPackage {
+impl std::fmt::Debug for AccessHead {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("AccessPackage(..)")
+        f.write_str("AccessHead(..)")
     }
+}
+
+/// Lines of a person's history, some of them.
+#[derive(Debug, Default)]
+pub struct AccessRecords {
+    /// What the person agreed to and took back, in the order received.
+    pub consents: Vec<HeldConsent>,
+    /// Audiences that were delivered with the person.
+    pub audiences: Vec<AudienceUse>,
+    /// Earlier requests, oldest first.
+    pub requests: Vec<Fulfilled>,
+}
+
+impl AccessRecords {
+    /// Says whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.consents.is_empty() && self.audiences.is_empty() && self.requests.is_empty()
+    }
+}
+
+/// What a package ends with.
+#[derive(Debug)]
+pub struct AccessEnd {
+    /// This request.
+    pub request: Fulfilled,
+    /// Whether what is held changed while it was read: then the parts are not of one moment.
+    pub changed: bool,
+}
+
+/// A part of an access package, in the order in which they come.
+#[derive(Debug)]
+pub enum AccessPart {
+    /// The beginning, once.
+    Head(AccessHead),
+    /// History, in some parts or none.
+    Records(AccessRecords),
+    /// Events, in some parts or none: type after type, oldest first.
+    Events(HeldEvents),
+    /// The end, once: without it the package is not whole.
+    End(AccessEnd),
 }
 
 /// A consent event with what proves that the log has it, and has it so.

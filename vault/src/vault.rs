@@ -39,6 +39,7 @@ mod tests;
 
 pub use rotate::Watch;
 pub use schemas::SchemaVersion;
+pub use subjects::AccessReading;
 pub use write::Acknowledging;
 
 use crate::backup::{BackupStatus, Loss, Noted, Seen, Target};
@@ -182,6 +183,8 @@ pub struct Vault {
     fence: Arc<RwLock<()>>,
     /// Shares the wait for it among the withdrawals that return together.
     passes: passes::Passes,
+    /// What of people waits between the parts of their access packages.
+    waiting: subjects::AllWaiting,
     /// Wakes those who wait for an answer that another call is drawing.
     drawn: Condvar,
     schemas: ArcSwap<BTreeMap<DatasetId, Arc<Schema>>>,

@@ -1,6 +1,6 @@
 //! Datasets and their schemas.
 
-use super::Service;
+use super::{Service, schemas};
 use crate::pipeline::{self, Call};
 use crate::status::Failure;
 use crate::wire::{names, page, schema};
@@ -40,6 +40,20 @@ impl CatalogService for Service {
         request: Request<v1::ListDatasetsRequest>,
     ) -> Result<Response<v1::ListDatasetsResponse>, Status> {
         pipeline::unary(&self.0, request, "CatalogService/ListDatasets", list).await
+    }
+
+    async fn list_schema_versions(
+        &self,
+        request: Request<v1::ListSchemaVersionsRequest>,
+    ) -> Result<Response<v1::ListSchemaVersionsResponse>, Status> {
+        pipeline::unary(&self.0, request, "CatalogService/ListSchemaVersions", schemas::list).await
+    }
+
+    async fn get_schema_version(
+        &self,
+        request: Request<v1::GetSchemaVersionRequest>,
+    ) -> Result<Response<v1::GetSchemaVersionResponse>, Status> {
+        pipeline::unary(&self.0, request, "CatalogService/GetSchemaVersion", schemas::text).await
     }
 }
 
@@ -110,7 +124,7 @@ fn version(call: &Call, schema: &Schema) -> u32 {
 }
 
 /// Returns whether a caller may read the catalog: whoever writes data, keeps datasets, or reads the log.
-fn reads_catalog(call: &Call, schema: &Schema) -> bool {
+pub(super) fn reads_catalog(call: &Call, schema: &Schema) -> bool {
     let may = |verb, dataset| call.permit(verb, dataset, None, &[]).is_ok();
     may(Verb::Ingest, Some(schema)) || may(Verb::ManageDataset, None) || may(Verb::ReadLog, None)
 }

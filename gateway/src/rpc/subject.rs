@@ -1,10 +1,13 @@
 //! The rights of the people whose data it is. What shows a person's data leaves while the vault keeps withdrawals and
-//! erasures from returning.
+//! erasures from returning; an access package part by part.
+
+mod package;
 
 use super::Service;
 use crate::pipeline::{self, Call};
 use crate::status::Failure;
 use crate::wire::{page, subject};
+use package::Parts;
 use policy::id::PurposeId;
 use policy::permit::{Permit, Verb};
 use policy::schema::Schema;
@@ -23,11 +26,13 @@ const MAX_PEOPLE: usize = 10_000;
 
 #[tonic::async_trait]
 impl SubjectService for Service {
-    async fn get_access_package(
+    type StreamAccessPackageStream = Parts;
+
+    async fn stream_access_package(
         &self,
-        request: Request<v1::GetAccessPackageRequest>,
-    ) -> Result<Response<v1::GetAccessPackageResponse>, Status> {
-        pipeline::unary(&self.0, request, "SubjectService/GetAccessPackage", access).await.map(let_go)
+        request: Request<v1::StreamAccessPackageRequest>,
+    ) -> Result<Response<Self::StreamAccessPackageStream>, Status> {
+        package::stream(&self.0, request).await
     }
 
     async fn rectify_subject(
@@ -116,16 +121,6 @@ impl About {
         let permit = call.permit_about(verb, &schema, who)?;
         Ok(Self { schema, permit, key: subject::subject(who)? })
     }
-}
-
-fn access(
-    call: &mut Call,
-    request: v1::GetAccessPackageRequest,
-) -> Result<(v1::GetAccessPackageResponse, OnItsWay), Failure> {
-    let v1::GetAccessPackageRequest { dataset, subject: who, request_id } = request;
-    let about = About::begin(call, &dataset, &who, &request_id, Verb::AccessSubject)?;
-    let package = call.app.vault.access_subject(&about.permit, &about.key, call.now)?;
-    Ok(subject::package(package, call.now))
 }
 
 fn rectify(call: &mut Call, request: v1::RectifySubjectRequest) -> Result<v1::RectifySubjectResponse, Failure> {

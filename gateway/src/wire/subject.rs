@@ -10,9 +10,11 @@ use proto::v1;
 use std::collections::BTreeMap;
 use vault::ingest::{SubjectKey, Value};
 use vault::subjects::{
-    AccessPackage, AudienceUse, ConsentReceipts, ErasureReport, Fulfilled, HeldConsent, HeldEvent, HeldEvents,
-    OnItsWay, PastRecipient, ProvenConsent, ProvenLeaf, ReleaseUse, Right, RightsEvent, Standing, Uses,
+    AccessEnd, AccessHead, AccessPart, AccessRecords, AudienceUse, ConsentReceipts, ErasureReport, Fulfilled,
+    HeldConsent, HeldEvent, HeldEvents, HeldType, OnItsWay, PastRecipient, ProvenConsent, ProvenLeaf, ReleaseUse,
+    Right, RightsEvent, Standing, UseSummary,
 };
+use vault::vault::AccessReading;
 
 /// Most attributes of one rectification.
 const MAX_VALUES: usize = 100;
@@ -47,51 +49,49 @@ pub fn values(values: &[v1::Rectification], schema: &Schema) -> Result<Vec<(Colu
     Ok(read.into_iter().collect())
 }
 
-/// Writes a package. Hold what is returned beside it until the message is with the transport.
-pub fn package(package: AccessPackage, now: Timestamp) -> (v1::GetAccessPackageResponse, OnItsWay) {
-    let AccessPackage {
-        schema,
-        attributes,
-        kept_until,
-        events,
-        consents,
-        standings,
-        restricted,
-        uses: Uses { releases, audiences, recipients },
-        requests,
-        withheld,
-        request,
-        on_its_way,
-    } = package;
-    let known = requests.iter().chain(std::iter::once(&request));
-    let message = v1::AccessPackage {
+/// Writes a part of a package that was begun at `begun`. Hold what is returned beside the part until the message is with
+/// the transport.
+pub fn part(part: AccessPart, reading: &AccessReading, begun: Timestamp) -> v1::StreamAccessPackageResponse {
+    use v1::stream_access_package_response::Message;
+    let schema = reading.schema();
+    let message = match part {
+        AccessPart::Head(head) => Message::Header(header(head, begun)),
+        AccessPart::Records(AccessRecords { consents, audiences, requests }) => {
+            Message::Records(v1::AccessPackageRecords {
+                consents: consents.iter().map(receipt).collect(),
+                audiences: audiences.iter().map(|used| audience(schema, used)).collect(),
+                requests: requests.iter().map(|asked| request(schema, asked)).collect(),
+            })
+        }
+        AccessPart::Events(held) => Message::Events(events(schema, reading.columns(held.event), &held)),
+        AccessPart::End(AccessEnd { request: done, changed }) => {
+            Message::End(v1::AccessPackageEnd { request: Some(request(schema, &done)), changed })
+        }
+    };
+    v1::StreamAccessPackageResponse { message: Some(message) }
+}
+
+fn header(head: AccessHead, begun: Timestamp) -> v1::AccessPackageHeader {
+    let AccessHead { schema, attributes, kept_until, types, standings, restricted, uses, recipients, withheld } = head;
+    let held = |(column, value): &(ColumnId, Value)| attribute(&schema, *column, value, kept_until.get(column));
+    let key = schema.field(FieldRef::Attribute(schema.subject_key));
+    v1::AccessPackageHeader {
         dataset: names::of_dataset(&schema.dataset),
         display: schema.display.clone(),
         organization: format!("organizations/{}", schema.organization),
-        create_time: Some(time::encode(now)),
+        create_time: Some(time::encode(begun)),
         time_zone: schema.time_zone.clone(),
-        attributes: attributes
-            .iter()
-            .filter_map(|(column, value)| attribute(&schema, *column, value, kept_until.get(column)))
-            .collect(),
-        events: events.iter().filter_map(|held| self::events(&schema, held)).collect(),
-        consents: consents.iter().map(receipt).collect(),
+        attributes: attributes.iter().filter_map(held).collect(),
+        event_types: types.iter().filter_map(|of| event_type(&schema, of)).collect(),
         standings: standings.iter().map(standing).collect(),
         restricted,
-        uses: summaries(&releases),
-        audiences: audiences.iter().map(|used| audience(&schema, used)).collect(),
-        recipients: recipients.iter().map(|recipient| self::recipient(&schema, recipient)).collect(),
-        requests: known.map(|request| self::request(&schema, request)).collect(),
+        uses: uses.into_iter().map(summary).collect(),
+        recipients: recipients.iter().map(|before| recipient(&schema, before)).collect(),
         withheld: withheld.iter().map(|field| schema.path(*field)).collect(),
         controller: schema.controller.as_ref().map(controller),
         notice: schema.notice.as_ref().map(notice),
-        subject_key: schema
-            .field(FieldRef::Attribute(schema.subject_key))
-            .map(|field| field.name.to_string())
-            .unwrap_or_default(),
-    };
-    let request = Some(self::request(&schema, &request));
-    (v1::GetAccessPackageResponse { package: Some(message), request }, on_its_way)
+        subject_key: key.map(|field| field.name.to_string()).unwrap_or_default(),
+    }
 }
 
 fn controller(controller: &Controller) -> v1::Controller {
@@ -138,18 +138,24 @@ fn value(field: &Field, value: &Value) -> v1::HeldValue {
     v1::HeldValue { value: Some(v1::Value { kind }), text }
 }
 
-fn events(schema: &Schema, held: &HeldEvents) -> Option<v1::HeldEvents> {
-    let HeldEvents { event, columns, rows } = held;
+fn event_type(schema: &Schema, of: &HeldType) -> Option<v1::HeldEventType> {
+    let HeldType { event, columns, count } = of;
     let EventType { id: _, name, fields, display, max_per_subject: _, retention_days, deprecated: _ } =
         schema.events.get(usize::from(event.0))?;
-    let fields: Vec<&Field> = columns.iter().filter_map(|column| fields.get(usize::from(column.0))).collect();
-    Some(v1::HeldEvents {
+    Some(v1::HeldEventType {
         name: name.to_string(),
         display: display.clone(),
         retention_days: retention_days.unwrap_or(0),
-        columns: fields.iter().map(|field| column(field)).collect(),
-        events: rows.iter().map(|row| event_row(&fields, row)).collect(),
+        columns: columns.iter().filter_map(|of| fields.get(usize::from(of.0))).map(column).collect(),
+        count: *count,
     })
+}
+
+fn events(schema: &Schema, columns: &[ColumnId], held: &HeldEvents) -> v1::HeldEvents {
+    let HeldEvents { event, rows } = held;
+    let Some(ty) = schema.events.get(usize::from(event.0)) else { return v1::HeldEvents::default() };
+    let fields: Vec<&Field> = columns.iter().filter_map(|of| ty.fields.get(usize::from(of.0))).collect();
+    v1::HeldEvents { name: ty.name.to_string(), events: rows.iter().map(|row| event_row(&fields, row)).collect() }
 }
 
 fn event_row(fields: &[&Field], row: &HeldEvent) -> v1::HeldEvent {
@@ -247,21 +253,15 @@ pub fn recipient(schema: &Schema, recipient: &PastRecipient) -> v1::PastRecipien
     }
 }
 
-fn summaries(releases: &[ReleaseUse]) -> Vec<v1::UseSummary> {
-    let mut counted: BTreeMap<_, (u64, Timestamp, Timestamp)> = BTreeMap::new();
-    for release in releases {
-        let key = (&release.client, &release.purpose, release.basis);
-        let entry = counted.entry(key).or_insert((0, release.at, release.at));
-        *entry = (entry.0 + 1, entry.1.min(release.at), entry.2.max(release.at));
-    }
-    let summary = |((client, purpose, basis), (releases, first, last))| v1::UseSummary {
-        client: names::of_client(client),
-        r#use: Some(v1::Use { purpose: ToString::to_string(purpose), basis: consent::of_basis(basis).into() }),
+fn summary(used: UseSummary) -> v1::UseSummary {
+    let UseSummary { client, purpose, basis, releases, first, last } = used;
+    v1::UseSummary {
+        client: names::of_client(&client),
+        r#use: Some(v1::Use { purpose: purpose.to_string(), basis: consent::of_basis(basis).into() }),
         releases,
         first_time: Some(time::encode(first)),
         last_time: Some(time::encode(last)),
-    };
-    counted.into_iter().map(summary).collect()
+    }
 }
 
 /// Writes a fulfilled request.

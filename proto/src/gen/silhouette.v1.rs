@@ -858,6 +858,65 @@ pub struct ListDatasetsResponse {
     #[prost(string, tag = "2")]
     pub next_page_token: ::prost::alloc::string::String,
 }
+/// A version of a dataset's description.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SchemaVersion {
+    /// Its number, from 1.
+    #[prost(uint32, tag = "1")]
+    pub version: u32,
+    /// Whether it is the one in force.
+    #[prost(bool, tag = "2")]
+    pub current: bool,
+    /// Hash that an ingest stream under it names.
+    #[prost(bytes = "vec", tag = "3")]
+    pub schema_hash: ::prost::alloc::vec::Vec<u8>,
+    /// What it changed, in plain words, one a line; empty for the first.
+    #[prost(string, repeated, tag = "4")]
+    pub changes: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// The description in TOML, as it was published. Only from GetSchemaVersion.
+    #[prost(string, tag = "5")]
+    pub schema_toml: ::prost::alloc::string::String,
+}
+/// A request to list the versions of a dataset's description.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListSchemaVersionsRequest {
+    /// `datasets/{d}`. Required.
+    #[prost(string, tag = "1")]
+    pub dataset: ::prost::alloc::string::String,
+    /// Most versions to return, 1-100; 0 is 50; more is 100.
+    #[prost(int32, tag = "2")]
+    pub page_size: i32,
+    /// From the previous response; empty starts.
+    #[prost(string, tag = "3")]
+    pub page_token: ::prost::alloc::string::String,
+}
+/// A page of versions.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListSchemaVersionsResponse {
+    /// Versions, the first first.
+    #[prost(message, repeated, tag = "1")]
+    pub versions: ::prost::alloc::vec::Vec<SchemaVersion>,
+    /// For the next page; empty at the end.
+    #[prost(string, tag = "2")]
+    pub next_page_token: ::prost::alloc::string::String,
+}
+/// A request for one version of a dataset's description.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetSchemaVersionRequest {
+    /// `datasets/{d}`. Required.
+    #[prost(string, tag = "1")]
+    pub dataset: ::prost::alloc::string::String,
+    /// Its number; 0 is the one in force.
+    #[prost(uint32, tag = "2")]
+    pub version: u32,
+}
+/// The version.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetSchemaVersionResponse {
+    /// With its text.
+    #[prost(message, optional, tag = "1")]
+    pub version: ::core::option::Option<SchemaVersion>,
+}
 /// How far a field identifies a person.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
@@ -1171,6 +1230,60 @@ pub mod catalog_service_client {
                 .insert(GrpcMethod::new("silhouette.v1.CatalogService", "ListDatasets"));
             self.inner.unary(req, path, codec).await
         }
+        /// Lists the versions of a dataset's description, the first first, without their texts. Stewards, producers and officers.
+        pub async fn list_schema_versions(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListSchemaVersionsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListSchemaVersionsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/silhouette.v1.CatalogService/ListSchemaVersions",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("silhouette.v1.CatalogService", "ListSchemaVersions"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Returns one version of a dataset's description with its text as it was published. Stewards, producers and officers.
+        pub async fn get_schema_version(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GetSchemaVersionRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetSchemaVersionResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/silhouette.v1.CatalogService/GetSchemaVersion",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("silhouette.v1.CatalogService", "GetSchemaVersion"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
     }
 }
 /// Generated server implementations.
@@ -1209,6 +1322,22 @@ pub mod catalog_service_server {
             request: tonic::Request<super::ListDatasetsRequest>,
         ) -> std::result::Result<
             tonic::Response<super::ListDatasetsResponse>,
+            tonic::Status,
+        >;
+        /// Lists the versions of a dataset's description, the first first, without their texts. Stewards, producers and officers.
+        async fn list_schema_versions(
+            &self,
+            request: tonic::Request<super::ListSchemaVersionsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListSchemaVersionsResponse>,
+            tonic::Status,
+        >;
+        /// Returns one version of a dataset's description with its text as it was published. Stewards, producers and officers.
+        async fn get_schema_version(
+            &self,
+            request: tonic::Request<super::GetSchemaVersionRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetSchemaVersionResponse>,
             tonic::Status,
         >;
     }
@@ -1409,6 +1538,98 @@ pub mod catalog_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = ListDatasetsSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/silhouette.v1.CatalogService/ListSchemaVersions" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListSchemaVersionsSvc<T: CatalogService>(pub Arc<T>);
+                    impl<
+                        T: CatalogService,
+                    > tonic::server::UnaryService<super::ListSchemaVersionsRequest>
+                    for ListSchemaVersionsSvc<T> {
+                        type Response = super::ListSchemaVersionsResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListSchemaVersionsRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as CatalogService>::list_schema_versions(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListSchemaVersionsSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/silhouette.v1.CatalogService/GetSchemaVersion" => {
+                    #[allow(non_camel_case_types)]
+                    struct GetSchemaVersionSvc<T: CatalogService>(pub Arc<T>);
+                    impl<
+                        T: CatalogService,
+                    > tonic::server::UnaryService<super::GetSchemaVersionRequest>
+                    for GetSchemaVersionSvc<T> {
+                        type Response = super::GetSchemaVersionResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::GetSchemaVersionRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as CatalogService>::get_schema_version(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = GetSchemaVersionSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
@@ -4857,7 +5078,9 @@ pub mod ingest_service_client {
         }
         /// Streams batches of records. The first message is the header, all others are batches; each batch gets one
         /// acknowledgement, in order, once its accepted rows survive a power cut. Rows that do not fit are reported by position
-        /// and are not written; the other rows of the batch are.
+        /// and are not written; the other rows of the batch are. While more waits to be stored than the gateway may hold, batches are
+        /// refused as RATE_LIMITED, but for their withdrawals, which are in force before the refusal is sent; a batch of withdrawals
+        /// alone is taken. Send what was not acknowledged again later: what was taken already changes nothing.
         pub async fn stream_records(
             &mut self,
             request: impl tonic::IntoStreamingRequest<
@@ -4907,7 +5130,9 @@ pub mod ingest_service_server {
             + 'static;
         /// Streams batches of records. The first message is the header, all others are batches; each batch gets one
         /// acknowledgement, in order, once its accepted rows survive a power cut. Rows that do not fit are reported by position
-        /// and are not written; the other rows of the batch are.
+        /// and are not written; the other rows of the batch are. While more waits to be stored than the gateway may hold, batches are
+        /// refused as RATE_LIMITED, but for their withdrawals, which are in force before the refusal is sent; a batch of withdrawals
+        /// alone is taken. Send what was not acknowledged again later: what was taken already changes nothing.
         async fn stream_records(
             &self,
             request: tonic::Request<tonic::Streaming<super::StreamRecordsRequest>>,
@@ -6420,9 +6645,9 @@ pub struct HeldAttribute {
     #[prost(string, tag = "3")]
     pub kept_until: ::prost::alloc::string::String,
 }
-/// The person's events of one type.
+/// A type of event of which something can be held.
 #[derive(Clone, PartialEq, ::prost::Message)]
-pub struct HeldEvents {
+pub struct HeldEventType {
     /// The event type's name: `order`.
     #[prost(string, tag = "1")]
     pub name: ::prost::alloc::string::String,
@@ -6435,11 +6660,21 @@ pub struct HeldEvents {
     /// Fields, in the order of each event's values.
     #[prost(message, repeated, tag = "4")]
     pub columns: ::prost::alloc::vec::Vec<HeldColumn>,
+    /// How many events of this person were held when the package was begun.
+    #[prost(uint64, tag = "5")]
+    pub count: u64,
+}
+/// Events of one type, some of them.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct HeldEvents {
+    /// The event type's name: `order`.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
     /// The events, oldest first.
-    #[prost(message, repeated, tag = "5")]
+    #[prost(message, repeated, tag = "2")]
     pub events: ::prost::alloc::vec::Vec<HeldEvent>,
 }
-/// One event.
+/// One event of the person.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct HeldEvent {
     /// When: microseconds since 1970-01-01T00:00:00Z.
@@ -6637,9 +6872,9 @@ pub struct UseSummary {
     #[prost(message, optional, tag = "5")]
     pub last_time: ::core::option::Option<::prost_types::Timestamp>,
 }
-/// All that is held about one person.
+/// What an access package begins with.
 #[derive(Clone, PartialEq, ::prost::Message)]
-pub struct AccessPackage {
+pub struct AccessPackageHeader {
     /// `datasets/{d}`.
     #[prost(string, tag = "1")]
     pub dataset: ::prost::alloc::string::String,
@@ -6649,7 +6884,7 @@ pub struct AccessPackage {
     /// Its owner: `organizations/{o}`.
     #[prost(string, tag = "3")]
     pub organization: ::prost::alloc::string::String,
-    /// When this package was made.
+    /// When this package was begun.
     #[prost(message, optional, tag = "4")]
     pub create_time: ::core::option::Option<::prost_types::Timestamp>,
     /// IANA time zone of the dataset.
@@ -6658,46 +6893,61 @@ pub struct AccessPackage {
     /// Attributes, identifiers included.
     #[prost(message, repeated, tag = "6")]
     pub attributes: ::prost::alloc::vec::Vec<HeldAttribute>,
-    /// Events of every type.
+    /// Types of events, in the order in which the events come.
     #[prost(message, repeated, tag = "7")]
-    pub events: ::prost::alloc::vec::Vec<HeldEvents>,
-    /// What the person agreed to and took back.
-    #[prost(message, repeated, tag = "8")]
-    pub consents: ::prost::alloc::vec::Vec<ConsentReceipt>,
+    pub event_types: ::prost::alloc::vec::Vec<HeldEventType>,
     /// For which purposes, on which bases, the person may be used now.
-    #[prost(message, repeated, tag = "9")]
+    #[prost(message, repeated, tag = "8")]
     pub standings: ::prost::alloc::vec::Vec<PurposeStanding>,
     /// Whether the use of the data is restricted now.
-    #[prost(bool, tag = "10")]
+    #[prost(bool, tag = "9")]
     pub restricted: bool,
     /// Who used the data for what, counted; ListUses has them one by one.
-    #[prost(message, repeated, tag = "11")]
+    #[prost(message, repeated, tag = "10")]
     pub uses: ::prost::alloc::vec::Vec<UseSummary>,
-    /// Audiences delivered with this person in the epoch that is served and, until the next close, in the one before it.
-    #[prost(message, repeated, tag = "12")]
-    pub audiences: ::prost::alloc::vec::Vec<AudienceUse>,
-    /// Earlier requests of this person, this one included.
-    #[prost(message, repeated, tag = "13")]
-    pub requests: ::prost::alloc::vec::Vec<SubjectRequest>,
     /// Fields that are held and that a policy keeps out of packages.
-    #[prost(string, repeated, tag = "14")]
+    #[prost(string, repeated, tag = "11")]
     pub withheld: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
     /// Who is responsible; absent if the dataset's description does not say.
-    #[prost(message, optional, tag = "15")]
+    #[prost(message, optional, tag = "12")]
     pub controller: ::core::option::Option<Controller>,
     /// What people are told; absent if the dataset's description does not say.
-    #[prost(message, optional, tag = "16")]
+    #[prost(message, optional, tag = "13")]
     pub notice: ::core::option::Option<PrivacyNotice>,
     /// Name of the identifier attribute that names a person in this dataset.
-    #[prost(string, tag = "17")]
+    #[prost(string, tag = "14")]
     pub subject_key: ::prost::alloc::string::String,
-    /// Partners that got audiences with this person before those.
-    #[prost(message, repeated, tag = "18")]
+    /// Partners that audiences with this person were delivered to in the epochs before those of `audiences`.
+    #[prost(message, repeated, tag = "15")]
     pub recipients: ::prost::alloc::vec::Vec<PastRecipient>,
+}
+/// Lines of the person's history, some of them.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct AccessPackageRecords {
+    /// What the person agreed to and took back, in the order received.
+    #[prost(message, repeated, tag = "1")]
+    pub consents: ::prost::alloc::vec::Vec<ConsentReceipt>,
+    /// Audiences delivered with this person in the epoch that is served and, until the next close, in the one before it; oldest
+    /// first.
+    #[prost(message, repeated, tag = "2")]
+    pub audiences: ::prost::alloc::vec::Vec<AudienceUse>,
+    /// Earlier requests of this person, oldest first.
+    #[prost(message, repeated, tag = "3")]
+    pub requests: ::prost::alloc::vec::Vec<SubjectRequest>,
+}
+/// What an access package ends with: it is whole.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct AccessPackageEnd {
+    /// How the log has this request.
+    #[prost(message, optional, tag = "1")]
+    pub request: ::core::option::Option<SubjectRequest>,
+    /// Whether what is held changed while it was sent: then the package is not of one moment, and can be asked for again.
+    #[prost(bool, tag = "2")]
+    pub changed: bool,
 }
 /// A request for all that is held about one person.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
-pub struct GetAccessPackageRequest {
+pub struct StreamAccessPackageRequest {
     /// `datasets/{d}`. Required.
     #[prost(string, tag = "1")]
     pub dataset: ::prost::alloc::string::String,
@@ -6708,15 +6958,31 @@ pub struct GetAccessPackageRequest {
     #[prost(string, tag = "3")]
     pub request_id: ::prost::alloc::string::String,
 }
-/// The package.
+/// A part of the package.
 #[derive(Clone, PartialEq, ::prost::Message)]
-pub struct GetAccessPackageResponse {
-    /// All that is held.
-    #[prost(message, optional, tag = "1")]
-    pub package: ::core::option::Option<AccessPackage>,
-    /// How the log has the request.
-    #[prost(message, optional, tag = "2")]
-    pub request: ::core::option::Option<SubjectRequest>,
+pub struct StreamAccessPackageResponse {
+    /// In this order.
+    #[prost(oneof = "stream_access_package_response::Message", tags = "1, 2, 3, 4")]
+    pub message: ::core::option::Option<stream_access_package_response::Message>,
+}
+/// Nested message and enum types in `StreamAccessPackageResponse`.
+pub mod stream_access_package_response {
+    /// In this order.
+    #[derive(Clone, PartialEq, ::prost::Oneof)]
+    pub enum Message {
+        /// First, once.
+        #[prost(message, tag = "1")]
+        Header(super::AccessPackageHeader),
+        /// Then history, in some messages or none.
+        #[prost(message, tag = "2")]
+        Records(super::AccessPackageRecords),
+        /// Then events, in some messages or none: type after type, oldest first.
+        #[prost(message, tag = "3")]
+        Events(super::HeldEvents),
+        /// Last, once.
+        #[prost(message, tag = "4")]
+        End(super::AccessPackageEnd),
+    }
 }
 /// A value to correct.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -7121,12 +7387,14 @@ pub mod subject_service_client {
             self.inner = self.inner.max_encoding_message_size(limit);
             self
         }
-        /// Returns all that is held about one person, in clear: logged before it is returned.
-        pub async fn get_access_package(
+        /// Sends all that is held about one person, in clear, in messages of about 256 KiB at most: a header, records, events, an
+        /// end. That it was taken up is in the log before the first message, that it was handed over before the last. Without its
+        /// end a package is not whole; ask again for all of it. If the person is erased meanwhile, it ends with FIELD_UNAVAILABLE.
+        pub async fn stream_access_package(
             &mut self,
-            request: impl tonic::IntoRequest<super::GetAccessPackageRequest>,
+            request: impl tonic::IntoRequest<super::StreamAccessPackageRequest>,
         ) -> std::result::Result<
-            tonic::Response<super::GetAccessPackageResponse>,
+            tonic::Response<tonic::codec::Streaming<super::StreamAccessPackageResponse>>,
             tonic::Status,
         > {
             self.inner
@@ -7139,14 +7407,17 @@ pub mod subject_service_client {
                 })?;
             let codec = tonic_prost::ProstCodec::default();
             let path = http::uri::PathAndQuery::from_static(
-                "/silhouette.v1.SubjectService/GetAccessPackage",
+                "/silhouette.v1.SubjectService/StreamAccessPackage",
             );
             let mut req = request.into_request();
             req.extensions_mut()
                 .insert(
-                    GrpcMethod::new("silhouette.v1.SubjectService", "GetAccessPackage"),
+                    GrpcMethod::new(
+                        "silhouette.v1.SubjectService",
+                        "StreamAccessPackage",
+                    ),
                 );
-            self.inner.unary(req, path, codec).await
+            self.inner.server_streaming(req, path, codec).await
         }
         /// Corrects attributes of one person. Answers read the new values from the next epoch on.
         pub async fn rectify_subject(
@@ -7352,12 +7623,23 @@ pub mod subject_service_server {
     /// Generated trait containing gRPC methods that should be implemented for use with SubjectServiceServer.
     #[async_trait]
     pub trait SubjectService: std::marker::Send + std::marker::Sync + 'static {
-        /// Returns all that is held about one person, in clear: logged before it is returned.
-        async fn get_access_package(
+        /// Server streaming response type for the StreamAccessPackage method.
+        type StreamAccessPackageStream: tonic::codegen::tokio_stream::Stream<
+                Item = std::result::Result<
+                    super::StreamAccessPackageResponse,
+                    tonic::Status,
+                >,
+            >
+            + std::marker::Send
+            + 'static;
+        /// Sends all that is held about one person, in clear, in messages of about 256 KiB at most: a header, records, events, an
+        /// end. That it was taken up is in the log before the first message, that it was handed over before the last. Without its
+        /// end a package is not whole; ask again for all of it. If the person is erased meanwhile, it ends with FIELD_UNAVAILABLE.
+        async fn stream_access_package(
             &self,
-            request: tonic::Request<super::GetAccessPackageRequest>,
+            request: tonic::Request<super::StreamAccessPackageRequest>,
         ) -> std::result::Result<
-            tonic::Response<super::GetAccessPackageResponse>,
+            tonic::Response<Self::StreamAccessPackageStream>,
             tonic::Status,
         >;
         /// Corrects attributes of one person. Answers read the new values from the next epoch on.
@@ -7498,25 +7780,30 @@ pub mod subject_service_server {
         }
         fn call(&mut self, req: http::Request<B>) -> Self::Future {
             match req.uri().path() {
-                "/silhouette.v1.SubjectService/GetAccessPackage" => {
+                "/silhouette.v1.SubjectService/StreamAccessPackage" => {
                     #[allow(non_camel_case_types)]
-                    struct GetAccessPackageSvc<T: SubjectService>(pub Arc<T>);
+                    struct StreamAccessPackageSvc<T: SubjectService>(pub Arc<T>);
                     impl<
                         T: SubjectService,
-                    > tonic::server::UnaryService<super::GetAccessPackageRequest>
-                    for GetAccessPackageSvc<T> {
-                        type Response = super::GetAccessPackageResponse;
+                    > tonic::server::ServerStreamingService<
+                        super::StreamAccessPackageRequest,
+                    > for StreamAccessPackageSvc<T> {
+                        type Response = super::StreamAccessPackageResponse;
+                        type ResponseStream = T::StreamAccessPackageStream;
                         type Future = BoxFuture<
-                            tonic::Response<Self::Response>,
+                            tonic::Response<Self::ResponseStream>,
                             tonic::Status,
                         >;
                         fn call(
                             &mut self,
-                            request: tonic::Request<super::GetAccessPackageRequest>,
+                            request: tonic::Request<super::StreamAccessPackageRequest>,
                         ) -> Self::Future {
                             let inner = Arc::clone(&self.0);
                             let fut = async move {
-                                <T as SubjectService>::get_access_package(&inner, request)
+                                <T as SubjectService>::stream_access_package(
+                                        &inner,
+                                        request,
+                                    )
                                     .await
                             };
                             Box::pin(fut)
@@ -7528,7 +7815,7 @@ pub mod subject_service_server {
                     let max_encoding_message_size = self.max_encoding_message_size;
                     let inner = self.inner.clone();
                     let fut = async move {
-                        let method = GetAccessPackageSvc(inner);
+                        let method = StreamAccessPackageSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
@@ -7539,7 +7826,7 @@ pub mod subject_service_server {
                                 max_decoding_message_size,
                                 max_encoding_message_size,
                             );
-                        let res = grpc.unary(method, req).await;
+                        let res = grpc.server_streaming(method, req).await;
                         Ok(res)
                     };
                     Box::pin(fut)

@@ -207,6 +207,21 @@ impl EventRows {
         }
     }
 
+    /// Removes the events with these ids.
+    pub fn remove_ids(&mut self, ids: &HashSet<u64>) {
+        if ids.is_empty() {
+            return;
+        }
+        let kept = self.id.iter().enumerate().filter(|(_, id)| !ids.contains(*id));
+        let order: Vec<usize> = kept.map(|(row, _)| row).collect();
+        self.pick(&order);
+    }
+
+    /// Returns the place of a row among the events of its type and subject.
+    pub fn place(&self, row: usize) -> Option<(i64, u64)> {
+        self.at.get(row).copied().zip(self.id.get(row).copied())
+    }
+
     /// Says whether an event before an instant has a value of a field.
     pub fn has_value_before(&self, column: usize, instant: i64) -> bool {
         let Some(column) = self.columns.get(column) else { return false };

@@ -1,13 +1,20 @@
 //! One person's rows out of the pieces of a block. A chunk is opened whole, and nobody else's row is copied out of it.
+//!
+//! Events are read a piece at a time: of someone with a million of them no more than a piece is in memory.
 
 use super::data::{BlockData, Column, EventRows, pick_history};
 use super::pieces::{BlockPieces, append};
 use super::set_day::SetDay;
 use crate::blocks::{BlockError, Buffer, ByteRows, Chunk, ColumnKey, Piece, code16_rows, int_rows, u32_rows, u64_rows};
-use policy::schema::{ColumnId, Layout, Schema};
+use policy::schema::{ColumnId, EventType, Layout, Schema};
 use std::ops::Range;
+use std::sync::Arc;
 
-/// Reads the person at a position of a block as a block of one. It is empty when the person is not folded yet.
+/// Where an event is among those of its type and subject: time in microseconds, then id.
+pub type Place = (i64, u64);
+
+/// Reads the person at a position of a block as a block of one, without events. It is empty when the person is not folded
+/// yet.
 pub fn read_subject(schema: &Schema, pieces: &BlockPieces, position: u16) -> Result<BlockData, BlockError> {
     let mut data = BlockData::empty(schema);
     let mut buffer = Buffer::default();
@@ -16,17 +23,67 @@ pub fn read_subject(schema: &Schema, pieces: &BlockPieces, position: u16) -> Res
         return Ok(data);
     };
     read_attributes(schema, attributes, position, &mut buffer, &mut data)?;
-    for (event, parts) in schema.events.iter().zip(&pieces.events) {
-        let Some(rows) = data.events.get_mut(usize::from(event.id.0)) else { continue };
-        for piece in parts {
-            read_events(piece, position, &mut buffer, rows)?;
-        }
-    }
     if let Some(piece) = &pieces.consents {
         let history = piece.read_state()?;
         data.consents = pick_history(&history, |of| of == position).map_err(|_| piece.unreadable())?;
     }
     Ok(data)
+}
+
+/// Calls `each` with the id of every event that pieces of one type hold of a person.
+pub fn read_event_ids(parts: &[Arc<Piece>], position: u16, mut each: impl FnMut(u64)) -> Result<(), BlockError> {
+    let mut buffer = Buffer::default();
+    for piece in parts {
+        let Some(subject) = subject_in(piece, position) else { continue };
+        let chunks = piece.read_columns(&[ColumnKey::OFFSETS, ColumnKey::EVENT_ID], &mut buffer)?;
+        let range = rows_of(piece, &chunks, subject)?;
+        let ids = u64_rows(bytes_of(piece, &chunks, ColumnKey::EVENT_ID)?);
+        ids.skip(range.start).take(range.len()).for_each(&mut each);
+    }
+    Ok(())
+}
+
+/// Counts the events that pieces of one type hold of a person.
+pub fn count_events(parts: &[Arc<Piece>], position: u16) -> Result<u64, BlockError> {
+    let mut buffer = Buffer::default();
+    let mut count = 0_u64;
+    for piece in parts {
+        let Some(subject) = subject_in(piece, position) else { continue };
+        let chunks = piece.read_columns(&[ColumnKey::OFFSETS], &mut buffer)?;
+        count = count.saturating_add(rows_of(piece, &chunks, subject)?.len() as u64);
+    }
+    Ok(count)
+}
+
+/// Reads a person's events of one type after a place, as many as one piece holds, from the pieces of that type from
+/// number `from` on. Returns them with the number of the piece they are of; none when there are no more.
+pub fn read_events_after(
+    event: &EventType,
+    parts: &[Arc<Piece>],
+    position: u16,
+    (after, from): (Option<Place>, usize),
+) -> Result<Option<(EventRows, usize)>, BlockError> {
+    let mut buffer = Buffer::default();
+    for (number, piece) in parts.iter().enumerate().skip(from) {
+        let Some(subject) = subject_in(piece, position) else { continue };
+        if !reaches(piece, subject, after, &mut buffer)? {
+            continue;
+        }
+        let mut rows = EventRows::empty(&event.fields);
+        read_events(piece, subject, &mut buffer, &mut rows)?;
+        return Ok(Some((rows, number)));
+    }
+    Ok(None)
+}
+
+/// Says whether a piece holds an event of a subject after a place.
+fn reaches(piece: &Piece, subject: usize, after: Option<Place>, buffer: &mut Buffer) -> Result<bool, BlockError> {
+    let chunks = piece.read_columns(&[ColumnKey::OFFSETS, ColumnKey::TIME, ColumnKey::EVENT_ID], buffer)?;
+    let range = rows_of(piece, &chunks, subject)?;
+    let Some(last) = range.end.checked_sub(1).filter(|last| range.contains(last)) else { return Ok(false) };
+    let at = int_rows(bytes_of(piece, &chunks, ColumnKey::TIME)?).nth(last);
+    let id = u64_rows(bytes_of(piece, &chunks, ColumnKey::EVENT_ID)?).nth(last);
+    Ok(at.zip(id) > after)
 }
 
 fn read_attributes(
@@ -58,20 +115,31 @@ fn read_attributes(
     Ok(())
 }
 
-fn read_events(piece: &Piece, position: u16, buffer: &mut Buffer, rows: &mut EventRows) -> Result<(), BlockError> {
-    let meta = *piece.meta();
-    let Some(subject) = u32::from(position).checked_sub(meta.first.into()).filter(|at| *at < meta.subjects) else {
-        return Ok(());
-    };
+/// Returns the number of a subject in a piece, if the piece covers it.
+fn subject_in(piece: &Piece, position: u16) -> Option<usize> {
+    let meta = piece.meta();
+    u32::from(position).checked_sub(meta.first.into()).filter(|at| *at < meta.subjects).map(|at| at as usize)
+}
+
+/// Returns the rows of a subject.
+fn rows_of(piece: &Piece, chunks: &[Chunk<'_>], subject: usize) -> Result<Range<usize>, BlockError> {
+    let mut offsets = u32_rows(bytes_of(piece, chunks, ColumnKey::OFFSETS)?).skip(subject);
+    let (Some(from), Some(to)) = (offsets.next(), offsets.next()) else { return Err(piece.unreadable()) };
+    Ok(from as usize..to as usize)
+}
+
+fn bytes_of<'b>(piece: &Piece, chunks: &[Chunk<'b>], key: ColumnKey) -> Result<&'b [u8], BlockError> {
+    find(chunks, key).map(|chunk| chunk.bytes).ok_or_else(|| piece.unreadable())
+}
+
+fn read_events(piece: &Piece, subject: usize, buffer: &mut Buffer, rows: &mut EventRows) -> Result<(), BlockError> {
     let missing = || piece.unreadable();
     let chunks = piece.read_all(buffer)?;
-    let chunk = |key: ColumnKey| find(&chunks, key).ok_or_else(missing);
-    let mut offsets = u32_rows(chunk(ColumnKey::OFFSETS)?.bytes).skip(subject as usize);
-    let (Some(from), Some(to)) = (offsets.next(), offsets.next()) else { return Err(missing()) };
-    let (range, count) = (from as usize..to as usize, meta.rows as usize);
+    let range = rows_of(piece, &chunks, subject)?;
+    let count = piece.meta().rows as usize;
     rows.position.extend(range.clone().map(|_| 0));
-    rows.at.extend(int_rows(chunk(ColumnKey::TIME)?.bytes).skip(range.start).take(range.len()));
-    rows.id.extend(u64_rows(chunk(ColumnKey::EVENT_ID)?.bytes).skip(range.start).take(range.len()));
+    rows.at.extend(int_rows(bytes_of(piece, &chunks, ColumnKey::TIME)?).skip(range.start).take(range.len()));
+    rows.id.extend(u64_rows(bytes_of(piece, &chunks, ColumnKey::EVENT_ID)?).skip(range.start).take(range.len()));
     for (index, column) in (0_u16..).zip(&mut rows.columns) {
         let part = match find(&chunks, ColumnKey::of(ColumnId(index))) {
             Some(chunk) => pick(chunk, count, range.clone()).ok_or_else(missing)?,

@@ -288,6 +288,7 @@ impl Vault {
         drop(target);
         // Draws and rows that began before; then scans, which hold the old pieces and their keys.
         self.fence();
+        self.waiting.wipe(erasing.number, &erasing.people);
         readers.wait();
         Ok(done)
     }

@@ -218,6 +218,7 @@ impl Vault {
             wal,
             tagging,
             fence: Arc::new(RwLock::new(())),
+            waiting: super::subjects::AllWaiting::default(),
             passes: super::passes::Passes::default(),
             drawn: Condvar::new(),
             schemas: ArcSwap::default(),

@@ -72,6 +72,13 @@ impl Vault {
         let found = state.numbers.get(dataset).and_then(|number| state.datasets.get(number));
         found.map(|dataset| dataset.versions.clone()).unwrap_or_default()
     }
+
+    /// Returns the text of every version of a dataset's description as it was published, the first version first.
+    pub fn schema_texts(&self, dataset: &DatasetId) -> Vec<String> {
+        let state = self.state.lock();
+        let found = state.numbers.get(dataset).and_then(|number| state.shared.schemas.get(number));
+        found.cloned().unwrap_or_default()
+    }
 }
 
 fn mismatch(problem: String) -> VaultError {

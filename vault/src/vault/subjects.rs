@@ -10,10 +10,15 @@
 //! rewritten: erase the person, or have the source report a correcting event. An objection is a withdrawal for that purpose
 //! on every basis. A person of whom nothing is held is refused like a field that does not exist.
 
-mod package;
+mod access;
 mod person;
 mod probe;
+mod receipts;
 mod uses;
+mod waiting;
+
+pub use access::AccessReading;
+pub(super) use waiting::AllWaiting;
 
 use super::commit::Outgoing;
 use super::state::{Dataset, State};
@@ -33,6 +38,7 @@ use policy::permit::{Permit, Verb};
 use policy::schema::ColumnId;
 use policy::time::Timestamp;
 use sha2::{Digest, Sha256};
+use std::sync::Arc;
 use zeroize::Zeroizing;
 
 /// Where objections are said to come from.
@@ -56,8 +62,6 @@ struct TakenUp {
     /// Its leaf in the subject tree.
     intent: u64,
     received: Timestamp,
-    /// No erasure, withdrawal or restriction returns before this is gone.
-    on_its_way: OnItsWay,
 }
 
 impl Vault {
@@ -144,16 +148,16 @@ impl Vault {
         Ok(done)
     }
 
-    /// Takes up a request that reads: from here on nothing about this person returns as ended before the answer has left.
+    /// Takes up a request that reads: nothing about this person returns as ended while what is returned beside it is held.
     fn take_up(
         &self,
         permit: &Permit,
         subject: &SubjectKey,
         what: &str,
         now: Timestamp,
-    ) -> Result<TakenUp, VaultError> {
+    ) -> Result<(TakenUp, OnItsWay), VaultError> {
         require(permit, &[Verb::AccessSubject])?;
-        let on_its_way = OnItsWay { _fence: RwLock::read_arc(&self.fence) };
+        let on_its_way = on_its_way(&self.fence);
         let mut state = self.lock()?;
         let now = state.latest.max(now);
         let (number, ordinal) = find(&mut state, permit, subject)?;
@@ -161,7 +165,7 @@ impl Vault {
         let intent = self.next_leaf(Tree::Subject);
         let leaf = rights_leaf(permit, Kind::Intent, what, &hidden, now);
         self.log_rights(state, leaf)?.wait()?;
-        Ok(TakenUp { number, ordinal, hidden, intent, received: now, on_its_way })
+        Ok((TakenUp { number, ordinal, hidden, intent, received: now }, on_its_way))
     }
 
     /// Logs how a request that reads ended. What is returned without an error may be shown.
@@ -186,6 +190,11 @@ impl Vault {
         let leaves = vec![(Tree::Subject, leaf.to_json().into_bytes())];
         self.commit(&mut state, Outgoing { leaves, ..Outgoing::default() })
     }
+}
+
+/// Keeps erasures, objections and restrictions from returning while it is held.
+fn on_its_way(fence: &Arc<RwLock<()>>) -> OnItsWay {
+    OnItsWay { _fence: RwLock::read_arc(fence) }
 }
 
 /// Finds the person a permit names; refuses a permit for another person, and a person of whom nothing is held.
@@ -257,7 +266,7 @@ impl Dataset {
         now: Timestamp,
         gathered: &mut Gathered,
     ) -> Result<(), VaultError> {
-        let schema = std::sync::Arc::clone(&self.schema);
+        let schema = Arc::clone(&self.schema);
         match effect {
             Effect::Limit => Ok(()),
             Effect::Values(values) => {

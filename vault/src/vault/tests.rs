@@ -11,6 +11,7 @@ mod erasures;
 mod fence;
 mod folds;
 mod late;
+mod packages;
 mod retention;
 mod rotations;
 mod subjects;

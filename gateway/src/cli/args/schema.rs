@@ -43,16 +43,26 @@ pub enum SchemaCommand {
         #[arg(long)]
         dry_run: bool,
     },
-    /// Show a dataset's fields and what may be asked of them.
+    /// Show a dataset's fields and what may be asked of them; with --version, a description as it was published.
+    #[command(disable_version_flag = true)]
     Show {
         /// Which dataset; all if none is named.
         #[arg(env = "SILHOUETTE_DATASET")]
         dataset: Option<String>,
+        /// Print this version of the description instead, as it was published: a file for `schema apply`. 0 is the last.
+        #[arg(long, value_name = "N", requires = "dataset", conflicts_with = "purpose")]
+        version: Option<u32>,
         /// For which purpose; says what may leave.
         #[arg(long)]
         purpose: Option<String>,
         /// On which lawful basis.
         #[arg(long, value_enum, default_value_t = Basis::Consent)]
         basis: Basis,
+    },
+    /// List the versions of a dataset's description, and what each changed.
+    List {
+        /// Which dataset.
+        #[arg(env = "SILHOUETTE_DATASET")]
+        dataset: String,
     },
 }

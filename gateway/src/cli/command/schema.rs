@@ -9,8 +9,9 @@ use crate::cli::out::Shown;
 use crate::cli::session::Session;
 use policy::schema::Schema;
 use proto::v1::{
-    CreateDatasetRequest, Dataset, Field, FieldClass, FieldKind, GetDatasetRequest, ListDatasetsRequest,
-    PublishSchemaRequest, PublishSchemaResponse, Treatment,
+    CreateDatasetRequest, Dataset, Field, FieldClass, FieldKind, GetDatasetRequest, GetSchemaVersionRequest,
+    ListDatasetsRequest, ListSchemaVersionsRequest, PublishSchemaRequest, PublishSchemaResponse, SchemaVersion,
+    Treatment,
 };
 use serde_json::{Value, json};
 use std::io::Write;
@@ -26,7 +27,11 @@ pub async fn run(command: SchemaCommand, context: &Context) -> Result<Shown, Cli
         SchemaCommand::Check { file, mapping } => check(&file, mapping.as_deref()),
         SchemaCommand::Create { file } => create(&file, &context.session().await?).await,
         SchemaCommand::Apply { file, dry_run } => apply(&file, dry_run, &context.session().await?).await,
-        SchemaCommand::Show { dataset, purpose, basis } => {
+        SchemaCommand::Show { dataset: Some(dataset), version: Some(version), .. } => {
+            text(&dataset, version, &context.session().await?).await
+        }
+        SchemaCommand::List { dataset } => versions(&dataset, &context.session().await?, canvas).await,
+        SchemaCommand::Show { dataset, version: _, purpose, basis } => {
             let r#use = purpose.is_some().then(|| use_of(&For { purpose, basis }, ""));
             show(dataset, r#use, &context.session().await?, canvas).await
         }
@@ -177,6 +182,44 @@ async fn show(
     let answer = session.catalog().get_dataset(session.request(request).await?).await?.into_inner();
     let dataset = answer.dataset.unwrap_or_default();
     Ok(Shown::new(dataset_words(&dataset, canvas), dataset_json(&dataset)))
+}
+
+/// Prints a version's text as it was published.
+async fn text(dataset: &str, version: u32, session: &Session) -> Result<Shown, CliError> {
+    let request = GetSchemaVersionRequest { dataset: dataset_name(dataset), version };
+    let answer = session.catalog().get_schema_version(session.request(request).await?).await?.into_inner();
+    let version = answer.version.unwrap_or_default();
+    Ok(Shown::new(version.schema_toml.clone(), version_json(&version)))
+}
+
+async fn versions(dataset: &str, session: &Session, canvas: Canvas) -> Result<Shown, CliError> {
+    let (mut all, mut page_token) = (Vec::new(), String::new());
+    loop {
+        let request = ListSchemaVersionsRequest { dataset: dataset_name(dataset), page_size: 100, page_token };
+        let page = session.catalog().list_schema_versions(session.request(request).await?).await?.into_inner();
+        all.extend(page.versions);
+        page_token = page.next_page_token;
+        if page_token.is_empty() {
+            break;
+        }
+    }
+    let row = |version: &SchemaVersion| {
+        let state = if version.current { "in force" } else { "" };
+        let changes = if version.version == 1 { "the first".to_owned() } else { version.changes.join("; ") };
+        vec![version.version.to_string(), state.to_owned(), changes]
+    };
+    let words =
+        chart::table(&["version", "", "what it changed"], &all.iter().map(row).collect::<Vec<_>>(), canvas.width);
+    Ok(Shown::new(words, json!({ "versions": all.iter().map(version_json).collect::<Vec<_>>() })))
+}
+
+fn version_json(version: &SchemaVersion) -> Value {
+    let SchemaVersion { version, current, schema_hash, changes, schema_toml } = version;
+    let hash: String = schema_hash.iter().map(|byte| format!("{byte:02x}")).collect();
+    json!({
+        "version": version, "current": current, "schema_hash": hash, "changes": changes,
+        "schema_toml": (!schema_toml.is_empty()).then_some(schema_toml),
+    })
 }
 
 fn dataset_words(dataset: &Dataset, canvas: Canvas) -> String {

@@ -3,6 +3,7 @@
 //! A person's key and values are in no error, and in no file but those that are for the person. What can't be undone asks
 //! first; where its receipt goes is settled before it is done.
 
+pub mod access;
 mod who;
 
 use super::{dataset_name, short};
@@ -11,15 +12,14 @@ use crate::cli::args::{CorrectArgs, EraseArgs, SubjectCommand};
 use crate::cli::chart::{self, Canvas};
 use crate::cli::error::{CliError, Exit};
 use crate::cli::out::Shown;
-use crate::cli::rights::{self, Package, Reserved};
+use crate::cli::rights::{self, Reserved};
 use crate::cli::session::Session;
 use proto::v1::{
-    AudienceUse, EraseSubjectsRequest, GetAccessPackageRequest, GetConsentReceiptsRequest, ListUsesRequest,
-    ObjectToPurposeRequest, PastRecipient, RectifySubjectRequest, ReleaseUse, RestrictSubjectRequest, SubjectRequest,
-    SubjectRequestState, UnrestrictSubjectRequest,
+    AudienceUse, EraseSubjectsRequest, GetConsentReceiptsRequest, ListUsesRequest, ObjectToPurposeRequest,
+    PastRecipient, RectifySubjectRequest, ReleaseUse, RestrictSubjectRequest, SubjectRequest, SubjectRequestState,
+    UnrestrictSubjectRequest,
 };
 use serde_json::json;
-use std::path::PathBuf;
 
 /// Releases of one page.
 const PAGE: i32 = 1000;
@@ -29,7 +29,7 @@ pub async fn run(command: SubjectCommand, session: &Session, canvas: Canvas) -> 
     match command {
         SubjectCommand::Access { whose, out, tables } => {
             let subject = who::one(&whose)?;
-            access(&whose.of.dataset, &subject, out, tables, session).await
+            access::write(&whose.of.dataset, &subject, &out, tables, session).await
         }
         SubjectCommand::Correct(args) => correct(args, session).await,
         SubjectCommand::Restrict { whose } => {
@@ -71,58 +71,6 @@ pub async fn run(command: SubjectCommand, session: &Session, canvas: Canvas) -> 
             Ok(Shown::new(words, json!({ "file": path, "receipts": count, "verified": verdict })))
         }
     }
-}
-
-/// Reads a package into two files.
-async fn access(
-    dataset: &str,
-    subject: &str,
-    out: PathBuf,
-    tables: bool,
-    session: &Session,
-) -> Result<Shown, CliError> {
-    std::fs::create_dir_all(&out).map_err(|problem| CliError::file(&out, &problem))?;
-    let data = Reserved::make(out.join("access-package.json"))?;
-    let page = Reserved::make(out.join("access-package.html"))?;
-    let (package, request) = package(dataset, subject, session).await?;
-    // Both are made before either is written: a folder holds all of it or nothing.
-    let (json, html) = (package.json()?, rights::page(&package)?);
-    let (data, page) = (data.fill(&json)?, page.fill(&html)?);
-    let mut more = Vec::new();
-    if tables {
-        for (name, text) in rights::tables(&package)? {
-            more.push(Reserved::make(out.join(name))?.fill(&text)?);
-        }
-    }
-    let lines: usize = package.events.iter().map(|events| events.rows.len()).sum();
-    let known = package.attributes.iter().filter(|held| held.value.is_some()).count();
-    let words = format!(
-        "All that is held about this person: {}, {}, {}.\n  for programs  {}\n  for people    {}\n{}{}These are personal: \
-         give them to this person and keep no copy.\n",
-        counted(known, "fact", "facts"),
-        counted(lines, "record of what was done", "records of what was done"),
-        counted(package.consents.len(), "act of consent", "acts of consent"),
-        data.display(),
-        page.display(),
-        more.iter().map(|path| format!("  a table       {}\n", path.display())).collect::<String>(),
-        request_words(&request),
-    );
-    let counts = json!({ "facts": known, "records": lines, "consents": package.consents.len() });
-    Ok(Shown::new(
-        words,
-        json!({
-            "package": data, "page": page, "tables": more, "held": counts, "request": rights::request_json(&request),
-        }),
-    ))
-}
-
-/// Asks for all that is held about a person.
-pub async fn package(dataset: &str, subject: &str, session: &Session) -> Result<(Package, SubjectRequest), CliError> {
-    let (dataset, subject) = (dataset_name(dataset), subject.to_owned());
-    let message = GetAccessPackageRequest { dataset, subject, request_id: String::new() };
-    let answer = session.subjects().get_access_package(session.request(message).await?).await?.into_inner();
-    let missing = || CliError::failed("the gateway sent no package");
-    Ok((Package::of(answer.package.ok_or_else(missing)?), answer.request.unwrap_or_default()))
 }
 
 async fn correct(args: CorrectArgs, session: &Session) -> Result<Shown, CliError> {

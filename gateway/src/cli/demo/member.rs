@@ -3,9 +3,9 @@
 use super::cast::Cast;
 use super::teller::Teller;
 use crate::cli::chart::grouped;
-use crate::cli::command::subject::{Erased, erase_people, package};
+use crate::cli::command::subject::{Erased, access, erase_people};
 use crate::cli::error::{CliError, Exit};
-use crate::cli::rights;
+use crate::cli::rights::{self, Json};
 use crate::clock::Stopwatch;
 
 const DATASET: &str = "coop";
@@ -15,10 +15,11 @@ const MEMBER: &str = "m0000007";
 /// A member sees what is held, and is erased.
 pub async fn asks(teller: &Teller, cast: &Cast) -> Result<(), CliError> {
     teller.step("A member asks what is held, and to be erased")?;
-    let (package, _) = package(DATASET, MEMBER, &cast.portal).await?;
+    let mut json = Json::new(Vec::new());
+    let (package, _) = rights::read(access::request(DATASET, MEMBER), &cast.portal, &mut json).await?;
     let page = rights::page(&package)?;
     let facts = package.attributes.iter().filter(|held| held.value.is_some()).count();
-    let records: usize = package.events.iter().map(|events| events.rows.len()).sum();
+    let records = package.records();
     let answers: u64 = package.uses.iter().map(|used| used.releases).sum();
     teller.say(&format!(
         "The co-operative's portal acts for members who have signed in there. Of this one {facts} facts, {records} views, \
@@ -26,7 +27,7 @@ pub async fn asks(teller: &Teller, cast: &Cast) -> Result<(), CliError> {
          how many answers this member could have been counted, {answers}, and in how many lists passed to partners this \
          member was, {}.",
         package.consents.len(),
-        grouped(package.json()?.len() as u64),
+        grouped(json.into_inner().len() as u64),
         package.audiences.len()
     ))?;
     if !page.contains(MEMBER) {

@@ -1,29 +1,78 @@
-//! An access package as JSON: everything that is held about one person, for programs, and for another controller.
-//!
-//! ```text
-//! format      "silhouette.access-package", version 1
-//! values      texts as an import reads them: a label, a whole number, a decimal with its places, a day, an identifier;
-//!             null is missing. `kind` says how to read one
-//! instants    RFC 3339, UTC, as many digits of a second as they have
-//! event ids   decimal texts of 64 bits
-//! ```
+//! An access package as it is read: everything but the events, of which only what the page shows is kept, so that memory
+//! stays bounded however many there are. Events go on to whoever writes them, one by one.
 
-use super::words::{basis_name, class_name, right_name};
+use super::words::{Times, basis_name, class_name, right_name};
 use crate::cli::answer::instant;
 use crate::cli::error::CliError;
+use crate::cli::session::Session;
 use proto::v1;
-use proto::v1::{ConsentAct, FieldKind, SubjectRequestState};
-use serde::{Deserialize, Serialize};
+use proto::v1::stream_access_package_response::Message;
+use proto::v1::{ConsentAct, FieldKind, StreamAccessPackageRequest, SubjectRequest, SubjectRequestState};
+use serde::Serialize;
+use std::collections::VecDeque;
 
-const FORMAT: &str = "silhouette.access-package";
-const VERSION: u32 = 1;
+/// Events of one type that are shown on the page at most; of more, it counts them by month and shows the newest.
+pub const LONG: usize = 500;
 
-/// All that is held about one person.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+/// What a package is written to, in this order.
+pub trait Sink {
+    /// Takes all that comes before the events.
+    fn begin(&mut self, package: &Package) -> Result<(), CliError>;
+    /// Takes an event of the type at this place; types come in their order, and of each the oldest event first.
+    fn event(&mut self, package: &Package, of: usize, event: &Event) -> Result<(), CliError>;
+    /// Takes what comes after them.
+    fn end(&mut self, package: &Package) -> Result<(), CliError>;
+}
+
+/// Reads a package off the gateway into a sink. One that breaks off is an error.
+pub async fn read(
+    request: StreamAccessPackageRequest,
+    session: &Session,
+    sink: &mut impl Sink,
+) -> Result<(Package, SubjectRequest), CliError> {
+    let broken = || CliError::failed("the gateway's package is not whole").hint("ask for it again");
+    // A part is far smaller than what any client takes.
+    let mut client = session.subjects().max_decoding_message_size(PART_BYTES);
+    let mut parts = client.stream_access_package(session.request(request).await?).await?.into_inner();
+    let Some(Message::Header(header)) = parts.message().await?.and_then(|part| part.message) else {
+        return Err(broken());
+    };
+    let (mut package, mut begun) = (Package::of(header), false);
+    let times = Times::of(&package.time_zone);
+    loop {
+        match parts.message().await?.and_then(|part| part.message).ok_or_else(broken)? {
+            Message::Header(_) => return Err(broken()),
+            Message::Records(records) => package.add(records),
+            Message::Events(held) => {
+                if !std::mem::replace(&mut begun, true) {
+                    sink.begin(&package)?;
+                }
+                let of = package.events.iter().position(|events| events.name == held.name).ok_or_else(broken)?;
+                for event in held.events.into_iter().map(Event::of) {
+                    sink.event(&package, of, &event)?;
+                    package.note(of, event, &times);
+                }
+            }
+            Message::End(v1::AccessPackageEnd { request, changed }) => {
+                if !begun {
+                    sink.begin(&package)?;
+                }
+                let request = request.unwrap_or_default();
+                package.requests.push(Request::of(request.clone()));
+                package.changed = changed;
+                sink.end(&package)?;
+                return Ok((package, request));
+            }
+        }
+    }
+}
+
+/// What a client takes by default; nothing that is sent comes near it.
+const PART_BYTES: usize = 4 << 20;
+
+/// All that is held about one person, events aside.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Package {
-    pub format: String,
-    pub version: u32,
     /// `datasets/{d}`.
     pub dataset: String,
     /// What the dataset is.
@@ -32,7 +81,7 @@ pub struct Package {
     pub organization: String,
     pub controller: Option<Controller>,
     pub notice: Option<Notice>,
-    /// When the package was made.
+    /// When the package was begun.
     pub created: String,
     /// IANA time zone of the dataset.
     pub time_zone: String,
@@ -48,17 +97,17 @@ pub struct Package {
     pub uses: Vec<Use>,
     pub audiences: Vec<Audience>,
     /// Partners that got lists in earlier epochs.
-    #[serde(default)]
     pub recipients: Vec<Recipient>,
     /// This request last.
     pub requests: Vec<Request>,
     /// Fields that a policy keeps out of packages.
     pub withheld: Vec<String>,
+    /// Whether what is held changed while it was read: then the package is not of one moment.
+    pub changed: bool,
 }
 
 /// Who is responsible.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Controller {
     pub name: String,
     pub contact: String,
@@ -69,8 +118,7 @@ pub struct Controller {
 }
 
 /// What people are told.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Notice {
     pub name: String,
     pub version: String,
@@ -81,8 +129,7 @@ pub struct Notice {
 }
 
 /// A field, without a value.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Column {
     pub name: String,
     pub display: String,
@@ -95,31 +142,45 @@ pub struct Column {
 }
 
 /// One fact about the person.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, PartialEq, Eq, Serialize)]
 pub struct Attribute {
     pub column: Column,
     pub value: Option<String>,
     /// The last day, in UTC, on which the value is kept; none is for as long as the dataset exists, or not known yet.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub kept_until: Option<String>,
 }
 
-/// The person's events of one type.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+/// A type of the person's events, and what the page shows of them.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Events {
     pub name: String,
     pub display: String,
     pub kept_days: u32,
     pub columns: Vec<Column>,
-    /// Oldest first.
-    pub rows: Vec<Event>,
+    /// How many there were when the package was begun.
+    pub expected: u64,
+    /// How many came.
+    pub count: u64,
+    pub first: String,
+    pub last: String,
+    /// Months of the dataset's zone with events, and how many.
+    pub months: Vec<(String, u64)>,
+    /// Which columns have a value in some event.
+    pub filled: Vec<bool>,
+    /// The newest, at most [`LONG`].
+    pub newest: VecDeque<Event>,
+}
+
+impl Events {
+    /// Says whether there are more than the page shows one by one.
+    pub fn is_long(&self) -> bool {
+        self.expected.max(self.count) > LONG as u64
+    }
 }
 
 /// One event.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, PartialEq, Eq, Serialize)]
 pub struct Event {
     pub at: String,
     pub id: String,
@@ -128,8 +189,7 @@ pub struct Event {
 }
 
 /// One act of consent.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, PartialEq, Eq, Serialize)]
 pub struct Consent {
     pub purpose: String,
     /// Empty for a withdrawal, which is on every basis.
@@ -145,8 +205,7 @@ pub struct Consent {
 }
 
 /// Whether a use is allowed now.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, PartialEq, Eq, Serialize)]
 pub struct Standing {
     pub purpose: String,
     pub basis: String,
@@ -154,8 +213,7 @@ pub struct Standing {
 }
 
 /// Releases of one client for one purpose.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, PartialEq, Eq, Serialize)]
 pub struct Use {
     pub client: String,
     pub purpose: String,
@@ -166,8 +224,7 @@ pub struct Use {
 }
 
 /// An audience that was delivered with the person in it.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, PartialEq, Eq, Serialize)]
 pub struct Audience {
     pub partner: String,
     pub purpose: String,
@@ -177,8 +234,7 @@ pub struct Audience {
 }
 
 /// A partner that got audiences with the person in epochs that are over; in which of them is not kept.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, PartialEq, Eq, Serialize)]
 pub struct Recipient {
     pub partner: String,
     pub purpose: String,
@@ -189,8 +245,7 @@ pub struct Recipient {
 }
 
 /// A request of the person.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, PartialEq, Eq, Serialize)]
 pub struct Request {
     pub right: String,
     pub fulfilled: bool,
@@ -210,31 +265,25 @@ impl std::fmt::Debug for Package {
 }
 
 impl Package {
-    /// Reads a package off the wire.
-    pub fn of(package: v1::AccessPackage) -> Self {
-        let v1::AccessPackage {
+    fn of(header: v1::AccessPackageHeader) -> Self {
+        let v1::AccessPackageHeader {
             dataset,
             display,
             organization,
             create_time,
             time_zone,
             attributes,
-            events,
-            consents,
+            event_types,
             standings,
             restricted,
             uses,
-            audiences,
-            requests,
             withheld,
             controller,
             notice,
             subject_key,
             recipients,
-        } = package;
+        } = header;
         Self {
-            format: FORMAT.to_owned(),
-            version: VERSION,
             dataset,
             display,
             organization,
@@ -244,35 +293,51 @@ impl Package {
             time_zone,
             subject_key,
             attributes: attributes.into_iter().map(Attribute::of).collect(),
-            events: events.into_iter().map(Events::of).collect(),
-            consents: consents.into_iter().map(Consent::of).collect(),
+            events: event_types.into_iter().map(Events::of).collect(),
+            consents: Vec::new(),
             standings: standings.into_iter().map(Standing::of).collect(),
             restricted,
             uses: uses.into_iter().map(Use::of).collect(),
-            audiences: audiences.into_iter().map(Audience::of).collect(),
+            audiences: Vec::new(),
             recipients: recipients.into_iter().map(Recipient::of).collect(),
-            requests: requests.into_iter().map(Request::of).collect(),
+            requests: Vec::new(),
             withheld,
+            changed: false,
         }
     }
 
-    /// Reads a package's JSON, as whoever is given one would.
-    #[cfg(test)]
-    pub fn parse(text: &str) -> Result<Self, CliError> {
-        let read: Self = serde_json::from_str(text).map_err(|problem| {
-            // serde quotes values in some problems; where it is says enough.
-            CliError::failed(format!("not an access package: line {}, column {}", problem.line(), problem.column()))
-        })?;
-        if read.format == FORMAT && read.version == VERSION {
-            return Ok(read);
-        }
-        Err(CliError::failed(format!("not an access package of version {VERSION}")))
+    fn add(&mut self, records: v1::AccessPackageRecords) {
+        let v1::AccessPackageRecords { consents, audiences, requests } = records;
+        self.consents.extend(consents.into_iter().map(Consent::of));
+        self.audiences.extend(audiences.into_iter().map(Audience::of));
+        self.requests.extend(requests.into_iter().map(Request::of));
     }
 
-    /// Writes the package's JSON.
-    pub fn json(&self) -> Result<String, CliError> {
-        let text = serde_json::to_string_pretty(self);
-        text.map(|text| text + "\n").map_err(|_| CliError::failed("the package can't be written as JSON"))
+    /// Keeps of an event what the page shows.
+    pub(super) fn note(&mut self, of: usize, event: Event, times: &Times) {
+        let month = times.month(&event.at);
+        let Some(events) = self.events.get_mut(of) else { return };
+        if events.count == 0 {
+            events.first.clone_from(&event.at);
+        }
+        events.last.clone_from(&event.at);
+        events.count = events.count.saturating_add(1);
+        match events.months.last_mut().filter(|(last, _)| *last == month) {
+            Some((_, count)) => *count = count.saturating_add(1),
+            None => events.months.push((month, 1)),
+        }
+        for (filled, value) in events.filled.iter_mut().zip(&event.values) {
+            *filled |= value.is_some();
+        }
+        if events.newest.len() == LONG {
+            events.newest.pop_front();
+        }
+        events.newest.push_back(event);
+    }
+
+    /// Counts the events that came.
+    pub fn records(&self) -> u64 {
+        self.events.iter().map(|events| events.count).sum()
     }
 }
 
@@ -328,10 +393,24 @@ impl Attribute {
 }
 
 impl Events {
-    fn of(held: v1::HeldEvents) -> Self {
-        let v1::HeldEvents { name, display, retention_days, columns, events } = held;
-        let columns = columns.into_iter().map(Column::of).collect();
-        Self { name, display, kept_days: retention_days, columns, rows: events.into_iter().map(Event::of).collect() }
+    fn of(held: v1::HeldEventType) -> Self {
+        let v1::HeldEventType { name, display, retention_days, columns, count } = held;
+        let columns: Vec<Column> = columns.into_iter().map(Column::of).collect();
+        let filled = vec![false; columns.len()];
+        let (first, last, months, newest) = Default::default();
+        Self {
+            name,
+            display,
+            kept_days: retention_days,
+            columns,
+            expected: count,
+            count: 0,
+            first,
+            last,
+            months,
+            filled,
+            newest,
+        }
     }
 }
 
@@ -419,11 +498,10 @@ impl Request {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "tests")]
 pub(super) mod tests {
     use super::*;
 
-    fn column(name: &str, display: &str, class: &str, kind: &str) -> Column {
+    pub fn column(name: &str, display: &str, class: &str, kind: &str) -> Column {
         let [name, display, class, kind] = [name, display, class, kind].map(str::to_owned);
         Column { name, display, class, kind, scale: 0, kept_days: 0 }
     }
@@ -431,9 +509,7 @@ pub(super) mod tests {
     /// Someone of whom a little of everything is held.
     pub fn package() -> Package {
         let text = str::to_owned;
-        Package {
-            format: text(FORMAT),
-            version: VERSION,
+        let mut package = Package {
             dataset: text("datasets/hill"),
             display: text("Members"),
             organization: text("organizations/hill"),
@@ -462,19 +538,7 @@ pub(super) mod tests {
                     kept_until: Some(text("2019-01-02")),
                 },
             ],
-            events: vec![Events {
-                name: text("order"),
-                display: text("Orders"),
-                kept_days: 0,
-                columns: vec![
-                    column("amount", "Paid", "behavioral", "decimal"),
-                    column("coupon", "Coupon", "behavioral", "integer"),
-                ],
-                rows: vec![
-                    Event { at: text("2017-01-01T04:53:26Z"), id: text("7"), values: vec![Some(text("12.50")), None] },
-                    Event { at: text("2017-01-01T04:53:27Z"), id: text("8"), values: vec![None, None] },
-                ],
-            }],
+            events: vec![events("order")],
             consents: vec![Consent {
                 purpose: text("marketing.segmentation"),
                 basis: text("consent"),
@@ -508,19 +572,31 @@ pub(super) mod tests {
             }],
             requests: Vec::new(),
             withheld: vec![text("order.note")],
-        }
+            changed: false,
+        };
+        let times = Times::of(&package.time_zone);
+        two_orders().into_iter().for_each(|event| package.note(0, event, &times));
+        package
     }
 
-    #[test]
-    fn a_package_comes_back_from_its_json_and_no_other_version_is_read() {
-        let package = package();
-        let json = package.json().unwrap();
-        assert_eq!(Package::parse(&json).unwrap(), package);
-        assert!(json.starts_with("{\n  \"format\": \"silhouette.access-package\",\n  \"version\": 1,\n"), "{json}");
-        for (from, to) in [("\"version\": 1", "\"version\": 2"), ("\"restricted\"", "\"resticted\"")] {
-            let problem = Package::parse(&json.replacen(from, to, 1)).unwrap_err();
-            assert!(problem.words().contains("not an access package"), "{problem}");
-        }
-        assert_eq!(format!("{package:?}"), "Package(..)");
+    /// Two orders of someone, a second apart, on the last day of a year in New York.
+    pub fn two_orders() -> [Event; 2] {
+        let text = str::to_owned;
+        [
+            Event { at: text("2017-01-01T04:53:26Z"), id: text("7"), values: vec![Some(text("12.50")), None] },
+            Event { at: text("2017-01-01T04:53:27Z"), id: text("8"), values: vec![None, None] },
+        ]
+    }
+
+    /// Events of a name, none of which came yet.
+    pub fn events(name: &str) -> Events {
+        let columns = vec![
+            column("amount", "Paid", "behavioral", "decimal"),
+            column("coupon", "Coupon", "behavioral", "integer"),
+        ];
+        let (first, last, months, newest) = Default::default();
+        let (name, display) = (name.to_owned(), "Orders".to_owned());
+        let filled = vec![false; 2];
+        Events { name, display, kept_days: 0, columns, expected: 2, count: 0, first, last, months, filled, newest }
     }
 }

@@ -1,12 +1,18 @@
 //! An access package as one page of HTML, for the person and for the person's lawyer: read on a screen, printed, kept.
 //!
-//! It loads nothing, runs nothing and links to nothing but what the controller named; all text is escaped. Every value and
-//! every event of the package is on it.
+//! It loads nothing, runs nothing and links to nothing but what the controller named; all text is escaped. Every value is on
+//! it, and every event of a type unless there are more than [`LONG`]: of those it counts the events by month, shows the
+//! newest, and says which files have all of them.
 
-use super::package::{Column, Consent, Event, Events, Package, Request};
+use super::package::{Column, Consent, Event, Events, LONG, Package, Request};
+use super::tables::table_name;
 use super::words::{self, Times, counted, kept};
+use crate::cli::chart;
 use crate::cli::error::CliError;
 use askama::Template;
+
+/// Events of a long list that are shown: the newest.
+const SHOWN: usize = 200;
 
 /// A text of at most so many bytes is not broken into lines.
 const SHORT: usize = 14;
@@ -60,6 +66,9 @@ struct Activity<'a> {
     columns: Vec<&'a Column>,
     /// Columns in which every value is missing.
     empty: Vec<&'a str>,
+    /// If there are more than are shown: events by month, and where all of them are.
+    months: Vec<(&'a str, String)>,
+    elsewhere: String,
     days: Vec<Day>,
 }
 
@@ -201,11 +210,10 @@ fn utc_day(day: &str) -> String {
 /// What the whole page says, in a few sentences.
 fn short(package: &Package, times: &Times) -> Vec<String> {
     let facts = package.attributes.iter().filter(|held| held.value.is_some()).count();
-    let lines: usize = package.events.iter().map(|events| events.rows.len()).sum();
     let mut all = vec![format!(
         "{} about you and {} of what you did are held.",
         counted(facts as u64, "fact", "facts"),
-        counted(lines as u64, "record", "records")
+        counted(package.records(), "record", "records")
     )];
     let newest = |act: &str| package.consents.iter().rev().find(|consent| consent.act == act);
     all.push(match newest("give") {
@@ -240,6 +248,9 @@ fn short(package: &Package, times: &Times) -> Vec<String> {
             counted(audiences as u64, "list", "lists")
         ),
     });
+    if package.changed {
+        all.push("Some of it changed while this page was made; ask again for a page of one moment.".to_owned());
+    }
     all
 }
 
@@ -282,11 +293,15 @@ fn span(first: &str, end: &str) -> String {
 
 impl<'a> Activity<'a> {
     fn of(events: &'a Events, times: &Times) -> Self {
-        let filled = |at: usize| events.rows.iter().any(|row| row.values.get(at).is_some_and(Option::is_some));
-        let (full, empty): (Vec<_>, Vec<_>) =
-            events.columns.iter().enumerate().partition(|(at, _)| filled(*at) || events.rows.is_empty());
+        let (full, empty): (Vec<_>, Vec<_>) = events
+            .columns
+            .iter()
+            .enumerate()
+            .partition(|(at, _)| events.count == 0 || events.filled.get(*at).copied().unwrap_or(true));
+        let long = events.is_long();
+        let skipped = if long { events.newest.len().saturating_sub(SHOWN) } else { 0 };
         let mut days: Vec<Day> = Vec::new();
-        for row in &events.rows {
+        for row in events.newest.iter().skip(skipped) {
             let day = times.long_day(&row.at);
             let line = line(row, &full, times);
             match days.last_mut().filter(|last| last.day == day) {
@@ -294,16 +309,33 @@ impl<'a> Activity<'a> {
                 None => days.push(Day { day, lines: vec![line] }),
             }
         }
-        let ends = events.rows.first().zip(events.rows.last());
+        let months = events.months.iter().filter(|_| long);
         Self {
             name: &events.display,
             path: if events.display == events.name { "" } else { &events.name },
-            count: counted(events.rows.len() as u64, "record", "records"),
-            span: ends.map(|(first, end)| span(&times.day(&first.at), &times.day(&end.at))).unwrap_or_default(),
+            count: counted(events.count, "record", "records"),
+            span: if events.count == 0 {
+                String::new()
+            } else {
+                span(&times.day(&events.first), &times.day(&events.last))
+            },
             columns: full.iter().map(|(_, column)| *column).collect(),
             empty: empty.iter().map(|(_, column)| column.display.as_str()).collect(),
+            months: months.map(|(month, count)| (month.as_str(), chart::grouped(*count))).collect(),
+            elsewhere: if long { elsewhere(events) } else { String::new() },
             days,
         }
+    }
+}
+
+/// Says which files have all events of a type.
+fn elsewhere(events: &Events) -> String {
+    let all = "access-package.json, for programs";
+    // A list that was short when the package was begun has no table.
+    if events.expected > LONG as u64 {
+        format!("{}, a table for spreadsheets, and {all}", table_name(events))
+    } else {
+        all.to_owned()
     }
 }
 
@@ -401,8 +433,7 @@ impl Asked {
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
-    use super::super::package::tests::package;
-    use super::super::tables;
+    use super::super::package::tests::{events, package};
     use super::*;
 
     #[test]
@@ -433,14 +464,36 @@ mod tests {
     }
 
     #[test]
+    fn a_long_list_is_counted_by_month_and_its_newest_shown() {
+        let mut long = package();
+        long.events = vec![super::super::package::Events { expected: 20_000, ..events("order") }];
+        let times = Times::of(&long.time_zone);
+        for number in 0..20_000 {
+            let at = jiff::Timestamp::from_second(1_480_000_000 + number * 600).unwrap().to_string();
+            let event = Event { at, id: number.to_string(), values: vec![Some(format!("{number}.00")), None] };
+            long.note(0, event, &times);
+        }
+        let page = page(&long).unwrap();
+        let said = [
+            "20,000 records of what you did",
+            "<td>December 2016</td><td class=\"number\">4,464</td>",
+            "events-order.csv",
+            ">19999.00<",
+            ">19800.00<",
+        ];
+        for text in said {
+            assert!(page.contains(text), "`{text}` is not in\n{page}");
+        }
+        assert!(!page.contains(">19799.00<") && page.len() < 60_000, "{}", page.len());
+    }
+
+    #[test]
     fn a_person_of_whom_little_is_held_has_a_page_too() {
         let mut little = package();
         little.controller = None;
         little.notice = None;
         little.attributes.truncate(1);
-        for events in &mut little.events {
-            events.rows.clear();
-        }
+        little.events = vec![events("order")];
         (little.consents, little.standings, little.uses, little.audiences) = Default::default();
         little.recipients.clear();
         let page = page(&little).unwrap();
@@ -448,18 +501,5 @@ mod tests {
         for text in said {
             assert!(page.contains(text), "`{text}` is not in\n{page}");
         }
-    }
-
-    #[test]
-    fn tables_hold_the_values_and_their_mapping_reads_them() {
-        let files = tables(&package()).unwrap();
-        let text = |name: &str| files.iter().find(|(file, _)| file == name).unwrap().1.as_str();
-        assert_eq!(text("facts.csv"), "member_no,age,note\nm1,,<script>alert(1)</script>\n");
-        assert_eq!(
-            text("order.csv"),
-            "member_no,at,id,amount,coupon\nm1,2017-01-01T04:53:26Z,7,12.50,\nm1,2017-01-01T04:53:27Z,8,,\n"
-        );
-        assert!(text("consents.csv").ends_with("m1,marketing.segmentation,give,consent,2017-01-01T05:00:00Z,,till\n"));
-        assert!(text("mapping.toml").contains("dataset = \"hill\""));
     }
 }

@@ -133,6 +133,11 @@ impl Times {
         self.at(text, "%-d %B %Y")
     }
 
+    /// `January 2017`.
+    pub fn month(&self, text: &str) -> String {
+        self.at(text, "%B %Y")
+    }
+
     /// `11:53`.
     pub fn time(&self, text: &str) -> String {
         self.at(text, "%H:%M")

@@ -1,4 +1,5 @@
-//! One person read in clear: folded rows, then the entries that are not folded yet.
+//! One person read in clear: folded rows, then the entries that are not folded yet. Folded events stay in their pieces:
+//! there may be more of them than memory takes.
 
 use super::super::epochs::ClosedEpoch;
 use super::super::fold_epoch::open_entry;
@@ -6,15 +7,16 @@ use super::super::journal_keys::sealers;
 use super::super::journals::Sealed;
 use super::super::write::place;
 use super::super::{Tree, Vault, VaultError};
-use crate::fold::data::{BlockData, read_history};
+use crate::blocks::Piece;
+use crate::fold::data::{BlockData, EventRows, read_history};
 use crate::fold::pieces::BlockPieces;
-use crate::fold::subject::read_subject;
+use crate::fold::subject::{read_event_ids, read_subject};
 use crate::keys::Sealer;
 use crate::log::Leaf;
 use crate::subjects::{Fulfilled, Happened, HeldConsent};
-use policy::schema::Schema;
-use std::collections::HashMap;
-use std::sync::Arc;
+use policy::schema::{EventTypeId, Schema};
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Weak};
 
 /// What a person's rows are read from, taken under the commit lock.
 pub(super) struct Source {
@@ -36,18 +38,92 @@ pub(super) struct History {
 }
 
 impl Source {
-    /// Reads the person as a block of one.
+    /// Reads the person as a block of one; of events only those that are not folded, oldest first. An id that is among the
+    /// folded ones is left out, as folding leaves it out.
     pub fn read(&self) -> Result<BlockData, VaultError> {
-        let empty = BlockPieces::default();
-        let pieces = self.closed.folded_blocks().get(self.block as usize).unwrap_or(&empty);
-        let mut data = read_subject(&self.schema, pieces, self.position)?;
+        let mut data = read_subject(&self.schema, self.pieces(), self.position)?;
         for entry in &self.entries {
             let delta = open_entry(&self.sealers, self.number, self.block, entry)?;
             let broken = |_| VaultError::damaged(format!("journal of block {}", self.block), "an entry does not parse");
             data.apply_one(&self.schema, &delta, self.position).map_err(broken)?;
         }
-        data.events.iter_mut().for_each(crate::fold::data::EventRows::normalize);
+        for (rows, parts) in data.events.iter_mut().zip(&self.pieces().events).filter(|(rows, _)| rows.changed) {
+            let waiting: HashSet<u64> = rows.id.iter().copied().collect();
+            let mut folded = HashSet::new();
+            read_event_ids(parts, self.position, |id| {
+                if waiting.contains(&id) {
+                    folded.insert(id);
+                }
+            })?;
+            rows.remove_ids(&folded);
+        }
+        data.events.iter_mut().for_each(EventRows::normalize);
         Ok(data)
+    }
+
+    /// Returns the version that it reads.
+    pub fn version(&self) -> Version {
+        Version { closed: Arc::downgrade(&self.closed), last: self.entries.last().map(|entry| entry.seq) }
+    }
+
+    /// Returns the person's place in the version that it reads.
+    pub fn folded(&self) -> Folded {
+        Folded { closed: Arc::clone(&self.closed), block: self.block, position: self.position }
+    }
+
+    fn pieces(&self) -> &BlockPieces {
+        pieces(&self.closed, self.block)
+    }
+}
+
+fn pieces(closed: &ClosedEpoch, block: u32) -> &BlockPieces {
+    static EMPTY: BlockPieces =
+        BlockPieces { attributes: None, events: Vec::new(), consents: None, consent_state: None };
+    closed.folded_blocks().get(block as usize).unwrap_or(&EMPTY)
+}
+
+/// One person's place in a version, which an erasure waits for: hold it no longer than it is read.
+pub(super) struct Folded {
+    closed: Arc<ClosedEpoch>,
+    block: u32,
+    position: u16,
+}
+
+impl Folded {
+    /// Finds a person's place in a version.
+    pub fn of(closed: &Arc<ClosedEpoch>, ordinal: u32) -> Self {
+        let (block, position) = place(ordinal);
+        Self { closed: Arc::clone(closed), block, position }
+    }
+
+    /// Names the version; whether something of the block is not folded is left out.
+    pub fn version(&self) -> Version {
+        Version { closed: Arc::downgrade(&self.closed), last: None }
+    }
+
+    /// Returns the pieces with events of a type, and the person's position in them.
+    pub fn events(&self, event: EventTypeId) -> (&[Arc<Piece>], u16) {
+        let parts = pieces(&self.closed, self.block).events.get(usize::from(event.0));
+        (parts.map_or(&[], Vec::as_slice), self.position)
+    }
+}
+
+/// Names what was read, and keeps nothing of it.
+pub(super) struct Version {
+    closed: Weak<ClosedEpoch>,
+    /// The last frame with an entry of the person's block that is not folded.
+    last: Option<u64>,
+}
+
+impl Version {
+    /// Says whether it has the same pieces as another.
+    pub fn same_pieces(&self, other: &Self) -> bool {
+        Weak::ptr_eq(&self.closed, &other.closed)
+    }
+
+    /// Says whether everything in it is as in another.
+    pub fn same(&self, other: &Self) -> bool {
+        self.same_pieces(other) && self.last == other.last
     }
 }
 

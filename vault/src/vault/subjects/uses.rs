@@ -13,9 +13,9 @@ use super::super::recipients::is_of;
 use super::super::{Tree, Vault, VaultError};
 use super::person::History;
 use crate::log::{Decision, Kind, Leaf};
-use crate::subjects::{AudienceUse, PastRecipient, ReleaseUse, Right, Uses};
+use crate::subjects::{AudienceUse, PastRecipient, ReleaseUse, Right, UseSummary, Uses};
 use policy::consent::{ConsentState, LawfulBasis};
-use policy::id::{DatasetId, EpochId, PartnerId, PurposeId};
+use policy::id::{ClientId, DatasetId, EpochId, PartnerId, PurposeId};
 use policy::schema::Schema;
 use policy::time::Timestamp;
 use std::collections::{BTreeMap, HashMap, VecDeque};
@@ -35,6 +35,13 @@ pub(super) struct Timeline {
 struct Asked {
     fields: Vec<String>,
     question: String,
+}
+
+/// The uses of a person's data, releases counted.
+pub(super) struct UsesCounted {
+    pub uses: Vec<UseSummary>,
+    pub audiences: Vec<AudienceUse>,
+    pub recipients: Vec<PastRecipient>,
 }
 
 /// Deliveries of one holder, in the order of the log.
@@ -78,12 +85,49 @@ impl Timeline {
 impl Vault {
     /// Lists the uses of a person's data up to now.
     pub(super) fn uses_of(&self, schema: &Schema, timeline: &Timeline, ordinal: u32) -> Result<Uses, VaultError> {
+        let mut releases = Vec::new();
+        let audiences = self.each_use(schema, timeline, ordinal, |release| releases.push(release))?;
+        let recipients = self.recipients_of(&schema.dataset, ordinal)?;
+        Ok(Uses { releases, audiences, recipients })
+    }
+
+    /// Counts the releases by client, purpose and basis, and lists the rest.
+    pub(super) fn uses_counted(
+        &self,
+        schema: &Schema,
+        timeline: &Timeline,
+        ordinal: u32,
+    ) -> Result<UsesCounted, VaultError> {
+        let mut counted: BTreeMap<(ClientId, PurposeId, LawfulBasis), (u64, Timestamp, Timestamp)> = BTreeMap::new();
+        let audiences = self.each_use(schema, timeline, ordinal, |release| {
+            let ReleaseUse { client, purpose, basis, at, .. } = release;
+            let entry = counted.entry((client, purpose, basis)).or_insert((0, at, at));
+            *entry = (entry.0.saturating_add(1), entry.1.min(at), entry.2.max(at));
+        })?;
+        let summary = |((client, purpose, basis), (releases, first, last))| UseSummary {
+            client,
+            purpose,
+            basis,
+            releases,
+            first,
+            last,
+        };
+        let recipients = self.recipients_of(&schema.dataset, ordinal)?;
+        Ok(UsesCounted { uses: counted.into_iter().map(summary).collect(), audiences, recipients })
+    }
+
+    fn each_use(
+        &self,
+        schema: &Schema,
+        timeline: &Timeline,
+        ordinal: u32,
+        mut each: impl FnMut(ReleaseUse),
+    ) -> Result<Vec<AudienceUse>, VaultError> {
         let needle = format!("\"dataset\":\"{}\"", schema.dataset);
         let end = self.durable_sizes()?.of(Tree::Access);
         let mut closes: HashMap<EpochId, Timestamp> = HashMap::new();
         let mut asked: HashMap<u64, Asked> = HashMap::new();
         let mut deliveries = Deliveries::new();
-        let mut uses = Uses::default();
         for entry in self.log.scan(Tree::Access, 0, end) {
             let (index, bytes) = entry?;
             if !std::str::from_utf8(&bytes).is_ok_and(|text| text.contains(&needle)) {
@@ -100,7 +144,7 @@ impl Vault {
                 Kind::Intent if allows(timeline, &closes, &leaf) => {
                     asked.insert(index, Asked::of(&leaf));
                 }
-                Kind::Outcome => uses.releases.extend(release(&asked, index, &leaf)),
+                Kind::Outcome => release(&asked, index, &leaf).into_iter().for_each(&mut each),
                 Kind::Audience => {
                     if let Some(holder) = holder_of(&leaf) {
                         deliveries.entry(holder).or_default().push_back((leaf.t, index));
@@ -109,9 +153,7 @@ impl Vault {
                 _ => {}
             }
         }
-        uses.audiences = self.audiences_with(&schema.dataset, ordinal, deliveries)?;
-        uses.recipients = self.recipients_of(&schema.dataset, ordinal)?;
-        Ok(uses)
+        self.audiences_with(&schema.dataset, ordinal, deliveries)
     }
 
     fn audiences_with(

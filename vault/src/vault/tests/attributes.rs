@@ -1,12 +1,12 @@
 //! A value of an attribute that has a retention is gone at the first close after its days, counted from when it was last
 //! set, and no other value is.
 
+use super::packages::Package;
 use super::*;
 use crate::erasure::ErasureReceipt;
 use crate::fold::set_day::SetDay;
 use crate::keys::{PieceKind, PieceState};
 use crate::rotation::Rotation;
-use crate::subjects::AccessPackage;
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -30,7 +30,7 @@ fn profile(number: usize, column: u16, value: Value) -> Record {
     Record::Profile { subject: key(number), values: vec![(ColumnId(column), value)] }
 }
 
-fn value_in(package: &AccessPackage, column: u16) -> (Value, Option<i32>) {
+fn value_in(package: &Package, column: u16) -> (Value, Option<i32>) {
     let value = package.attributes.iter().find(|(of, _)| of.0 == column).unwrap().1.clone();
     (value, package.kept_until.get(&ColumnId(column)).copied())
 }

@@ -1,10 +1,10 @@
 //! Folding beside a closed epoch: answers stay as they are, what is folded is nowhere else any more, and what a person
 //! has now is read from the version that is being built.
 
+use super::packages::Package;
 use super::*;
 use crate::disk::{Fault, Observer, Step};
 use crate::keys::PieceState;
-use crate::subjects::AccessPackage;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -30,7 +30,7 @@ impl Shop {
         self.vault().erase(&permit, &subjects, later(40)).unwrap();
     }
 
-    fn package(&self, number: usize) -> AccessPackage {
+    fn package(&self, number: usize) -> Package {
         let permit = self.permit_about(Verb::AccessSubject, number);
         self.vault().access_subject(&permit, &key(number), later(60)).unwrap()
     }

@@ -63,7 +63,7 @@ impl Shop {
         refusal.message
     }
 
-    pub(super) fn held(&self, number: usize) -> crate::subjects::AccessPackage {
+    pub(super) fn held(&self, number: usize) -> super::packages::Package {
         let permit = self.permit_about(Verb::AccessSubject, number);
         self.vault().access_subject(&permit, &key(number), later(60)).unwrap()
     }
