@@ -41,11 +41,13 @@ pub enum Verb {
     RestrictSubject,
     /// Erase people.
     EraseSubject,
+    /// Hold what a law says must be kept of one person, release or list holds.
+    HoldSubject,
 }
 
 impl Verb {
     /// All verbs, in a fixed order.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::ManageDataset,
         Self::Ingest,
         Self::RecordConsent,
@@ -61,6 +63,7 @@ impl Verb {
         Self::RectifySubject,
         Self::RestrictSubject,
         Self::EraseSubject,
+        Self::HoldSubject,
     ];
 
     /// Returns the Cedar action that stands for this verb.
@@ -81,6 +84,7 @@ impl Verb {
             Self::RectifySubject => "rectify_subject",
             Self::RestrictSubject => "restrict_subject",
             Self::EraseSubject => "erase_subject",
+            Self::HoldSubject => "hold_subject",
         }
     }
 
@@ -95,12 +99,13 @@ impl Verb {
     }
 
     /// Returns whether a role can hold the verb at all, whatever the policies say: only the portal speaks for a person,
-    /// and it does nothing else.
+    /// and it does nothing else; only a steward holds back what a person may have erased.
     pub const fn open_to(self, role: &Role) -> bool {
         let portal = matches!(role, Role::Portal);
         match self {
             Self::AccessSubject | Self::RectifySubject | Self::RestrictSubject => portal,
             Self::EraseSubject => matches!(role, Role::Portal | Role::Steward | Role::System),
+            Self::HoldSubject => matches!(role, Role::Steward),
             Self::RecordConsent => true,
             _ => !portal,
         }

@@ -2,8 +2,8 @@
 //! has returned, the thief reads nothing of them and can't tell that they were ever there.
 
 use super::finds::{Reading, read};
-use super::thief::Fact;
-use super::town::{TOWN, Taken, Town, VALUES, later, take};
+use super::thief::{Cell, Fact};
+use super::town::{LATE_NOTE, TOWN, Taken, Town, VALUES, later, take};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
@@ -279,4 +279,52 @@ fn who_was_erased_and_comes_back_is_someone_new() {
     has_not(&reading, &hidden);
     let facts = |number: &usize| reading.loot.facts(TOWN, town.ordinals[*number], |_| true);
     assert!(ERASED.iter().all(|number| town.missing(*number, false, &facts(number)).is_empty()));
+}
+
+/// Says whether a fact is of what is held of a person: the note of an order, and whose it is.
+fn is_held(fact: &Fact) -> bool {
+    match fact {
+        Fact::Key(_) | Fact::Hidden(_) | Fact::Attribute(0, _) => true,
+        Fact::Event { values, .. } => matches!(values.as_slice(), [Cell::Missing, Cell::Missing, Cell::Bytes(_)]),
+        _ => false,
+    }
+}
+
+#[test]
+fn of_whom_something_is_held_no_copy_gives_anything_else_away_and_in_the_end_nothing() {
+    let (mut town, before) = town();
+    // One who is folded and one who is not.
+    let held = [ERASED[0], ERASED[4]];
+    let holds = town.hold(&held, "order.note");
+    let receipt = town.erase(&ERASED).unwrap();
+    assert_eq!(receipt.held.len(), 2);
+    assert!(receipt.held.iter().all(|held| held.fields == ["order.note"]));
+    let just_after = town.copy("just after");
+    town.close_epoch(80);
+    let folded = town.copy("folded after");
+    town.crash();
+    town.open();
+    let last = town.copy("reopened after");
+    let after = [&just_after, &folded, &last];
+    let all: Vec<&Taken> = before.iter().chain(after).collect();
+    let reading = read(&town, &all, &after);
+    has_nothing_of(&ERASED[1..4], &reading, &all);
+    for person in held {
+        let facts = reading.loot.facts(TOWN, town.ordinals[person], |_| true);
+        let more: Vec<_> = facts.iter().filter(|fact| !is_held(fact)).collect();
+        assert!(more.is_empty(), "of person {person} more than is held: {more:?}");
+        // The key and two notes.
+        let wanted: BTreeSet<usize> = [0, 2, LATE_NOTE].into_iter().map(|value| VALUES * person + value).collect();
+        let read = |copy: &&Taken| -> BTreeSet<usize> {
+            reading.values_in(copy).into_iter().filter(|value| value / VALUES == person).collect()
+        };
+        assert!(after.iter().all(|copy| read(copy) == wanted), "what is held is there");
+        assert!(before.iter().all(|copy| read(&copy).is_subset(&wanted)));
+    }
+    holds.into_iter().for_each(|hold| town.release(hold));
+    let released = town.copy("released");
+    let all: Vec<&Taken> = all.into_iter().chain([&released]).collect();
+    let reading = read(&town, &all, &[&released]);
+    has_nothing_of(&ERASED, &reading, &all);
+    reading.has_everything(&released, &others(&town, &ERASED), true);
 }

@@ -19,6 +19,7 @@ use tempfile::TempDir;
 use vault::audience::AudienceQuestion;
 use vault::disk::Disk;
 use vault::erasure::ErasureReceipt;
+use vault::holds::{Ground, NewHold};
 use vault::ingest::{Record, SubjectKey, Value};
 use vault::keys::SecondLock;
 use vault::release::{Kind, Question};
@@ -284,6 +285,25 @@ impl Town {
         let permit = self.permit(Role::Portal, Verb::EraseSubject, None);
         let subjects: Vec<_> = people.iter().map(|number| self.person(*number).subject()).collect();
         self.vault().erase(&permit, &subjects, later(70))
+    }
+
+    /// Holds a field of people by law; returns the numbers of the holds.
+    pub fn hold(&self, people: &[usize], field: &str) -> Vec<u64> {
+        let permit = self.permit(Role::Steward, Verb::HoldSubject, None);
+        let fields: BTreeSet<_> = [self.schema.resolve(field).unwrap()].into();
+        let hold = NewHold { fields, ground: Ground::new("tax-act-147").unwrap(), until: None };
+        let place = |number: &usize| {
+            let subject = self.person(*number).subject();
+            self.vault().place_hold(&permit, &subject, hold.clone(), later(65)).unwrap().number
+        };
+        people.iter().map(place).collect()
+    }
+
+    /// Ends a hold, and carries out the erasure that waited for it.
+    pub fn release(&self, hold: u64) {
+        let permit = self.permit(Role::Steward, Verb::HoldSubject, None);
+        let report = self.vault().release_hold(&permit, hold, later(95)).unwrap();
+        assert!(report.unwrap().confirmed);
     }
 
     pub fn close_epoch(&self, seconds: i64) {

@@ -354,3 +354,64 @@ fn whoever_has_three_hundred_thousand_events_is_shown_all_of_them() {
     assert!(page.contains("300,000 records") && page.contains("August 2017") && page.contains("events-sale.csv"));
     assert!(page.len() < 100_000, "{} bytes are no page to read", page.len());
 }
+
+#[test]
+fn what_a_law_keeps_is_said_on_the_receipt_and_goes_when_the_hold_is_released() {
+    let (desk, _served, vkey) = co_operative();
+    let me = members(&desk)[0].clone();
+    std::fs::write(desk.path("whose"), format!("{me}\n")).unwrap();
+    let of = ["-d", "coop"];
+    let place = |code, fields: &[&str], ground: &str| {
+        let fields: Vec<&str> = fields.iter().flat_map(|field| ["--field", field]).collect();
+        let place = ["hold", "place", "--subject-file", "whose", "--ground", ground];
+        desk.ends(code, &[&place[..], &of, &fields].concat())
+    };
+    // Refusals say what is wrong, and hold nothing.
+    assert!(place(REFUSED, &["nowhere"], "tax-act-147").1.contains("fields"));
+    place(USAGE, &[], "tax-act-147");
+    assert!(place(REFUSED, &["order"], "tax act 147").1.contains("ground"));
+    desk.ends(REFUSED, &[&["hold", "list", "--key", "portal-key.toml"][..], &of].concat());
+    desk.ends(REFUSED, &[&["hold", "release", "0"][..], &of].concat());
+    assert_eq!(desk.json(&[&["hold", "list"][..], &of].concat())["holds"], serde_json::json!([]));
+
+    let (words, _) = place(DONE, &["order", "region"], "tax-act-147");
+    assert!(words.contains("region, order (tax-act-147)") && !words.contains(&me), "{words}");
+    desk.for_person(DONE, &me, &["access", "-d", "coop", "--out", "mine"]);
+    let told = &desk.read_json("mine/access-package.json")["holds"][0];
+    assert_eq!((&told["ground"], &told["fields"]), (&"tax-act-147".into(), &serde_json::json!(["region", "order"])));
+    assert!(desk.read("mine/access-package.html").contains("Held by law: region, order"));
+
+    let (answer, _) = desk.for_person(DONE, &me, &["erase", "-d", "coop", "--yes", "--json"]);
+    let answer: Value = serde_json::from_str(&answer).unwrap();
+    let request = &answer["request"];
+    assert_eq!((&request["fulfilled"], &request["partly_held"]), (&false.into(), &true.into()));
+    let receipt = desk.read("erasure-receipt.json");
+    let line = desk.verify("receipt", &receipt, &vkey).unwrap();
+    assert!(line.contains("\n  erased but for: region, order (tax-act-147)\n"), "{line}");
+    let told: Value = serde_json::from_str(&receipt).unwrap();
+    for (path, other) in [("/receipt/held/0/fields/1", "email"), ("/receipt/held/0/ground", "tax-act-148")] {
+        let mut changed = told.clone();
+        *changed.pointer_mut(path).unwrap() = other.into();
+        assert!(desk.verify("receipt", &changed.to_string(), &vkey).unwrap_err().contains("`receipt.held`"));
+    }
+    let mut hidden = told.clone();
+    hidden["receipt"].as_object_mut().unwrap().remove("held");
+    assert!(desk.verify("receipt", &hidden.to_string(), &vkey).is_err());
+
+    // Nobody is shown what is held.
+    desk.for_person(REFUSED, &me, &["access", "-d", "coop", "--out", "again"]);
+    let listed = desk.json(&[&["hold", "list"][..], &of].concat());
+    assert_eq!(listed["holds"][0]["erasure_waits"], true);
+    assert!(!listed.to_string().contains(&me));
+    let number = listed["holds"][0]["number"].to_string();
+    let release = |out| desk.ends(DONE, &[&["hold", "release", &number, "--out", out][..], &of].concat()).0;
+    let words = release("rest.json");
+    assert!(words.contains("Request fulfilled") && words.contains("verified: 1 person erased"), "{words}");
+    let line = desk.verify("receipt", &desk.read("rest.json"), &vkey).unwrap();
+    assert!(!line.contains("but for"), "{line}");
+    assert_eq!(desk.json(&[&["hold", "list"][..], &of].concat())["holds"], serde_json::json!([]));
+    release("once-more.json");
+    assert_eq!(desk.read_json("once-more.json")["receipt"], desk.read_json("rest.json")["receipt"], "asked again");
+    let verified = desk.json(&["audit", "verify", "--verifier-key", &vkey, "--key", "audit-key.toml"]);
+    assert_eq!(verified["verified"], true);
+}

@@ -8,9 +8,11 @@
 //! A value is a tag byte (0 missing, 1 code u16, 2 integer i64, 3 bytes with length u8).
 
 use crate::fold::set_day::SetDay;
+use crate::holds::Held;
 use crate::ingest::Value;
 use crate::subjects::RightsEvent;
 use policy::consent::ConsentEvent;
+use policy::schema::{ColumnId, EventTypeId};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::collections::BTreeSet;
@@ -127,8 +129,13 @@ impl Delta {
 
     /// Appends attribute values that are set on a day.
     pub fn profile(&mut self, position: u16, set: SetDay, values: &[(u16, &Value)]) {
-        self.head(8, position);
-        self.0.extend_from_slice(&set.stored().to_le_bytes());
+        self.profile_of(position, Some(set), values);
+    }
+
+    /// Appends attribute values, without a day as they were written before they had one.
+    fn profile_of(&mut self, position: u16, set: Option<SetDay>, values: &[(u16, &Value)]) {
+        self.head(if set.is_some() { 8 } else { 2 }, position);
+        set.into_iter().for_each(|set| self.0.extend_from_slice(&set.stored().to_le_bytes()));
         let count = u16::try_from(values.len()).unwrap_or(u16::MAX);
         self.0.extend_from_slice(&count.to_le_bytes());
         for (column, value) in values.iter().take(usize::from(count)) {
@@ -169,12 +176,12 @@ impl Delta {
         Ok(())
     }
 
-    /// Appends the entries of another delta but those of some positions, and but those that came before. Of a person who is
-    /// new here and gone, the place stays, since positions are dense: without key and hidden bytes.
-    pub fn append_without(
+    /// Appends the entries of another delta but those that came before, and of people who are erased only what is left of
+    /// them: `left` says what, and is none for everyone else.
+    pub fn append_without<'h>(
         &mut self,
         delta: &[u8],
-        gone: impl Fn(u16) -> bool,
+        left: impl Fn(u16) -> Option<&'h Held>,
         seen: &mut Seen,
     ) -> Result<(), JournalError> {
         let mut reader = Reader::new(delta);
@@ -183,14 +190,40 @@ impl Delta {
             let length = rest.len().saturating_sub(reader.0.len());
             let (bytes, later) = rest.split_at_checked(length).ok_or(JournalError)?;
             rest = later;
-            match entry {
-                _ if !seen.is_first(position, &entry) => {}
-                _ if !gone(position) => self.0.extend_from_slice(bytes),
-                Entry::NewSubject { .. } => self.new_subject(position, &[0; 32], b""),
-                Entry::Profile { .. } | Entry::Event { .. } | Entry::Consent { .. } | Entry::Rights { .. } => {}
+            if !seen.is_first(position, &entry) {
+                continue;
+            }
+            match left(position) {
+                None => self.0.extend_from_slice(bytes),
+                Some(held) => self.append_left(position, &entry, held),
             }
         }
         Ok(())
+    }
+
+    /// Appends what is left of an entry. Of a person who is new here and gone, the place stays, since positions are dense:
+    /// without key and hidden bytes.
+    fn append_left(&mut self, position: u16, entry: &Entry, held: &Held) {
+        match entry {
+            Entry::NewSubject { .. } if held.is_nothing() => self.new_subject(position, &[0; 32], b""),
+            Entry::NewSubject { hidden, key } => self.new_subject(position, hidden, key),
+            Entry::Profile { set, values } => {
+                let kept = values.iter().filter(|(column, _)| held.attribute(ColumnId(*column)));
+                let kept: Vec<_> = kept.map(|(column, value)| (*column, value)).collect();
+                if !kept.is_empty() {
+                    self.profile_of(position, *set, &kept);
+                }
+            }
+            Entry::Event { event, id, at, values } if held.event(EventTypeId(*event)) => {
+                let field = |(column, value): (u16, &Value)| {
+                    let held = held.field(EventTypeId(*event), ColumnId(column));
+                    if held { value.clone() } else { Value::Missing }
+                };
+                let values: Vec<Value> = (0..).zip(values).map(field).collect();
+                self.event(position, *event, *id, *at, &values);
+            }
+            Entry::Event { .. } | Entry::Consent { .. } | Entry::Rights { .. } => {}
+        }
     }
 
     /// Counts its bytes.
@@ -336,7 +369,7 @@ mod tests {
         delta.profile(1, SetDay::of(Timestamp(0)), &[(2, &Value::Int(5))]);
         let mut both = delta.take();
         both.extend([2, 1, 0, 1, 0, 2, 0, 0]);
-        delta.append_without(&both, |_| false, &mut Seen::default()).unwrap();
+        delta.append_without(&both, |_| None, &mut Seen::default()).unwrap();
         assert_eq!(delta.take(), both);
     }
 }

@@ -16,6 +16,7 @@ pub mod disk;
 pub mod erasure;
 pub mod fold;
 pub mod fsck;
+pub mod holds;
 pub mod index;
 pub mod ingest;
 pub mod journal;

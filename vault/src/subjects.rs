@@ -5,6 +5,7 @@
 //! writes one into a message has a copy that is not wiped.
 
 use crate::erasure::ErasureReceipt;
+use crate::holds::Hold;
 use crate::ingest::Value;
 use parking_lot::{ArcRwLockReadGuard, RawRwLock};
 use policy::consent::{ConsentEvent, LawfulBasis};
@@ -112,7 +113,7 @@ pub struct ErasureReport {
     pub intents: Vec<ProvenLeaf>,
     /// The leaf that says it was done.
     pub outcome: ProvenLeaf,
-    /// Whether a look-up of every key, and a count of their rows, found nothing.
+    /// Whether a look-up of every key, and a count of their rows, found nothing, but for what the receipt says is held.
     pub confirmed: bool,
     /// The leaf that says so.
     pub confirmation: ProvenLeaf,
@@ -309,6 +310,8 @@ pub struct AccessHead {
     pub standings: Vec<Standing>,
     /// Whether the use of the data is restricted now.
     pub restricted: bool,
+    /// What would outlive an erasure, since a law says it must be kept.
+    pub holds: Vec<Hold>,
     /// Who used it, counted.
     pub uses: Vec<UseSummary>,
     /// Who got audiences before those that partners hold.

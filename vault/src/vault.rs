@@ -16,6 +16,7 @@ mod erase;
 mod fold_epoch;
 mod frames;
 mod hidden;
+mod holds;
 mod inspect;
 mod inventory;
 mod journal_keys;

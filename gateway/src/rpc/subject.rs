@@ -6,7 +6,7 @@ mod package;
 use super::Service;
 use crate::pipeline::{self, Call};
 use crate::status::Failure;
-use crate::wire::{page, subject};
+use crate::wire::{hold, page, subject};
 use package::Parts;
 use policy::id::PurposeId;
 use policy::permit::{Permit, Verb};
@@ -95,6 +95,53 @@ impl SubjectService for Service {
         request: Request<v1::GetConsentReceiptsRequest>,
     ) -> Result<Response<v1::GetConsentReceiptsResponse>, Status> {
         pipeline::unary(&self.0, request, "SubjectService/GetConsentReceipts", receipts).await.map(let_go)
+    }
+
+    async fn place_hold(
+        &self,
+        request: Request<v1::PlaceHoldRequest>,
+    ) -> Result<Response<v1::PlaceHoldResponse>, Status> {
+        pipeline::unary(&self.0, request, "SubjectService/PlaceHold", |call, request| {
+            let v1::PlaceHoldRequest { dataset, subject: who, fields, ground, expire_time, request_id } = request;
+            call.take_request_id(&request_id)?;
+            let schema = call.schema(&dataset)?;
+            let permit = call.permit(Verb::HoldSubject, Some(&schema), None, &[])?;
+            let wanted = hold::decode(&fields, &ground, expire_time, &schema)?;
+            let placed = call.app.vault.place_hold(&permit, &subject::subject(&who)?, wanted, call.now)?;
+            Ok(v1::PlaceHoldResponse { hold: Some(hold::encode(&schema, &placed)) })
+        })
+        .await
+    }
+
+    async fn release_hold(
+        &self,
+        request: Request<v1::ReleaseHoldRequest>,
+    ) -> Result<Response<v1::ReleaseHoldResponse>, Status> {
+        pipeline::unary(&self.0, request, "SubjectService/ReleaseHold", |call, request| {
+            let v1::ReleaseHoldRequest { dataset, number, request_id } = request;
+            call.take_request_id(&request_id)?;
+            let schema = call.schema(&dataset)?;
+            let permit = call.permit(Verb::HoldSubject, Some(&schema), None, &[])?;
+            Ok(subject::released(call.app.vault.release_hold(&permit, number, call.now)?))
+        })
+        .await
+    }
+
+    async fn list_holds(
+        &self,
+        request: Request<v1::ListHoldsRequest>,
+    ) -> Result<Response<v1::ListHoldsResponse>, Status> {
+        pipeline::unary(&self.0, request, "SubjectService/ListHolds", |call, request| {
+            let v1::ListHoldsRequest { dataset, page_size, page_token } = request;
+            let schema = call.schema(&dataset)?;
+            let permit = call.permit(Verb::HoldSubject, Some(&schema), None, &[])?;
+            let holds = call.app.vault.list_holds(&permit)?;
+            let items =
+                holds.iter().map(|held| (format!("{:020}", held.number), hold::encode(&schema, held))).collect();
+            let (holds, next_page_token) = page::cut(items, &format!("holds {dataset}"), (page_size, &page_token))?;
+            Ok(v1::ListHoldsResponse { holds, next_page_token })
+        })
+        .await
     }
 
     async fn list_uses(&self, request: Request<v1::ListUsesRequest>) -> Result<Response<v1::ListUsesResponse>, Status> {

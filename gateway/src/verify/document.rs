@@ -96,17 +96,14 @@ impl Members {
         if found == wanted { Ok(()) } else { Err(format!("`{}` is {found} and must be {wanted}", self.path(key))) }
     }
 
-    /// Writes the members as canonical JSON (RFC 8785), as far as that is needed: texts, whole numbers and null.
+    /// Writes the members as canonical JSON (RFC 8785), as far as that is needed: texts, whole numbers, null, and lists and
+    /// objects of such.
     pub fn canonical(&self) -> Result<String, String> {
         let mut members: Vec<(&String, &Value)> = self.map.iter().collect();
         members.sort_by(|(a, _), (b, _)| a.encode_utf16().cmp(b.encode_utf16()));
         let mut texts = Vec::with_capacity(members.len());
         for (key, value) in members {
-            let plain = value.is_string() || value.is_null() || value.is_u64() || value.is_i64();
-            if !plain {
-                return Err(format!("`{}` is neither a text nor a whole number", self.path(key)));
-            }
-            texts.push(format!("{}:{value}", Value::from(key.as_str())));
+            texts.push(format!("{}:{}", Value::from(key.as_str()), canonical(self.path(key), value)?));
         }
         Ok(format!("{{{}}}", texts.join(",")))
     }
@@ -134,5 +131,18 @@ impl Members {
         }
         let says = serde_json::from_str(text).map_err(|_| format!("`{}` is not JSON", self.path("leaf")))?;
         Ok(Leaf { index: proof.index, says: Self::of(self.path("leaf"), says)? })
+    }
+}
+
+/// Writes a value that is at a place; nesting is as deep as the JSON reader lets it be.
+fn canonical(place: String, value: &Value) -> Result<String, String> {
+    match value {
+        Value::Object(_) => Members::of(place, value.clone())?.canonical(),
+        Value::Array(list) => {
+            let texts = list.iter().enumerate().map(|(at, value)| canonical(format!("{place}[{at}]"), value));
+            Ok(format!("[{}]", texts.collect::<Result<Vec<_>, _>>()?.join(",")))
+        }
+        plain if plain.is_string() || plain.is_null() || plain.is_u64() || plain.is_i64() => Ok(plain.to_string()),
+        _ => Err(format!("`{place}` is neither a text nor a whole number")),
     }
 }

@@ -3,10 +3,12 @@
 //!
 //! ```text
 //! {"format": "silhouette.erasure-receipt", "version": 1,
-//!  "receipt": {..},                   numbers and texts; SHA-256 of their canonical JSON is `commit` of the outcome leaf
+//!  "receipt": {..},                   SHA-256 of its canonical JSON is `commit` of the outcome leaf. Version 1: numbers and
+//!                                     texts; version 2 also `held`, a list of {fields, ground, hold, intent}: what was left, since
+//!                                     a law says it must be kept
 //!  "intents": [{index, leaf, proof}], one a person: the erasure was taken up
 //!  "outcome": {index, leaf, proof},   it was done
-//!  "confirmation": {index, leaf, proof},  and nothing was found afterwards
+//!  "confirmation": {index, leaf, proof},  and nothing was found afterwards, but for what is held
 //!  "verifier_key": ".."}
 //! ```
 
@@ -21,8 +23,10 @@ pub const FORMAT: &str = "silhouette.erasure-receipt";
 /// Members that the outcome leaf states too, with a space for `_`.
 const COUNTED: [&str; 5] = ["people", "pieces", "bytes", "generation_before", "generation_after"];
 
-/// What a confirmed erasure's leaf says.
-const CONFIRMED: &str = "confirmed: nothing is found";
+/// What a confirmed erasure's leaves say: of the outcome, and of what was found.
+const WHOLE: [&str; 2] = ["erased", "confirmed: nothing is found"];
+/// The same where something is held by law.
+const PARTLY: [&str; 2] = ["erased but for what is held", "confirmed: nothing but what is held is found"];
 
 /// Checks a receipt; says what holds, or which member does not fit.
 pub fn check(text: &str, key: &VerifierKey) -> Result<String, String> {
@@ -30,28 +34,31 @@ pub fn check(text: &str, key: &VerifierKey) -> Result<String, String> {
     let document = Members::document(text, FORMAT, &members)?;
     same_key(&document, key)?;
     let receipt = document.object("receipt")?;
-    receipt.same("version", &Value::from(1))?;
+    let held = held(&receipt)?;
+    let [done, confirmed] = if held.is_empty() { WHOLE } else { PARTLY };
     let references = intents(&document, &receipt, key)?;
     let outcome = document.object("outcome")?.proven(key)?;
-    check_outcome(&receipt, &outcome)?;
+    check_outcome(&receipt, &outcome, done)?;
     let confirmation = document.object("confirmation")?.proven(key)?;
     says(&confirmation, &receipt)?;
     confirmation.says.same("of", &Value::from(outcome.index))?;
     let found = confirmation.says.text("what")?;
-    if found != CONFIRMED {
+    if found != confirmed {
         return Err(format!("`confirmation.leaf`: the erasure is in the log, and afterwards it says: {found}"));
     }
     let number = |name: &str| receipt.number(name);
     let top = |name: &str| receipt.text(name).map(|top| top.get(..16).unwrap_or(top).to_owned());
     Ok(format!(
-        "verified: {} erased from `{}` at {}\n  log {}: taken up as entry {}, done as entry {}, nothing found as entry {}\n  \
+        "verified: {} erased from `{}` at {}{}\n  log {}: taken up as entry {}, done as entry {}, nothing{} found as entry {}\n  \
          key tree: generation {} ({}..) replaced by {} ({}..)\n  who: the log's reference {}",
         if number("people")? == 1 { "1 person".to_owned() } else { format!("{} people", number("people")?) },
         receipt.text("dataset")?,
         outcome.says.text("t")?,
+        held.iter().map(|held| format!("\n  erased but for: {held}")).collect::<String>(),
         key.for_tree("subject").name,
         number("intent")?,
         outcome.index,
+        if held.is_empty() { "" } else { " else" },
         confirmation.index,
         number("generation_before")?,
         top("top_before")?,
@@ -59,6 +66,32 @@ pub fn check(text: &str, key: &VerifierKey) -> Result<String, String> {
         top("top_after")?,
         references.join(", "),
     ))
+}
+
+/// Reads what is held, by the version of the receipt: `order, order.amount (tax-act-147)`, of whom if there are several.
+fn held(receipt: &Members) -> Result<Vec<String>, String> {
+    let version = receipt.number("version")?;
+    let held = match (version, receipt.member("held")) {
+        (1, Value::Null) => Vec::new(),
+        (1, _) => return Err(format!("`{}` is in no receipt of version 1", receipt.path("held"))),
+        (2, Value::Array(list)) if !list.is_empty() => receipt.objects("held")?,
+        (2, _) => {
+            let (version, held) = (receipt.path("version"), receipt.path("held"));
+            return Err(format!("`{version}` is 2, and `{held}` is no list of what is held"));
+        }
+        _ => return Err(format!("`{}` is {version}, later than this verifier knows", receipt.path("version"))),
+    };
+    let several = receipt.number("people")? > 1;
+    held.iter().map(|held| said(held, several)).collect()
+}
+
+fn said(held: &Members, several: bool) -> Result<String, String> {
+    held.only(&["fields", "ground", "hold", "intent"])?;
+    held.number("hold")?;
+    let fields = held.member("fields").as_array().into_iter().flatten();
+    let fields: Vec<&str> = fields.filter_map(Value::as_str).collect();
+    let of = if several { format!(", of the one taken up as entry {}", held.number("intent")?) } else { String::new() };
+    Ok(format!("{} ({}){of}", fields.join(", "), held.text("ground")?))
 }
 
 /// The key in a file is for convenience and must not be taken for the one that is trusted.
@@ -105,9 +138,9 @@ fn known(key: &str) -> bool {
     COUNTED.contains(&key) || ["version", "dataset", "intent", "outcome", "at"].contains(&key)
 }
 
-fn check_outcome(receipt: &Members, outcome: &Leaf) -> Result<(), String> {
+fn check_outcome(receipt: &Members, outcome: &Leaf, done: &str) -> Result<(), String> {
     says(outcome, receipt)?;
-    outcome.says.same("what", &Value::from("erased"))?;
+    outcome.says.same("what", &Value::from(done))?;
     receipt.same("outcome", &Value::from(outcome.index))?;
     // Each on its own first, so that what was changed is named; then the whole.
     receipt.same("intent", outcome.says.member("of"))?;

@@ -7,6 +7,7 @@ pub mod budget;
 pub mod client;
 pub mod consent;
 pub mod decimal;
+pub mod hold;
 pub mod ingest;
 pub mod keys;
 pub mod names;

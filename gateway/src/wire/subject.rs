@@ -1,7 +1,7 @@
 //! What a person is shown. The one place where a clear value of the vault becomes part of a message; the vault's copy is
 //! wiped afterwards, the message's is not.
 
-use super::{consent, names, schema, time};
+use super::{consent, hold, names, schema, time};
 use crate::status::Failure;
 use policy::consent::ConsentAct;
 use policy::schema::{ColumnId, Controller, Encoded, EventType, Field, FieldRef, FieldType, Notice, Schema};
@@ -72,7 +72,8 @@ pub fn part(part: AccessPart, reading: &AccessReading, begun: Timestamp) -> v1::
 }
 
 fn header(head: AccessHead, begun: Timestamp) -> v1::AccessPackageHeader {
-    let AccessHead { schema, attributes, kept_until, types, standings, restricted, uses, recipients, withheld } = head;
+    let AccessHead { schema, attributes, kept_until, types, standings, restricted, holds, uses, recipients, withheld } =
+        head;
     let held = |(column, value): &(ColumnId, Value)| attribute(&schema, *column, value, kept_until.get(column));
     let key = schema.field(FieldRef::Attribute(schema.subject_key));
     v1::AccessPackageHeader {
@@ -91,6 +92,7 @@ fn header(head: AccessHead, begun: Timestamp) -> v1::AccessPackageHeader {
         controller: schema.controller.as_ref().map(controller),
         notice: schema.notice.as_ref().map(notice),
         subject_key: key.map(|field| field.name.to_string()).unwrap_or_default(),
+        holds: holds.iter().map(|held| hold::encode(&schema, held)).collect(),
     }
 }
 
@@ -294,9 +296,24 @@ fn of_right(right: Right) -> v1::SubjectRight {
 
 /// Writes what an erasure leaves behind.
 pub fn erased(report: ErasureReport) -> v1::EraseSubjectsResponse {
+    let (receipt, request) = erasure(report);
+    v1::EraseSubjectsResponse { receipt: Some(receipt), request: Some(request) }
+}
+
+/// Writes what a hold's end leaves behind.
+pub fn released(report: Option<ErasureReport>) -> v1::ReleaseHoldResponse {
+    let (receipt, request) = report.map(erasure).unzip();
+    v1::ReleaseHoldResponse { receipt, request }
+}
+
+fn erasure(report: ErasureReport) -> (v1::ErasureReceipt, v1::SubjectRequest) {
     let deadline = report.deadline();
     let ErasureReport { receipt, json, intents, outcome, confirmed, confirmation, verifier_key } = report;
-    let state = if confirmed { v1::SubjectRequestState::Fulfilled } else { v1::SubjectRequestState::Open };
+    let state = match (confirmed, receipt.held.is_empty()) {
+        (true, true) => v1::SubjectRequestState::Fulfilled,
+        (true, false) => v1::SubjectRequestState::PartlyHeld,
+        (false, _) => v1::SubjectRequestState::Open,
+    };
     let request = v1::SubjectRequest {
         right: v1::SubjectRight::Erasure.into(),
         state: state.into(),
@@ -311,7 +328,7 @@ pub fn erased(report: ErasureReport) -> v1::EraseSubjectsResponse {
     let ProvenLeaf { index: leaf, json: leaf_json, proof } = outcome;
     let (intents, confirmation) = (intents.into_iter().map(proven_leaf).collect(), Some(proven_leaf(confirmation)));
     let receipt = v1::ErasureReceipt { json, leaf, leaf_json, proof, intents, confirmation, verifier_key };
-    v1::EraseSubjectsResponse { receipt: Some(receipt), request: Some(request) }
+    (receipt, request)
 }
 
 fn proven_leaf(leaf: ProvenLeaf) -> v1::ProvenLeaf {
@@ -328,8 +345,20 @@ mod tests {
 
     #[test]
     fn an_erasure_is_fulfilled_only_when_nothing_was_found() {
+        let held = vault::erasure::HeldBack {
+            fields: vec!["order".to_owned()],
+            ground: vault::holds::Ground::new("tax-act-147").unwrap(),
+            hold: 1,
+            intent: 4,
+        };
         let leaf = |index| ProvenLeaf { index, json: String::new(), proof: String::new() };
-        for confirmed in [true, false] {
+        let cases = [
+            (true, None, v1::SubjectRequestState::Fulfilled),
+            (true, Some(held.clone()), v1::SubjectRequestState::PartlyHeld),
+            (false, None, v1::SubjectRequestState::Open),
+            (false, Some(held), v1::SubjectRequestState::Open),
+        ];
+        for (confirmed, held, state) in cases {
             let receipt = ErasureReceipt {
                 version: 1,
                 dataset: DatasetId::new("shop").unwrap(),
@@ -342,6 +371,7 @@ mod tests {
                 top_after: String::new(),
                 pieces: 1,
                 bytes: 1,
+                held: held.into_iter().collect(),
                 backup: None,
                 at: Timestamp(0),
             };
@@ -355,8 +385,7 @@ mod tests {
                 verifier_key: String::new(),
             };
             let request = erased(report).request.unwrap();
-            let fulfilled = request.state == i32::from(v1::SubjectRequestState::Fulfilled);
-            assert_eq!((fulfilled, request.complete_time.is_some()), (confirmed, confirmed));
+            assert_eq!((request.state, request.complete_time.is_some()), (i32::from(state), confirmed));
             assert_eq!((request.intent_leaf, request.outcome_leaf), (4, 6));
         }
     }

@@ -6920,6 +6920,9 @@ pub struct AccessPackageHeader {
     /// Partners that audiences with this person were delivered to in the epochs before those of `audiences`.
     #[prost(message, repeated, tag = "15")]
     pub recipients: ::prost::alloc::vec::Vec<PastRecipient>,
+    /// What would outlive an erasure, since a law says it must be kept.
+    #[prost(message, repeated, tag = "16")]
+    pub holds: ::prost::alloc::vec::Vec<Hold>,
 }
 /// Lines of the person's history, some of them.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -7137,9 +7140,107 @@ pub struct EraseSubjectsResponse {
     /// The receipt.
     #[prost(message, optional, tag = "1")]
     pub receipt: ::core::option::Option<ErasureReceipt>,
-    /// How the log has the request: fulfilled if nothing is found any more.
+    /// How the log has the request: fulfilled if nothing is found any more, partly if nothing but what is held by law.
     #[prost(message, optional, tag = "2")]
     pub request: ::core::option::Option<SubjectRequest>,
+}
+/// A legal hold on some of one person's data. Says nothing about whose.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Hold {
+    /// Its number in the dataset: the index of the leaf in the subject tree that says it was placed.
+    #[prost(uint64, tag = "1")]
+    pub number: u64,
+    /// What is held: `region`, `order` (with all its fields), `order.amount`.
+    #[prost(string, repeated, tag = "2")]
+    pub fields: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Why: `tax-act-147`.
+    #[prost(string, tag = "3")]
+    pub ground: ::prost::alloc::string::String,
+    /// When it was placed.
+    #[prost(message, optional, tag = "4")]
+    pub place_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// First instant at which it no longer stands; absent: until it is released.
+    #[prost(message, optional, tag = "5")]
+    pub expire_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// Whether the person is erased but for what is held, and the rest of the erasure waits for the end of this hold.
+    #[prost(bool, tag = "6")]
+    pub erasure_waits: bool,
+}
+/// A request to hold.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PlaceHoldRequest {
+    /// `datasets/{d}`. Required.
+    #[prost(string, tag = "1")]
+    pub dataset: ::prost::alloc::string::String,
+    /// Whose: the value of the dataset's subject key. Required. It is held too.
+    #[prost(string, tag = "2")]
+    pub subject: ::prost::alloc::string::String,
+    /// What: 1-100 attributes, events (with all their fields) or fields of events.
+    #[prost(string, repeated, tag = "3")]
+    pub fields: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Why: a public label of 1-63 characters of a-z, A-Z, 0-9, `_`, `-`, `.`, at most 6 digits in a row. Required; in the log in
+    /// clear.
+    #[prost(string, tag = "4")]
+    pub ground: ::prost::alloc::string::String,
+    /// First instant at which it no longer stands. Absent: until it is released.
+    #[prost(message, optional, tag = "5")]
+    pub expire_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// A UUID of the caller. Empty: the gateway makes one.
+    #[prost(string, tag = "6")]
+    pub request_id: ::prost::alloc::string::String,
+}
+/// The hold is in force.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct PlaceHoldResponse {
+    /// It.
+    #[prost(message, optional, tag = "1")]
+    pub hold: ::core::option::Option<Hold>,
+}
+/// A request to end a hold.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ReleaseHoldRequest {
+    /// `datasets/{d}`. Required.
+    #[prost(string, tag = "1")]
+    pub dataset: ::prost::alloc::string::String,
+    /// Its number.
+    #[prost(uint64, tag = "2")]
+    pub number: u64,
+    /// A UUID of the caller. Empty: the gateway makes one.
+    #[prost(string, tag = "3")]
+    pub request_id: ::prost::alloc::string::String,
+}
+/// The hold has ended.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ReleaseHoldResponse {
+    /// The receipt of the erasure that waited for it; absent if none did.
+    #[prost(message, optional, tag = "1")]
+    pub receipt: ::core::option::Option<ErasureReceipt>,
+    /// How the log has that erasure.
+    #[prost(message, optional, tag = "2")]
+    pub request: ::core::option::Option<SubjectRequest>,
+}
+/// A request to list holds.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListHoldsRequest {
+    /// `datasets/{d}`. Required.
+    #[prost(string, tag = "1")]
+    pub dataset: ::prost::alloc::string::String,
+    /// Most holds to return, 1-100; 0 is 50; more is 100.
+    #[prost(int32, tag = "2")]
+    pub page_size: i32,
+    /// From the previous response; empty starts.
+    #[prost(string, tag = "3")]
+    pub page_token: ::prost::alloc::string::String,
+}
+/// A page of holds.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListHoldsResponse {
+    /// Those that stand, the oldest first.
+    #[prost(message, repeated, tag = "1")]
+    pub holds: ::prost::alloc::vec::Vec<Hold>,
+    /// For the next page; empty at the end.
+    #[prost(string, tag = "2")]
+    pub next_page_token: ::prost::alloc::string::String,
 }
 /// A request for consent receipts.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -7270,6 +7371,8 @@ pub enum SubjectRequestState {
     Open = 1,
     /// Done, and confirmed.
     Fulfilled = 2,
+    /// Done and confirmed, but for what is held by law; the rest is erased when the hold ends.
+    PartlyHeld = 3,
 }
 impl SubjectRequestState {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -7281,6 +7384,7 @@ impl SubjectRequestState {
             Self::Unspecified => "SUBJECT_REQUEST_STATE_UNSPECIFIED",
             Self::Open => "SUBJECT_REQUEST_STATE_OPEN",
             Self::Fulfilled => "SUBJECT_REQUEST_STATE_FULFILLED",
+            Self::PartlyHeld => "SUBJECT_REQUEST_STATE_PARTLY_HELD",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -7289,6 +7393,7 @@ impl SubjectRequestState {
             "SUBJECT_REQUEST_STATE_UNSPECIFIED" => Some(Self::Unspecified),
             "SUBJECT_REQUEST_STATE_OPEN" => Some(Self::Open),
             "SUBJECT_REQUEST_STATE_FULFILLED" => Some(Self::Fulfilled),
+            "SUBJECT_REQUEST_STATE_PARTLY_HELD" => Some(Self::PartlyHeld),
             _ => None,
         }
     }
@@ -7305,7 +7410,7 @@ pub mod subject_service_client {
     use tonic::codegen::*;
     use tonic::codegen::http::Uri;
     /// The rights of the people whose data it is. For the owner's portal, which acts for one person after it has made sure who
-    /// that is; erasure also for stewards. Every request is in the subject tree of the log: that it was taken up, and how it
+    /// that is; erasure also for stewards, and legal holds for stewards only. Every request is in the subject tree of the log: that it was taken up, and how it
     /// ended.
     #[derive(Debug, Clone)]
     pub struct SubjectServiceClient<T> {
@@ -7582,6 +7687,83 @@ pub mod subject_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
+        /// Holds what a law says must be kept of one person: an erasure leaves it, sealed, until the hold ends. Stewards. Asked again
+        /// in the same words, it is the same hold.
+        pub async fn place_hold(
+            &mut self,
+            request: impl tonic::IntoRequest<super::PlaceHoldRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::PlaceHoldResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/silhouette.v1.SubjectService/PlaceHold",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("silhouette.v1.SubjectService", "PlaceHold"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Ends a hold. If the person's erasure waited for it, that is carried out first, but for what other holds hold, and the
+        /// receipt is returned; asked again later, it is returned again. Stewards.
+        pub async fn release_hold(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ReleaseHoldRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ReleaseHoldResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/silhouette.v1.SubjectService/ReleaseHold",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("silhouette.v1.SubjectService", "ReleaseHold"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Lists the holds that stand in a dataset, never whose data they are on. Stewards.
+        pub async fn list_holds(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListHoldsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListHoldsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/silhouette.v1.SubjectService/ListHolds",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("silhouette.v1.SubjectService", "ListHolds"));
+            self.inner.unary(req, path, codec).await
+        }
         /// Lists who used one person's data: releases made while what the person had agreed to allowed that purpose, never
         /// whether the person matched; and the partners that an audience with this person was delivered to.
         pub async fn list_uses(
@@ -7691,6 +7873,32 @@ pub mod subject_service_server {
             tonic::Response<super::GetConsentReceiptsResponse>,
             tonic::Status,
         >;
+        /// Holds what a law says must be kept of one person: an erasure leaves it, sealed, until the hold ends. Stewards. Asked again
+        /// in the same words, it is the same hold.
+        async fn place_hold(
+            &self,
+            request: tonic::Request<super::PlaceHoldRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::PlaceHoldResponse>,
+            tonic::Status,
+        >;
+        /// Ends a hold. If the person's erasure waited for it, that is carried out first, but for what other holds hold, and the
+        /// receipt is returned; asked again later, it is returned again. Stewards.
+        async fn release_hold(
+            &self,
+            request: tonic::Request<super::ReleaseHoldRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ReleaseHoldResponse>,
+            tonic::Status,
+        >;
+        /// Lists the holds that stand in a dataset, never whose data they are on. Stewards.
+        async fn list_holds(
+            &self,
+            request: tonic::Request<super::ListHoldsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListHoldsResponse>,
+            tonic::Status,
+        >;
         /// Lists who used one person's data: releases made while what the person had agreed to allowed that purpose, never
         /// whether the person matched; and the partners that an audience with this person was delivered to.
         async fn list_uses(
@@ -7702,7 +7910,7 @@ pub mod subject_service_server {
         >;
     }
     /// The rights of the people whose data it is. For the owner's portal, which acts for one person after it has made sure who
-    /// that is; erasure also for stewards. Every request is in the subject tree of the log: that it was taken up, and how it
+    /// that is; erasure also for stewards, and legal holds for stewards only. Every request is in the subject tree of the log: that it was taken up, and how it
     /// ended.
     #[derive(Debug)]
     pub struct SubjectServiceServer<T> {
@@ -8091,6 +8299,141 @@ pub mod subject_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = GetConsentReceiptsSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/silhouette.v1.SubjectService/PlaceHold" => {
+                    #[allow(non_camel_case_types)]
+                    struct PlaceHoldSvc<T: SubjectService>(pub Arc<T>);
+                    impl<
+                        T: SubjectService,
+                    > tonic::server::UnaryService<super::PlaceHoldRequest>
+                    for PlaceHoldSvc<T> {
+                        type Response = super::PlaceHoldResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::PlaceHoldRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as SubjectService>::place_hold(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = PlaceHoldSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/silhouette.v1.SubjectService/ReleaseHold" => {
+                    #[allow(non_camel_case_types)]
+                    struct ReleaseHoldSvc<T: SubjectService>(pub Arc<T>);
+                    impl<
+                        T: SubjectService,
+                    > tonic::server::UnaryService<super::ReleaseHoldRequest>
+                    for ReleaseHoldSvc<T> {
+                        type Response = super::ReleaseHoldResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ReleaseHoldRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as SubjectService>::release_hold(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ReleaseHoldSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/silhouette.v1.SubjectService/ListHolds" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListHoldsSvc<T: SubjectService>(pub Arc<T>);
+                    impl<
+                        T: SubjectService,
+                    > tonic::server::UnaryService<super::ListHoldsRequest>
+                    for ListHoldsSvc<T> {
+                        type Response = super::ListHoldsResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListHoldsRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as SubjectService>::list_holds(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListHoldsSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(

@@ -29,7 +29,7 @@ pub(crate) use position::Seen;
 pub(crate) use restore::{Restore, is_older};
 pub(crate) use target::{Home, MAX_PIECE_BYTES, Target};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 
 /// How far a target has followed.
@@ -48,7 +48,7 @@ pub struct BackupStatus {
 }
 
 /// How far the target had followed when an erasure was done, for its receipt.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BackupLag {
     /// The last frame that it held.
     #[serde(rename = "backup_shipped")]
@@ -60,11 +60,15 @@ pub struct BackupLag {
     #[serde(rename = "backup_missing")]
     pub missing: u64,
     /// Whether what the erasure replaced is gone from it. Its keys are gone in any case.
-    #[serde(rename = "backup_cleaned", serialize_with = "as_text")]
+    #[serde(rename = "backup_cleaned", serialize_with = "as_text", deserialize_with = "from_text")]
     pub cleaned: bool,
 }
 
 /// A receipt's fields are numbers and texts.
 fn as_text<S: serde::Serializer>(yes: &bool, to: S) -> Result<S::Ok, S::Error> {
     to.serialize_str(if *yes { "yes" } else { "no" })
+}
+
+fn from_text<'de, D: serde::Deserializer<'de>>(from: D) -> Result<bool, D::Error> {
+    String::deserialize(from).map(|text| text == "yes")
 }

@@ -84,6 +84,15 @@ impl ColumnKey {
         Self { column: Self::FIRST_SPECIAL | column.0, part: 0 }
     }
 
+    /// Returns the column of the schema that it is, or whose days it holds; none of the others.
+    pub const fn schema_column(self) -> Option<ColumnId> {
+        match self.column {
+            column if column < Self::FIRST_SPECIAL => Some(ColumnId(column)),
+            column if self.is_set_day() => Some(ColumnId(column ^ Self::FIRST_SPECIAL)),
+            _ => None,
+        }
+    }
+
     /// Says whether it holds the days on which values were set.
     pub const fn is_set_day(self) -> bool {
         self.column >= Self::FIRST_SPECIAL && self.column < Self::FIRST_OTHER

@@ -197,9 +197,20 @@ impl EventRows {
         self.changed = true;
     }
 
-    /// Removes every event before an instant.
-    pub fn remove_before(&mut self, instant: i64) {
-        let kept = self.at.iter().enumerate().filter(|(_, at)| **at >= instant);
+    /// Returns the rows of events before an instant, but those of some people.
+    fn before(&self, instant: i64, but: impl Fn(u16) -> bool) -> impl Iterator<Item = usize> {
+        let rows = self.at.iter().zip(&self.position).enumerate();
+        rows.filter(move |(_, (at, of))| **at < instant && !but(**of)).map(|(row, _)| row)
+    }
+
+    /// Says whether there is an event before an instant, but those of some people.
+    pub fn has_before(&self, instant: i64, but: impl Fn(u16) -> bool) -> bool {
+        self.before(instant, but).next().is_some()
+    }
+
+    /// Removes every event before an instant, but those of some people.
+    pub fn remove_before(&mut self, instant: i64, but: impl Fn(u16) -> bool) {
+        let kept = self.at.iter().zip(&self.position).enumerate().filter(|(_, (at, of))| **at >= instant || but(**of));
         let order: Vec<usize> = kept.map(|(row, _)| row).collect();
         if order.len() < self.at.len() {
             self.pick(&order);
@@ -222,20 +233,20 @@ impl EventRows {
         self.at.get(row).copied().zip(self.id.get(row).copied())
     }
 
-    /// Says whether an event before an instant has a value of a field.
-    pub fn has_value_before(&self, column: usize, instant: i64) -> bool {
+    /// Says whether an event before an instant, but those of some people, has a value of a field.
+    pub fn has_value_before(&self, column: usize, instant: i64, but: impl Fn(u16) -> bool) -> bool {
         let Some(column) = self.columns.get(column) else { return false };
-        self.at.iter().enumerate().any(|(row, at)| *at < instant && column.value(row) != Value::Missing)
+        self.before(instant, but).any(|row| column.value(row) != Value::Missing)
     }
 
-    /// Makes a field of every event before an instant missing.
-    pub fn empty_before(&mut self, column: usize, instant: i64) {
-        if !self.has_value_before(column, instant) {
+    /// Makes a field of every event before an instant, but those of some people, missing.
+    pub fn empty_before(&mut self, column: usize, instant: i64, but: impl Fn(u16) -> bool) {
+        if !self.has_value_before(column, instant, &but) {
             return;
         }
+        let past: Vec<usize> = self.before(instant, but).collect();
         if let Some(column) = self.columns.get_mut(column) {
-            let past = self.at.iter().enumerate().filter(|(_, at)| **at < instant);
-            past.for_each(|(row, _)| column.clear(row));
+            past.into_iter().for_each(|row| column.clear(row));
         }
         self.changed = true;
     }
@@ -388,13 +399,13 @@ impl BlockData {
         set_day(self.set_days.get(column)?.as_ref()?, row)
     }
 
-    /// Makes missing what of an attribute is past on a day, and dates what has no day to that one.
-    pub fn age(&mut self, column: usize, retention: u32, today: SetDay) {
+    /// Makes missing what of an attribute is past on a day, but in rows that are kept, and dates what has no day to that one.
+    pub fn age(&mut self, column: usize, retention: u32, today: SetDay, is_kept: impl Fn(usize) -> bool) {
         let Some(values) = self.columns.get_mut(column) else { return };
         let Some(days) = self.set_days.get_mut(column).and_then(Option::as_mut) else { return };
         for row in (0..self.hidden.len()).filter(|row| !values.is_missing(*row)).collect::<Vec<_>>() {
             match set_day(days, row) {
-                Some(day) if !day.is_past(retention, today) => continue,
+                Some(day) if !day.is_past(retention, today) || is_kept(row) => continue,
                 Some(_) => {
                     values.clear(row);
                     days.clear(row);

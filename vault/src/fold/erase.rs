@@ -1,8 +1,9 @@
 //! Pieces of a block, written again without some of its people: column by column, as they are stored.
 //!
-//! Guarantees: a new piece holds nothing of those people. Their rows of attributes stay, missing in every column and zero in
-//! the hidden one; their events and their lines of history are gone. A piece that holds nothing of them is not written
-//! again: of events, only those pieces in which they have a row.
+//! Guarantees: a new piece holds nothing of those people but what is held by law. Their rows of attributes stay, missing in
+//! every column and zero in the hidden one; their events and their lines of history are gone. Of whom something is held, the
+//! hidden bytes stay too, for the leaf that ends the hold. A piece that holds nothing to erase is not written again, but for the
+//! attributes.
 
 use super::data::{MISSING_INT, pick_history};
 use super::pieces::{BlockPieces, CONSENT_HISTORY, NewPiece, Writer};
@@ -10,22 +11,29 @@ use crate::blocks::{
     BlockError, Buffer, ByteRows, Chunk, ColumnKey, HIDDEN_BYTES, HIDDEN_PART_SUBJECTS, Piece, PieceMeta, encode_bytes,
     id_of, u32_rows, write_piece,
 };
+use crate::holds::Held;
 use crate::keys::PieceKind;
-use policy::schema::Layout;
-use std::collections::BTreeSet;
+use policy::schema::{ColumnId, EventTypeId, Layout};
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use zeroize::Zeroizing;
 
 /// Bytes of a new column.
 type Bytes = Zeroizing<Vec<u8>>;
 
+/// People to erase, by their positions in a block, and what is left of each.
+pub type Gone = BTreeMap<u16, Held>;
+
+/// The same by the rows of a piece.
+type GoneRows<'g> = BTreeMap<usize, &'g Held>;
+
 impl Writer<'_> {
-    /// Writes those pieces of a block again, of the kinds that are wanted, that hold something of some positions; `None` if
-    /// nobody of them is folded.
+    /// Writes those pieces of a block again, of the kinds that are wanted, that hold something of the people; `None` if nobody
+    /// of them is folded.
     pub fn erase_block(
         &self,
         pieces: &BlockPieces,
-        gone: &BTreeSet<u16>,
+        gone: &Gone,
         wanted: impl Fn(PieceKind) -> bool,
     ) -> Result<Option<Vec<NewPiece>>, BlockError> {
         let Some(attributes) = pieces.attributes.as_ref().filter(|piece| !within(piece, gone).is_empty()) else {
@@ -40,7 +48,7 @@ impl Writer<'_> {
         }
         if let Some(piece) = pieces.consents.as_ref().filter(|_| wanted(PieceKind::State(CONSENT_HISTORY))) {
             let history = piece.read_state()?;
-            let kept = pick_history(&history, |position| !gone.contains(&position)).map(Zeroizing::new);
+            let kept = pick_history(&history, |position| !gone.contains_key(&position)).map(Zeroizing::new);
             let kept = kept.map_err(|_| piece.unreadable())?;
             if kept.len() < history.len() {
                 new.push(self.write_state(piece.meta().block, CONSENT_HISTORY, &kept)?);
@@ -49,19 +57,16 @@ impl Writer<'_> {
         Ok(Some(new))
     }
 
-    fn erase_attributes(
-        &self,
-        piece: &Piece,
-        gone: &BTreeSet<u16>,
-        buffer: &mut Buffer,
-    ) -> Result<NewPiece, BlockError> {
+    fn erase_attributes(&self, piece: &Piece, gone: &Gone, buffer: &mut Buffer) -> Result<NewPiece, BlockError> {
         let rows = piece.meta().rows as usize;
         let gone = within(piece, gone);
         let without = |chunk: Chunk<'_>| {
             let bytes = if chunk.key.column == ColumnKey::HIDDEN {
-                without_hidden(chunk, &gone)
+                without_hidden(chunk, &missing(&gone, Held::is_nothing))
             } else {
-                without_values(chunk, rows, &gone)
+                let column = chunk.key.schema_column();
+                let is_gone = |held: &Held| !column.is_some_and(|column| held.attribute(column));
+                without_values(chunk, rows, &missing(&gone, is_gone))
             };
             Ok((chunk.key, chunk.layout, bytes.ok_or_else(|| piece.unreadable())?))
         };
@@ -69,14 +74,12 @@ impl Writer<'_> {
         self.write_again(*piece.meta(), columns)
     }
 
-    /// Writes an event piece without the rows of some people; `None` if they have none in it.
-    fn erase_events(
-        &self,
-        piece: &Piece,
-        gone: &BTreeSet<u16>,
-        buffer: &mut Buffer,
-    ) -> Result<Option<NewPiece>, BlockError> {
+    /// Writes an event piece without the rows of some people, and without those fields of the rows that are left which are
+    /// not held; `None` if they have nothing to erase in it.
+    fn erase_events(&self, piece: &Piece, gone: &Gone, buffer: &mut Buffer) -> Result<Option<NewPiece>, BlockError> {
         let unreadable = || piece.unreadable();
+        let PieceKind::Events(event) = id_of(piece.meta()).kind else { return Err(unreadable()) };
+        let event = EventTypeId(event);
         let gone = within(piece, gone);
         if gone.is_empty() {
             return Ok(None);
@@ -84,15 +87,27 @@ impl Writer<'_> {
         let offsets = piece.read_columns(&[ColumnKey::OFFSETS], buffer)?;
         let offsets: Vec<usize> =
             offsets.iter().flat_map(|chunk| u32_rows(chunk.bytes)).map(|offset| offset as usize).collect();
-        let (kept, new_offsets) = kept_rows(&offsets, &gone);
+        let (kept, new_offsets) = kept_rows(&offsets, &missing(&gone, |held| !held.event(event)));
+        let all = piece.meta().rows as usize;
         let rows: usize = kept.iter().map(ExactSizeIterator::len).sum();
-        if rows == piece.meta().rows as usize {
+        let emptied = |column: ColumnId| {
+            let people = missing(&gone, |held| held.event(event) && !held.field(event, column));
+            rows_of(&offsets, &people)
+        };
+        let fields =
+            piece.columns().into_iter().map(|(key, _)| key.column).filter(|column| *column < ColumnKey::FIRST_SPECIAL);
+        if rows == all && fields.map(ColumnId).all(|column| emptied(column).is_empty()) {
             return Ok(None);
         }
         let without = |chunk: Chunk<'_>| {
             let bytes = match chunk.key {
                 ColumnKey::OFFSETS => Some(new_offsets.clone()),
-                _ => picked(chunk, piece.meta().rows as usize, &kept),
+                key if key.column >= ColumnKey::FIRST_SPECIAL => picked(chunk, all, &kept),
+                key => match emptied(ColumnId(key.column)) {
+                    emptied if emptied.is_empty() => picked(chunk, all, &kept),
+                    emptied => without_values(chunk, all, &emptied)
+                        .and_then(|bytes| picked(Chunk { bytes: &bytes, ..chunk }, all, &kept)),
+                },
             };
             Ok((chunk.key, chunk.layout, bytes.ok_or_else(unreadable)?))
         };
@@ -110,11 +125,23 @@ impl Writer<'_> {
     }
 }
 
-/// Returns those of some positions that a piece covers, counted from its first.
-fn within(piece: &Piece, gone: &BTreeSet<u16>) -> BTreeSet<usize> {
+/// Returns those of some people whom a piece covers, counted from its first.
+fn within<'g>(piece: &Piece, gone: &'g Gone) -> GoneRows<'g> {
     let first = usize::from(piece.meta().first);
     let here = first..first + piece.meta().subjects as usize;
-    gone.iter().map(|position| usize::from(*position)).filter(|at| here.contains(at)).map(|at| at - first).collect()
+    let rows = gone.iter().map(|(position, held)| (usize::from(*position), held));
+    rows.filter(|(at, _)| here.contains(at)).map(|(at, held)| (at - first, held)).collect()
+}
+
+/// Returns the rows of those of whom something is not left.
+fn missing(gone: &GoneRows<'_>, is_gone: impl Fn(&Held) -> bool) -> BTreeSet<usize> {
+    gone.iter().filter(|(_, held)| is_gone(held)).map(|(row, _)| *row).collect()
+}
+
+/// Returns the rows of events of some people.
+fn rows_of(offsets: &[usize], people: &BTreeSet<usize>) -> BTreeSet<usize> {
+    let rows = |subject: &usize| Some(*offsets.get(*subject)?..*offsets.get(subject + 1)?);
+    people.iter().filter_map(rows).flatten().collect()
 }
 
 fn without_hidden(chunk: Chunk<'_>, gone: &BTreeSet<usize>) -> Option<Bytes> {

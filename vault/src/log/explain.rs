@@ -55,8 +55,13 @@ fn deed(leaf: &Leaf) -> String {
         Kind::Erase => match what {
             "erase" => format!("began to erase one person{on}"),
             "erased" | "erased after a restart" => format!("erased people{on}"),
+            "erased but for what is held" | "erased but for what is held after a restart" => {
+                format!("erased people{on}, but for what is held by law")
+            }
             looked => format!("looked for erased people{on} ({looked})"),
         },
+        Kind::Hold if what == "hold" => format!("held some data of one person{on}, on the ground{object}"),
+        Kind::Hold => format!("ended a hold on data of one person{on}, on the ground{object}"),
         Kind::Dataset => format!("changed {dataset} ({what})"),
         Kind::Record => format!("changed the record{object} ({what})"),
         Kind::TokenIssue => format!("was issued the token{object}"),

@@ -142,6 +142,8 @@ words! {
         Consent = "consent",
         /// A subject was erased.
         Erase = "erase",
+        /// A legal hold on one subject's data was placed, or ended; `of` names the placing.
+        Hold = "hold",
         /// A dataset was created or its schema changed.
         Dataset = "dataset",
         /// A public record (client, segment, policy set) was written or removed.

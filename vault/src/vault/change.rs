@@ -1,11 +1,16 @@
 //! Changes of the gateway's own state: sealed in frames, replayed at open, checkpointed as one state piece.
 //!
-//! A change says nothing about one person: it is catalog, ledger, answers. It is sealed all the same.
+//! A change says nothing about one person but what is to be erased or held of a place in a block: it is catalog, ledger,
+//! answers. It is sealed all the same, and what it says of a person who is erased goes with the key of its journal.
 
+use crate::erasure::ErasureReceipt;
+use crate::holds::Ground;
 use policy::id::{ClientId, PopulationId};
 use policy::privacy::{Ledger, NanoRho, Quarter};
 use policy::schema::FieldRef;
+use policy::time::Timestamp;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 
 /// One change, as it is sealed in a frame. Version 1, JSON.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -98,11 +103,29 @@ pub(crate) enum Change {
         dataset: u32,
         /// Base64 of the bitmap of their ordinals.
         people: String,
+        /// Ended holds that it waited for.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        after: Vec<u64>,
     },
     /// An erasure is done.
     Erased {
         /// Its name.
         leaf: u64,
+        /// What it left behind, if it had waited for holds: nobody is there to take it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        resumed: Option<Box<Resumed>>,
+    },
+    /// A hold was placed.
+    Hold {
+        /// Its number: the index of its leaf in the subject tree.
+        number: u64,
+        /// What is held.
+        hold: StoredHold,
+    },
+    /// A hold ended.
+    HoldEnded {
+        /// Its number.
+        number: u64,
     },
     /// A partner got an audience, which the rules between its audiences compare with later ones.
     Held {
@@ -122,4 +145,40 @@ pub(crate) struct HeldAudience {
     pub tags: Vec<FieldRef>,
     /// Base64 of the bitmap of the members whose tags were blanked.
     pub blanked: String,
+}
+
+/// A hold that stands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct StoredHold {
+    /// Number of the dataset.
+    pub dataset: u32,
+    /// Of whom.
+    pub ordinal: u32,
+    /// What.
+    pub fields: BTreeSet<FieldRef>,
+    /// Why.
+    pub ground: Ground,
+    /// Since when.
+    pub placed: Timestamp,
+    /// First instant at which it no longer stands.
+    pub until: Option<Timestamp>,
+    /// Whether the person is erased but for what is held.
+    pub waiting: bool,
+}
+
+/// An erasure that had waited for holds and was carried out. Names nobody.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Resumed {
+    /// Number of the dataset.
+    pub dataset: u32,
+    /// The holds.
+    pub holds: Vec<u64>,
+    /// What was done.
+    pub receipt: ErasureReceipt,
+    /// Index of the leaf in the subject tree that says what was found afterwards.
+    pub confirmation: u64,
+    /// Whether that was nothing, but for what other holds hold.
+    pub confirmed: bool,
 }

@@ -1,11 +1,14 @@
 //! The decoders of the gateway's own state, to be fed with anything.
 
-use super::change::{Change, HeldAudience};
+use super::change::{Change, HeldAudience, StoredHold};
 use super::deliver;
 use super::recover::{DatasetRecord, VaultRecord};
 use super::state::Shared;
+use crate::holds::Ground;
 use policy::id::ClientId;
 use policy::privacy::NanoRho;
+use policy::schema::{EventTypeId, FieldRef};
+use policy::time::Timestamp;
 use roaring::RoaringBitmap;
 
 /// Reads a change, applies it, and reads the state it leads to; or reads a state, or a record of the key tree.
@@ -36,9 +39,10 @@ pub(crate) fn state_seeds() -> Vec<Vec<u8>> {
         blanked: deliver::encode(&RoaringBitmap::new()),
     };
     let mut changes = vec![
+        Change::HoldEnded { number: 4 },
         Change::Record { collection: "clients".to_owned(), key: "shop".to_owned(), value: Some("e30=".to_owned()) },
-        Change::Erase { leaf: 5, dataset: 1, people: deliver::encode(&people) },
-        Change::Erased { leaf: 5 },
+        Change::Erase { leaf: 5, dataset: 1, people: deliver::encode(&people), after: vec![4] },
+        Change::Erased { leaf: 5, resumed: None },
         Change::Held { holder: "crm/sharing.partner.crm/shop/3".to_owned(), audience },
     ];
     if let (Ok(client), Ok(population)) = (ClientId::new("marketing"), policy::id::PopulationId::new("shop")) {
@@ -46,6 +50,13 @@ pub(crate) fn state_seeds() -> Vec<Vec<u8>> {
         spent.record(&client, NanoRho(7), policy::privacy::Quarter(8_107));
         changes.push(Change::Spent { population: population.clone(), spent });
         changes.push(Change::Quota { population, client, quota: NanoRho(5) });
+    }
+    if let Ok(ground) = Ground::new("tax-act-147") {
+        let fields = [FieldRef::Event(EventTypeId(0))].into();
+        let placed = Timestamp(7);
+        let hold =
+            StoredHold { dataset: 1, ordinal: 3, fields, ground, placed, until: Some(Timestamp(9)), waiting: false };
+        changes.insert(1, Change::Hold { number: 6, hold });
     }
     let mut shared = Shared::default();
     for change in &changes {

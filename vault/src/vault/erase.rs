@@ -6,7 +6,8 @@
 //! replaced -> no draw, row or scan that could hold them is left -> the outcome is durable.
 //!
 //! Guarantees, once [`Vault::erase`] has returned: of these people no key of a piece, journal or audience exists, in the
-//! key tree or in memory. A crash leaves an intent, which the next opening carries out before it serves.
+//! key tree or in memory, but of what is held by law, which is sealed anew where it was and read by nobody until the hold ends.
+//! A crash leaves an intent, which the next opening carries out before it serves.
 //! Does not reach: copies of the root's own medium made before; releases drawn before, which are differentially private;
 //! pseudonyms that a partner holds; what stays in a disk's spare sectors, where it is sealed under keys that are gone.
 
@@ -16,6 +17,7 @@ use super::commit::Outgoing;
 use super::deliver::{decode, encode};
 use super::epochs::{Building, ClosedEpoch};
 use super::fold_epoch::open_entry;
+use super::hidden::KnownHidden;
 use super::journal_keys::{SHARED_PLACE, sealers, unneeded};
 use super::recipients::is_of;
 use super::recover::{SHARED_STATE, VaultRecord, read_record, restart_name};
@@ -26,14 +28,17 @@ use crate::backup::{BackupLag, Target};
 use crate::blocks::{BLOCK_SUBJECTS, Piece, piece_path};
 use crate::consent::ConsentBitmaps;
 use crate::erasure::{ErasureReceipt, MAX_PEOPLE};
+use crate::fold::erase::Gone;
 use crate::fold::pieces::{BlockPieces, CONSENT_STATE, NewPiece, Writer};
+use crate::holds::Held;
 use crate::ingest::SubjectKey;
 use crate::journal::{Delta, Seen};
 use crate::keys::{Changes, Entries, PieceKind, PieceState};
 use crate::log::{Kind, Leaf, Word};
 use crate::pseudonym;
+use crate::wal::Ticket;
 use policy::decide::Reason;
-use policy::id::EpochId;
+use policy::id::{DatasetId, EpochId};
 use policy::permit::{Permit, Verb};
 use policy::schema::Schema;
 use policy::time::Timestamp;
@@ -54,20 +59,73 @@ const FRAME_BYTES: usize = 8 << 20;
 /// An erasure whose intent is durable.
 pub(super) struct Erasing {
     /// First of its leaves in the subject tree, which names it.
-    leaf: u64,
+    pub leaf: u64,
     /// Number of the dataset.
-    number: u32,
-    people: RoaringBitmap,
+    pub number: u32,
+    pub people: RoaringBitmap,
+    /// What is left, of those of whom anything is.
+    pub held: BTreeMap<u32, Held>,
+    /// Ended holds that it waited for.
+    pub after: Vec<u64>,
+}
+
+/// What an intent to erase says.
+pub(super) struct Intent {
+    /// Number of the dataset.
+    pub number: u32,
+    pub people: RoaringBitmap,
+    /// Ended holds that it waited for.
+    pub after: Vec<u64>,
+    /// The leaf, but for the person.
+    pub leaf: Leaf,
 }
 
 impl Erasing {
-    /// Returns the blocks concerned and the positions in them.
-    fn places(&self) -> BTreeMap<u32, BTreeSet<u16>> {
-        let mut places: BTreeMap<u32, BTreeSet<u16>> = BTreeMap::new();
-        for (block, position) in self.people.iter().map(place) {
-            places.entry(block).or_default().insert(position);
+    /// Returns what is left of a person who is erased; none of anyone else.
+    fn left(&self, ordinal: u32) -> Option<&Held> {
+        const NOTHING: &Held = &Held::nothing();
+        self.people.contains(ordinal).then(|| self.held.get(&ordinal).unwrap_or(NOTHING))
+    }
+
+    /// Returns the blocks concerned, the positions in them and what is left there.
+    pub fn places(&self) -> BTreeMap<u32, Gone> {
+        let mut places: BTreeMap<u32, Gone> = BTreeMap::new();
+        for ordinal in &self.people {
+            let (block, position) = place(ordinal);
+            let held = self.held.get(&ordinal).cloned().unwrap_or_default();
+            places.entry(block).or_default().insert(position, held);
         }
         places
+    }
+
+    /// Returns the index of the leaf that says that a person's erasure was taken up.
+    pub fn intent_of(&self, ordinal: u32) -> u64 {
+        self.leaf.saturating_add(self.people.rank(ordinal).saturating_sub(1))
+    }
+
+    /// Makes a leaf the one that says it is done and commits to a receipt.
+    pub fn outcome_leaf(&self, leaf: Leaf, receipt: &ErasureReceipt) -> Result<Leaf, VaultError> {
+        let mut leaf = Leaf { of: Some(self.leaf), commit: Some(Sha256::digest(receipt.to_json()?).into()), ..leaf };
+        let ErasureReceipt { people, pieces, bytes, generation_before, generation_after, .. } = receipt;
+        let counts = [
+            ("people", people),
+            ("pieces", pieces),
+            ("bytes", bytes),
+            ("generation before", generation_before),
+            ("generation after", generation_after),
+        ];
+        for (name, count) in counts {
+            leaf = leaf.count(name, *count)?;
+        }
+        if !self.held.is_empty() {
+            leaf = leaf.count("held", self.held.len() as u64)?;
+        }
+        Ok(leaf)
+    }
+
+    /// Returns what its leaves call it once it is done.
+    pub fn done_words(&self) -> &'static str {
+        if self.held.is_empty() { "erased" } else { "erased but for what is held" }
     }
 }
 
@@ -92,7 +150,7 @@ pub(super) struct Rewritten<'a> {
 
 /// What was done, for the receipt.
 #[derive(Default)]
-struct Done {
+pub(super) struct Done {
     generation: (u64, u64),
     top: ([u8; 32], [u8; 32]),
     pieces: u64,
@@ -109,6 +167,15 @@ impl Vault {
         subjects: &[SubjectKey],
         now: Timestamp,
     ) -> Result<ErasureReceipt, VaultError> {
+        self.erase_people(permit, subjects, now).map(|(_, receipt)| receipt)
+    }
+
+    pub(super) fn erase_people(
+        &self,
+        permit: &Permit,
+        subjects: &[SubjectKey],
+        now: Timestamp,
+    ) -> Result<(Erasing, ErasureReceipt), VaultError> {
         require(permit, &[Verb::EraseSubject])?;
         if !(1..=MAX_PEOPLE).contains(&subjects.len()) {
             let message = format!("an erasure is of 1 to {MAX_PEOPLE} people");
@@ -117,13 +184,21 @@ impl Vault {
         let _closing = self.closing.lock();
         let erasing = self.intend_erasure(permit, subjects, now)?;
         let done = self.carry_out(&erasing)?;
-        let dataset = {
-            let mut state = self.lock()?;
-            dataset_of(&mut state, permit)?.schema.dataset.clone()
-        };
-        let mut receipt = ErasureReceipt {
-            version: 1,
-            dataset,
+        let mut receipt = self.receipt(&erasing, done, now)?;
+        let leaf = leaf_of(permit, Kind::Erase, erasing.done_words(), now);
+        self.conclude(&erasing, leaf, &mut receipt)?;
+        Ok((erasing, receipt))
+    }
+
+    /// States what was done; the outcome is not in the log yet.
+    pub(super) fn receipt(&self, erasing: &Erasing, done: Done, now: Timestamp) -> Result<ErasureReceipt, VaultError> {
+        let state = self.lock()?;
+        let dataset =
+            state.datasets.get(&erasing.number).ok_or_else(|| VaultError::damaged("dataset", "it is gone"))?;
+        let held = state.shared.held_back(&dataset.schema, erasing);
+        Ok(ErasureReceipt {
+            version: ErasureReceipt::version_with(&held),
+            dataset: dataset.schema.dataset.clone(),
             people: erasing.people.len(),
             intent: erasing.leaf,
             outcome: 0,
@@ -133,12 +208,10 @@ impl Vault {
             top_after: crate::answers::hex(&done.top.1),
             pieces: done.pieces,
             bytes: done.bytes,
+            held,
             backup: done.lag,
             at: now,
-        };
-        let leaf = leaf_of(permit, Kind::Erase, "erased", now);
-        self.conclude(&erasing, leaf, &mut receipt)?;
-        Ok(receipt)
+        })
     }
 
     /// Carries out what a crash left undone, before anything is served, and what a full or failing disk did, at the next tick.
@@ -154,18 +227,7 @@ impl Vault {
         let mut left = Ok(());
         for (leaf, (number, people)) in pending {
             let people = decode(&people).ok_or_else(|| VaultError::damaged("erasure", "it does not parse"))?;
-            {
-                let mut state = self.lock()?;
-                match state.datasets.get_mut(&number) {
-                    // Its files can't be read; the erasure waits for their repair.
-                    None | Some(Dataset { damage: Some(_), .. }) => continue,
-                    Some(dataset) => {
-                        dataset.index.remove_ordinals(|ordinal| people.contains(ordinal));
-                        dataset.forget(&people);
-                    }
-                }
-            }
-            let erasing = Erasing { leaf, number, people };
+            let Some(erasing) = self.take_up_again(leaf, number, people)? else { continue };
             let done = match self.carry_out(&erasing) {
                 Err(VaultError::Damaged { part, problem }) => {
                     // The dataset refuses every call until it is repaired; the others are served.
@@ -180,13 +242,40 @@ impl Vault {
                 }
                 done => done?,
             };
-            let dataset = self.lock()?.datasets.get(&number).map(|dataset| dataset.schema.dataset.clone());
-            let outcome =
-                Leaf { dataset, what: Word::new("erased after a restart").ok(), ..Leaf::new(Kind::Erase, now) };
+            if !erasing.after.is_empty() {
+                let dataset = self.name_of(number)?;
+                let leaf = Leaf { dataset, what: Word::new(erasing.done_words()).ok(), ..Leaf::new(Kind::Erase, now) };
+                self.conclude_resumed(&erasing, done, leaf, now)?;
+                continue;
+            }
+            let dataset = self.name_of(number)?;
+            let what = Word::new(&format!("{} after a restart", erasing.done_words())).ok();
+            let outcome = Leaf { dataset, what, ..Leaf::new(Kind::Erase, now) };
             let outcome = outcome.count("people", erasing.people.len())?.count("pieces", done.pieces)?;
             self.log_erased(&erasing, outcome)?;
         }
         left
+    }
+
+    fn name_of(&self, number: u32) -> Result<Option<DatasetId>, VaultError> {
+        Ok(self.lock()?.datasets.get(&number).map(|dataset| dataset.schema.dataset.clone()))
+    }
+
+    /// Takes people of an erasure that is in the log out of the index and of every consent; none if their dataset's files can't
+    /// be read: the erasure waits for their repair.
+    fn take_up_again(&self, leaf: u64, number: u32, people: RoaringBitmap) -> Result<Option<Erasing>, VaultError> {
+        let mut state = self.lock()?;
+        let State { datasets, shared, .. } = &mut *state;
+        match datasets.get_mut(&number) {
+            None | Some(Dataset { damage: Some(_), .. }) => Ok(None),
+            Some(dataset) => {
+                let held = shared.held_of(&dataset.schema, number, |ordinal| people.contains(ordinal));
+                dataset.index.remove_ordinals(|ordinal| people.contains(ordinal));
+                dataset.forget(&people, &held);
+                let after = shared.resuming.get(&leaf).cloned().unwrap_or_default();
+                Ok(Some(Erasing { leaf, number, people, held, after }))
+            }
+        }
     }
 
     /// Writes the intent; from here on these people are in no index and allowed for nothing.
@@ -197,7 +286,6 @@ impl Vault {
         now: Timestamp,
     ) -> Result<Erasing, VaultError> {
         let mut state = self.lock()?;
-        let first = self.next_leaf(Tree::Subject);
         let dataset = dataset_of(&mut state, permit)?;
         let mut people = RoaringBitmap::new();
         for (position, subject) in subjects.iter().enumerate() {
@@ -211,25 +299,45 @@ impl Vault {
         }
         let number = dataset.number;
         let hidden = dataset.hidden_of(people.iter())?;
-        let leaf = |ordinal: u32| {
-            let reference = hidden.get(&ordinal).map(|hidden| pseudonym::subject_reference(hidden));
-            let leaf = Leaf { subject_ref: reference, ..leaf_of(permit, Kind::Erase, "erase", now) };
-            (Tree::Subject, leaf.to_json().into_bytes())
-        };
-        let leaves = people.iter().map(leaf).collect();
-        let change = Change::Erase { leaf: first, dataset: number, people: encode(&people) };
         for subject in subjects {
             dataset.index.remove(dataset.index.tag(subject.expose()));
         }
-        dataset.forget(&people);
-        let ticket = self.commit(&mut state, Outgoing { leaves, changes: vec![change], ..Outgoing::default() })?;
+        let leaf = leaf_of(permit, Kind::Erase, "erase", now);
+        let intent = Intent { number, people, after: Vec::new(), leaf };
+        let (erasing, ticket) = self.log_intent(&mut state, intent, &hidden, Outgoing::default())?;
         drop(state);
         ticket.wait()?;
-        Ok(Erasing { leaf: first, number, people })
+        Ok(erasing)
+    }
+
+    /// Writes an intent, after what is outgoing already; from here on these people are allowed for nothing. The caller took
+    /// them out of the index.
+    pub(super) fn log_intent(
+        &self,
+        state: &mut State,
+        intent: Intent,
+        hidden: &KnownHidden,
+        mut out: Outgoing,
+    ) -> Result<(Erasing, Ticket), VaultError> {
+        let Intent { number, people, after, leaf } = intent;
+        let first = self.next_leaf(Tree::Subject).saturating_add(out.leaves.len() as u64);
+        let leaf_about = |ordinal: u32| {
+            let reference = hidden.get(&ordinal).map(|hidden| pseudonym::subject_reference(hidden));
+            let leaf = Leaf { subject_ref: reference, ..leaf.clone() };
+            (Tree::Subject, leaf.to_json().into_bytes())
+        };
+        out.leaves.extend(people.iter().map(leaf_about));
+        out.changes.push(Change::Erase { leaf: first, dataset: number, people: encode(&people), after: after.clone() });
+        let ticket = self.commit(state, out)?;
+        let State { datasets, shared, .. } = state;
+        let dataset = datasets.get_mut(&number).ok_or_else(|| VaultError::damaged("dataset", "it is gone"))?;
+        let held = shared.held_of(&dataset.schema, number, |ordinal| people.contains(ordinal));
+        dataset.forget(&people, &held);
+        Ok((Erasing { leaf: first, number, people, held, after }, ticket))
     }
 
     /// Does the work. The caller holds the lock of closing, so no other version of the blocks is made meanwhile.
-    fn carry_out(&self, erasing: &Erasing) -> Result<Done, VaultError> {
+    pub(super) fn carry_out(&self, erasing: &Erasing) -> Result<Done, VaultError> {
         let first_file = self.first_file();
         let done = self.rewrite_and_replace(erasing);
         if done.is_err() {
@@ -254,7 +362,7 @@ impl Vault {
         let writer = Writer { disk, dir: &dir, dataset: erasing.number, schema_version, next_file: &next_file };
         let places: Vec<_> = places.into_iter().collect();
         let consent = Consent::without(&old, &erasing.people);
-        let rewrite = |(block, gone): &(u32, BTreeSet<u16>)| {
+        let rewrite = |(block, gone): &(u32, Gone)| {
             let closed = rewrite_block(&writer, (&old.blocks, *block), &consent.closed, gone, None)?;
             let closed = self.opened(erasing.number, closed)?;
             let (Some(own), Some(consent)) = (own.get(block), &consent.building) else {
@@ -320,7 +428,7 @@ impl Vault {
         let (schema, blocks) = (rewritten.schema, rewritten.blocks.clone());
         let (mut changes, mut gone) = (Changes::default(), Vec::new());
         let next = self.adopt_rewritten(state, &closed, number, rewritten, &mut changes, &mut gone);
-        self.rewrite_journals(state, number, &erasing.people, &blocks, &mut changes)?;
+        self.rewrite_journals(state, number, Some(erasing), &blocks, &mut changes)?;
         let shared_gone = self.strip_audiences(state, erasing, schema, &mut changes)?;
         // Not only the keys that the blocks' entries are under: frames that were folded, or lost in a crash, are in older
         // copies under keys of earlier openings.
@@ -387,13 +495,13 @@ impl Vault {
         Arc::new(next)
     }
 
-    /// Writes again what the journals of some blocks hold of others than `people`, under fresh keys, and notes the old keys
-    /// to destroy.
+    /// Writes again what the journals of some blocks hold, but for what an erasure takes of its people, under fresh keys, and
+    /// notes the old keys to destroy.
     pub(super) fn rewrite_journals(
         &self,
         state: &mut State,
         number: u32,
-        people: &RoaringBitmap,
+        erasing: Option<&Erasing>,
         blocks: &[u32],
         changes: &mut Changes,
     ) -> Result<(), VaultError> {
@@ -408,10 +516,10 @@ impl Vault {
                 if kept.last().is_none_or(|(of, delta)| of != block || full(delta)) {
                     kept.push((*block, Delta::default()));
                 }
-                let gone = |position: u16| people.contains(block * BLOCK_SUBJECTS + u32::from(position));
+                let left = |position: u16| erasing?.left(block * BLOCK_SUBJECTS + u32::from(position));
                 let broken = |_| VaultError::damaged(format!("journal of block {block}"), "an entry does not parse");
                 if let Some((_, delta)) = kept.last_mut() {
-                    delta.append_without(&clear, gone, &mut seen).map_err(broken)?;
+                    delta.append_without(&clear, left, &mut seen).map_err(broken)?;
                 }
             }
         }
@@ -465,8 +573,9 @@ impl Vault {
         Ok(all.into_iter().filter(|(of, _)| *of == block).flat_map(|(_, entries)| entries).collect())
     }
 
-    /// Takes the people out of what partners hold and held, as far as the gateway remembers it. If anybody was in it, the gateway's
-    /// own state is written anew, the key of its journal destroyed, and the file that was replaced returned.
+    /// Takes the people out of what partners hold and held, as far as the gateway remembers it. If anybody was in it, or of
+    /// anybody something is or was held by law, the gateway's own state is written anew, the key of its journal destroyed, and the
+    /// file that was replaced returned: then the state that says what is held comes with the pieces that it is left in.
     fn strip_audiences(
         &self,
         state: &mut State,
@@ -475,7 +584,7 @@ impl Vault {
         changes: &mut Changes,
     ) -> Result<Option<Vec<PathBuf>>, VaultError> {
         let damaged = |problem: &str| VaultError::damaged("held audience", problem);
-        let mut found = false;
+        let mut found = !erasing.held.is_empty() || !erasing.after.is_empty();
         let held =
             state.shared.held.iter_mut().filter(|(holder, _)| dataset_in(holder) == Some(schema.dataset.as_str()));
         for audience in held.flat_map(|(_, audiences)| audiences) {
@@ -520,15 +629,11 @@ impl Vault {
     }
 
     fn conclude(&self, erasing: &Erasing, leaf: Leaf, receipt: &mut ErasureReceipt) -> Result<(), VaultError> {
-        let leaf =
-            leaf.count("people", receipt.people)?.count("pieces", receipt.pieces)?.count("bytes", receipt.bytes)?;
-        let leaf = leaf.count("generation before", receipt.generation_before)?;
-        let leaf = leaf.count("generation after", receipt.generation_after)?;
         let mut state = self.lock()?;
         receipt.outcome = self.next_leaf(Tree::Subject);
-        let leaf = Leaf { of: Some(erasing.leaf), commit: Some(Sha256::digest(receipt.to_json()?).into()), ..leaf };
+        let leaf = erasing.outcome_leaf(leaf, receipt)?;
         let leaves = vec![(Tree::Subject, leaf.to_json().into_bytes())];
-        let changes = vec![Change::Erased { leaf: erasing.leaf }];
+        let changes = vec![Change::Erased { leaf: erasing.leaf, resumed: None }];
         let ticket = self.commit(&mut state, Outgoing { leaves, changes, ..Outgoing::default() })?;
         drop(state);
         Ok(ticket.wait()?)
@@ -538,7 +643,7 @@ impl Vault {
         let leaf = Leaf { of: Some(erasing.leaf), ..leaf };
         let mut state = self.lock()?;
         let leaves = vec![(Tree::Subject, leaf.to_json().into_bytes())];
-        let changes = vec![Change::Erased { leaf: erasing.leaf }];
+        let changes = vec![Change::Erased { leaf: erasing.leaf, resumed: None }];
         let ticket = self.commit(&mut state, Outgoing { leaves, changes, ..Outgoing::default() })?;
         drop(state);
         Ok(ticket.wait()?)
@@ -551,11 +656,12 @@ fn dataset_in(holder: &str) -> Option<&str> {
 }
 
 impl Dataset {
-    /// Takes people out of every consent and of memory.
-    fn forget(&mut self, people: &RoaringBitmap) {
+    /// Takes people out of every consent, and of memory those of whom nothing is left.
+    fn forget(&mut self, people: &RoaringBitmap, held: &BTreeMap<u32, Held>) {
         use zeroize::Zeroize as _;
         self.consent.erase_all(people);
-        for ordinal in people {
+        self.gone |= people;
+        for ordinal in people.iter().filter(|ordinal| !held.contains_key(ordinal)) {
             if let Some(mut hidden) = self.fresh.remove(&ordinal) {
                 hidden.zeroize();
             }
@@ -598,7 +704,7 @@ fn rewrite_block(
     writer: &Writer<'_>,
     (blocks, block): (&[BlockPieces], u32),
     consent: &ConsentBitmaps,
-    gone: &BTreeSet<u16>,
+    gone: &Gone,
     kinds: Option<&BTreeSet<PieceKind>>,
 ) -> Result<Vec<NewPiece>, VaultError> {
     let wanted = |kind: PieceKind| kinds.is_none_or(|kinds| kinds.contains(&kind));

@@ -25,11 +25,11 @@ use super::journal_keys::{sealers, unneeded};
 use super::journals::Sealed;
 use super::recover::{DatasetRecord, SHARED_STATE, VaultRecord, restart_name};
 use super::state::{SHARED, State};
-use super::write::{dataset_of, leaf_of, refuse, require};
+use super::write::{dataset_of, leaf_of, place, refuse, require};
 use super::{EpochInfo, Vault, VaultError};
 use crate::consent::ConsentBitmaps;
 use crate::fold::pieces::{BlockPieces, CONSENT_STATE, NewPiece, Writer, read_block};
-use crate::fold::retention::{Concern, Retention};
+use crate::fold::retention::{Concern, HeldIn, Retention};
 use crate::keys::{Changes, PieceState, Sealer};
 use crate::log::{Kind, Leaf, Word};
 use crate::vault::Tree;
@@ -56,6 +56,8 @@ struct Work {
     past: BTreeSet<u32>,
     /// Blocks with values that get a day, and nothing that is past.
     undated: BTreeSet<u32>,
+    /// What is held by law, by block.
+    held: BTreeMap<u32, HeldIn>,
     sealers: HashMap<u32, Sealer>,
     bound: u32,
     consent: ConsentBitmaps,
@@ -72,7 +74,14 @@ struct Work {
     first_file: u64,
 }
 
+const NOTHING_HELD: &HeldIn = &HeldIn::new();
+
 impl Work {
+    /// Returns what is held in a block.
+    fn held_in(&self, block: u32) -> &HeldIn {
+        self.held.get(&block).unwrap_or(NOTHING_HELD)
+    }
+
     /// Returns the epoch that the new pieces are of.
     fn epoch(&self) -> EpochId {
         self.closes.map_or(EpochId(self.old.info.epoch.0.saturating_add(1)), |info| info.epoch)
@@ -170,6 +179,11 @@ impl Vault {
             serde_json::to_vec(&state.shared).map_err(|_| VaultError::damaged("state", "it can't be written"))?;
         let sealers = sealers(&state.tree)?;
         let dataset = state.datasets.get_mut(&number).ok_or_else(|| VaultError::damaged("dataset", "it is gone"))?;
+        let mut held: BTreeMap<u32, HeldIn> = BTreeMap::new();
+        for (ordinal, of_person) in state.shared.held_of(&dataset.schema, number, |_| true) {
+            let (block, position) = place(ordinal);
+            held.entry(block).or_default().insert(position, of_person);
+        }
         Ok(Work {
             number,
             schema: Arc::clone(&dataset.schema),
@@ -178,6 +192,7 @@ impl Vault {
             dirty: dataset.dirty.clone(),
             past: BTreeSet::new(),
             undated: BTreeSet::new(),
+            held,
             sealers,
             bound: dataset.next_ordinal,
             consent: dataset.consent.clone(),
@@ -342,7 +357,8 @@ fn concerned(work: &Work, info: EpochInfo) -> Result<(BTreeSet<u32>, BTreeSet<u3
     if !retention.is_limited() {
         return Ok(Default::default());
     }
-    let found = work.old.folded_blocks().par_iter().map(|pieces| retention.concerns(pieces));
+    let blocks: Vec<(u32, &BlockPieces)> = (0_u32..).zip(work.old.folded_blocks()).collect();
+    let found = blocks.par_iter().map(|(block, pieces)| retention.concerns(pieces, work.held_in(*block)));
     let found: Vec<Concern> = found.collect::<Result<_, _>>()?;
     let blocks = |wanted| (0_u32..).zip(&found).filter(move |(_, found)| **found == wanted).map(|(block, _)| block);
     Ok((blocks(Concern::Past).collect(), blocks(Concern::Undated).collect()))
@@ -395,7 +411,7 @@ fn fold_one(work: &Work, writer: &Writer<'_>, block: u32, entries: &[Sealed]) ->
         data.apply(&work.schema, &delta).map_err(broken)?;
     }
     if let Some(info) = work.closes {
-        Retention::new(&work.schema, info.as_of).apply(&mut data);
+        Retention::new(&work.schema, info.as_of).apply(&mut data, work.held_in(block));
     }
     let mut new = writer.write_block(&work.schema, block, &mut data)?;
     // Whatever changes consent is an entry of its block, so every block that is in `decided` comes by here.

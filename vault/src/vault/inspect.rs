@@ -209,11 +209,11 @@ impl Vault {
         Ok(sizes)
     }
 
-    /// Does periodic work: checkpoints, erasures that could not be ended, and what the backup target lacks. Call about once a second.
+    /// Does periodic work: checkpoints, holds whose time has come, erasures that could not be ended, and what the backup target lacks. Call about once a second.
     pub fn tick(&self, now: Timestamp) -> Result<(), VaultError> {
         self.lock()?.latest_at_least(now);
         // What keeps an erasure from its end keeps nothing else from being done, and is told last.
-        let erased = self.resume_erasures(now);
+        let erased = self.end_holds(now).and_then(|()| self.resume_erasures(now));
         self.step(now)?;
         erased
     }

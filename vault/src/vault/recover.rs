@@ -7,6 +7,7 @@ use super::backlog::Limits;
 use super::backup::{self, check_places, check_seen};
 use super::change::Change;
 use super::commit::{CHANGE, JOURNAL, Outgoing, REWRITTEN, aad, nonce};
+use super::deliver::decode;
 use super::epochs::{Building, ClosedEpoch};
 use super::fold_epoch::{by_block, open_entry};
 use super::frames::{FRAME_KEY, Tagging};
@@ -32,6 +33,7 @@ use parking_lot::{Condvar, Mutex, RwLock};
 use policy::id::{DatasetId, EpochId};
 use policy::schema::Schema;
 use policy::time::Timestamp;
+use roaring::RoaringBitmap;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
@@ -173,7 +175,8 @@ impl Vault {
             latest: now,
         };
         for (number, versions) in state.shared.schemas.clone() {
-            let dataset = open_dataset(config, &state.tree, number, &versions)?;
+            let mut dataset = open_dataset(config, &state.tree, number, &versions)?;
+            dataset.gone = state.shared.gone_of(number)?;
             if dataset.closed.info.epoch.0 > 0 {
                 state.latest = state.latest.max(dataset.closed.info.as_of);
             }
@@ -336,6 +339,7 @@ fn blank(number: u32, versions: Vec<Arc<Schema>>) -> Result<Dataset, VaultError>
         versions,
         dirty: BTreeSet::new(),
         fresh: HashMap::new(),
+        gone: RoaringBitmap::new(),
         journal: Journals::absent(),
         folded_seq: 0,
         restarts: BTreeMap::new(),
@@ -450,11 +454,12 @@ impl Dataset {
         self.index.reserve(self.next_ordinal as usize);
         for (block, pieces) in (0_u32..).zip(blocks) {
             let Some(piece) = &pieces.attributes else { continue };
-            let index = &mut self.index;
+            let (index, consent) = (&mut self.index, &self.consent);
             read_keys(&self.schema, piece, |position, key| {
-                // An erased person's place has no key.
-                if !key.is_empty() {
-                    index.insert(index.tag(key), block * BLOCK_SUBJECTS + position);
+                // An erased person's place has no key, unless something of them is held by law.
+                let ordinal = block * BLOCK_SUBJECTS + position;
+                if !key.is_empty() && !consent.is_erased(ordinal) {
+                    index.insert(index.tag(key), ordinal);
                 }
             })?;
         }
@@ -471,6 +476,19 @@ impl Dataset {
         Ok(())
     }
 
+    /// Puts someone into the index, in the place of whoever is gone and had the same key. A place comes twice when an erasure
+    /// wrote it again and died.
+    fn register(&mut self, key: &[u8], ordinal: u32) {
+        let tag = self.index.tag(key);
+        match self.index.find(tag) {
+            Some(known) if !self.gone.contains(known) => {}
+            known => {
+                known.into_iter().for_each(|_| self.index.remove(tag));
+                self.index.insert(tag, ordinal);
+            }
+        }
+    }
+
     /// Replays one delta into memory.
     fn replay(&mut self, block: u32, delta: &[u8]) -> Result<(), VaultError> {
         let damaged = || VaultError::damaged(format!("journal of block {block}"), "an entry does not parse");
@@ -480,13 +498,11 @@ impl Dataset {
             let ordinal = ordinal.ok_or_else(damaged)?;
             match entry {
                 Entry::NewSubject { hidden, key } => {
-                    // A place without a key was erased. A place comes twice when an erasure wrote it again and died.
-                    let tag = self.index.tag(&key);
-                    if !key.is_empty() && self.index.find(tag).is_none() {
-                        self.index.insert(tag, ordinal);
-                    }
-                    if key.is_empty() {
+                    // A place without a key was erased.
+                    if key.is_empty() || self.gone.contains(ordinal) {
                         self.consent.erase(ordinal);
+                    } else {
+                        self.register(&key, ordinal);
                     }
                     self.fresh.insert(ordinal, hidden);
                     self.next_ordinal = self.next_ordinal.max(ordinal.saturating_add(1));
@@ -604,6 +620,12 @@ fn apply_frame(
             Change::Schema { number, schema_toml, .. } => {
                 let dataset = state.datasets.get_mut(number).ok_or_else(|| damaged("it is for an unknown dataset"))?;
                 dataset.describe(described(schema_toml)?);
+            }
+            Change::Erase { dataset, people, .. } => {
+                let people = decode(people).ok_or_else(|| damaged("a change does not parse"))?;
+                if let Some(dataset) = state.datasets.get_mut(dataset) {
+                    dataset.gone |= people;
+                }
             }
             _ => {}
         }

@@ -1,6 +1,6 @@
 //! What the vault knows while it is open: a projection of the key tree, the block files and the log.
 
-use super::change::{Change, HeldAudience};
+use super::change::{Change, HeldAudience, Resumed, StoredHold};
 use super::epochs::ClosedEpoch;
 use super::journal_keys::{JournalKeys, Place};
 use super::recipients::PastDeliveries;
@@ -12,6 +12,7 @@ use policy::id::{DatasetId, PopulationId};
 use policy::privacy::Ledger;
 use policy::schema::Schema;
 use policy::time::Timestamp;
+use roaring::RoaringBitmap;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -112,6 +113,15 @@ pub(super) struct Shared {
     pub past: BTreeMap<String, PastDeliveries>,
     /// Erasures under way: dataset and base64 of the bitmap of ordinals, by the first leaf.
     pub erasures: BTreeMap<u64, (u32, String)>,
+    /// Legal holds that stand, by their numbers.
+    #[serde(default)]
+    pub holds: BTreeMap<u64, StoredHold>,
+    /// Of erasures under way that waited for holds: which.
+    #[serde(default)]
+    pub resuming: BTreeMap<u64, Vec<u64>>,
+    /// The last of those that are done.
+    #[serde(default)]
+    pub resumed: BTreeMap<u64, Resumed>,
 }
 
 /// One dataset.
@@ -139,6 +149,9 @@ pub(super) struct Dataset {
     pub journal: super::journals::Journals,
     /// Frames up to this one are folded.
     pub folded_seq: u64,
+    /// People who are erased, or of whom only what is held by law is left: those whom this opening knows of. Their keys are
+    /// nobody's.
+    pub gone: RoaringBitmap,
     /// By block: entries of earlier frames are void. Someone was erased from it, and what the others had was written again.
     pub restarts: BTreeMap<u32, u64>,
     /// Sealed bytes of its journal from which on it is to be folded; 0 until that was looked at.
@@ -185,11 +198,13 @@ impl Shared {
             Change::Spent { population, spent } => {
                 self.ledgers.entry(population.clone()).or_default().raise_to(spent);
             }
-            Change::Erase { leaf, dataset, people } => {
-                self.erasures.insert(*leaf, (*dataset, people.clone()));
+            Change::Erase { leaf, dataset, people, after } => self.erase(*leaf, *dataset, people, after)?,
+            Change::Erased { leaf, resumed } => self.erased(*leaf, resumed.as_deref()),
+            Change::Hold { number, hold } => {
+                self.holds.insert(*number, hold.clone());
             }
-            Change::Erased { leaf } => {
-                self.erasures.remove(leaf);
+            Change::HoldEnded { number } => {
+                self.holds.remove(number);
             }
             Change::Held { holder, audience } => {
                 self.held.entry(holder.clone()).or_default().push(audience.clone());

@@ -9,6 +9,7 @@ pub mod common;
 mod consent;
 mod epoch;
 mod feed;
+mod hold;
 mod policy;
 mod rotate;
 mod schema;
@@ -25,6 +26,7 @@ pub use common::{Basis, For, Global};
 pub use consent::{About, ConsentCommand};
 pub use epoch::EpochCommand;
 pub use feed::{GenerateArgs, ImportArgs};
+pub use hold::{HoldCommand, PlaceArgs, ReleaseArgs};
 pub use policy::PolicyCommand;
 pub use rotate::RotateArgs;
 pub use schema::SchemaCommand;
@@ -87,6 +89,9 @@ pub enum Command {
     /// Answer a person: show what is held, correct, restrict, object, erase; with the portal's key.
     #[command(subcommand)]
     Subject(SubjectCommand),
+    /// Hold what a law says must be kept of a person who may ask to be erased.
+    #[command(subcommand)]
+    Hold(HoldCommand),
     /// What has been spent of people's privacy, and what is left.
     Budget(BudgetArgs),
     /// Read, explain and verify the log.

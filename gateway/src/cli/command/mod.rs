@@ -5,6 +5,7 @@ pub(super) mod audience;
 pub(super) mod audit;
 mod backup;
 mod consent;
+mod hold;
 pub(super) mod import;
 mod keys;
 pub(super) mod local;
@@ -79,6 +80,7 @@ async fn remote(command: Command, context: &Context, session: &Session) -> Resul
         Command::Audience(args) => audience::deliver(args, session, context.out.canvas()).await,
         Command::Consent(command) => consent::run(command, session).await,
         Command::Subject(command) => subject::run(command, session, context.out.canvas()).await,
+        Command::Hold(command) => hold::run(command, session, context.out.canvas()).await,
         Command::Budget(args) => steward::budget(args, session, context.out.canvas()).await,
         Command::Audit(command) => audit::run(command, session, context.out.canvas()).await,
         Command::Client(command) => steward::client(command, session, &context.global, context.out.canvas()).await,

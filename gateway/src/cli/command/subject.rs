@@ -4,7 +4,7 @@
 //! first; where its receipt goes is settled before it is done.
 
 pub mod access;
-mod who;
+pub(super) mod who;
 
 use super::{dataset_name, short};
 use crate::cli::answer::instant;
@@ -15,9 +15,9 @@ use crate::cli::out::Shown;
 use crate::cli::rights::{self, Reserved};
 use crate::cli::session::Session;
 use proto::v1::{
-    AudienceUse, EraseSubjectsRequest, GetConsentReceiptsRequest, ListUsesRequest, ObjectToPurposeRequest,
-    PastRecipient, RectifySubjectRequest, ReleaseUse, RestrictSubjectRequest, SubjectRequest, SubjectRequestState,
-    UnrestrictSubjectRequest,
+    AudienceUse, EraseSubjectsRequest, ErasureReceipt, GetConsentReceiptsRequest, ListUsesRequest,
+    ObjectToPurposeRequest, PastRecipient, RectifySubjectRequest, ReleaseUse, RestrictSubjectRequest, SubjectRequest,
+    SubjectRequestState, UnrestrictSubjectRequest,
 };
 use serde_json::json;
 
@@ -128,9 +128,18 @@ pub async fn erase_people(
     let answer = session.subjects().erase_subjects(message).await.map_err(|status| unanswered(status, &request_id))?;
     let answer = answer.into_inner();
     let receipt = answer.receipt.ok_or_else(|| CliError::failed("the gateway sent no receipt"))?;
-    let request = answer.request.unwrap_or_default();
+    judged(receipt, answer.request.unwrap_or_default(), verifier_key)
+}
+
+/// Checks the receipt of an erasure.
+pub(super) fn judged(
+    receipt: ErasureReceipt,
+    request: SubjectRequest,
+    verifier_key: Option<&str>,
+) -> Result<Erased, CliError> {
     let (text, mut verdict) = rights::erasure_receipt(receipt, verifier_key)?;
-    if verdict.is_ok() && request.state != i32::from(SubjectRequestState::Fulfilled) {
+    let done = [SubjectRequestState::Fulfilled, SubjectRequestState::PartlyHeld].map(i32::from);
+    if verdict.is_ok() && !done.contains(&request.state) {
         verdict = Err(CliError::not_verified("the gateway does not say that the request is fulfilled"));
     }
     Ok(Erased { text, verdict, request })
@@ -240,8 +249,12 @@ fn fulfilled(words: &str, request: Option<SubjectRequest>) -> Shown {
 }
 
 /// Says how the log has a request.
-fn request_words(request: &SubjectRequest) -> String {
-    let state = if request.state == i32::from(SubjectRequestState::Fulfilled) { "fulfilled" } else { "open" };
+pub(super) fn request_words(request: &SubjectRequest) -> String {
+    let state = match SubjectRequestState::try_from(request.state) {
+        Ok(SubjectRequestState::Fulfilled) => "fulfilled",
+        Ok(SubjectRequestState::PartlyHeld) => "partly fulfilled: the rest is held by law",
+        _ => "open",
+    };
     let due = request.deadline_time.as_ref().map(crate::cli::answer::day).unwrap_or_default();
     format!(
         "Request {state}: entries {} and {} of the log of requests; it was due by {due}.\n",
@@ -253,7 +266,7 @@ fn counted(count: usize, one: &str, many: &str) -> String {
     format!("{} {}", chart::grouped(count as u64), if count == 1 { one } else { many })
 }
 
-fn trust(given: bool) -> &'static str {
+pub(super) fn trust(given: bool) -> &'static str {
     if given {
         ""
     } else {

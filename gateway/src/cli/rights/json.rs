@@ -8,13 +8,14 @@
 //! instants    RFC 3339, UTC, as many digits of a second as they have
 //! event ids   decimal texts of 64 bits
 //! events      a list of types; of each `rows`, oldest first, one a line
+//! holds       what a law says must be kept; absent if nothing
 //! changed     whether what is held changed while it was read: then the package is not of one moment
 //! ```
 //!
 //! Version 1 had no `changed`, and `events` before `consents`.
 
 use super::package::{
-    Attribute, Audience, Column, Consent, Controller, Event, Events, Notice, Package, Recipient, Request, Sink,
+    Attribute, Audience, Column, Consent, Controller, Event, Events, Hold, Notice, Package, Recipient, Request, Sink,
     Standing, Use,
 };
 use crate::cli::error::CliError;
@@ -45,6 +46,8 @@ struct Beginning<'a> {
     audiences: &'a [Audience],
     recipients: &'a [Recipient],
     withheld: &'a [String],
+    #[serde(skip_serializing_if = "<[Hold]>::is_empty")]
+    holds: &'a [Hold],
 }
 
 /// What comes before the rows of a type.
@@ -132,6 +135,7 @@ impl<W: Write> Sink for Json<W> {
             audiences: &package.audiences,
             recipients: &package.recipients,
             withheld: &package.withheld,
+            holds: &package.holds,
         })?;
         self.put(&format!("{},\n  \"events\": [", beginning.trim_end_matches("\n}")))
     }

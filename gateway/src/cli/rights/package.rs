@@ -104,6 +104,20 @@ pub struct Package {
     pub withheld: Vec<String>,
     /// Whether what is held changed while it was read: then the package is not of one moment.
     pub changed: bool,
+    /// What would outlive an erasure, since a law says it must be kept.
+    pub holds: Vec<Hold>,
+}
+
+/// What a law says must be kept.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Hold {
+    /// Its leaf in the subject tree of the log.
+    pub number: u64,
+    pub fields: Vec<String>,
+    pub ground: String,
+    pub since: String,
+    /// Missing until it is released.
+    pub until: Option<String>,
 }
 
 /// Who is responsible.
@@ -282,6 +296,7 @@ impl Package {
             notice,
             subject_key,
             recipients,
+            holds,
         } = header;
         Self {
             dataset,
@@ -303,6 +318,7 @@ impl Package {
             requests: Vec::new(),
             withheld,
             changed: false,
+            holds: holds.into_iter().map(Hold::of).collect(),
         }
     }
 
@@ -343,6 +359,13 @@ impl Package {
 
 fn time(time: Option<prost_types::Timestamp>) -> String {
     time.as_ref().map(instant).unwrap_or_default()
+}
+
+impl Hold {
+    fn of(hold: v1::Hold) -> Self {
+        let v1::Hold { number, fields, ground, place_time, expire_time, erasure_waits: _ } = hold;
+        Self { number, fields, ground, since: time(place_time), until: expire_time.as_ref().map(instant) }
+    }
 }
 
 impl Controller {
@@ -571,6 +594,7 @@ pub(super) mod tests {
                 last_epoch: 9,
             }],
             requests: Vec::new(),
+            holds: Vec::new(),
             withheld: vec![text("order.note")],
             changed: false,
         };

@@ -251,6 +251,15 @@ fn short(package: &Package, times: &Times) -> Vec<String> {
     if package.changed {
         all.push("Some of it changed while this page was made; ask again for a page of one moment.".to_owned());
     }
+    all.extend(package.holds.iter().map(|hold| {
+        format!(
+            "Held by law: {}, on the ground {}, since {}{}. It is kept, and used for nothing, if you have the rest erased.",
+            hold.fields.join(", "),
+            hold.ground,
+            times.day(&hold.since),
+            hold.until.as_ref().map_or_else(String::new, |until| format!(" until {}", times.day(until))),
+        )
+    }));
     all
 }
 

@@ -102,6 +102,7 @@ pub fn request_json(request: &SubjectRequest) -> Value {
     } = request;
     json!({
         "right": right_name(*right), "fulfilled": *state == i32::from(SubjectRequestState::Fulfilled),
+        "partly_held": *state == i32::from(SubjectRequestState::PartlyHeld),
         "received": receive_time.as_ref().map(instant), "deadline": deadline_time.as_ref().map(instant),
         "completed": complete_time.as_ref().map(instant), "intent_leaf": intent_leaf, "outcome_leaf": outcome_leaf,
         "fields": fields, "purpose": purpose,

@@ -18,6 +18,7 @@ const SCHEMA: &str = "version = 1\ndataset = \"town\"\norganization = \"village\
     [[attributes]]\nname = \"score\"\nclass = \"behavioral\"\ntype = \"integer\"\nmin = 0\nmax = 9000\nretention_days = 9\n\
     [[events]]\nname = \"order\"\nmax_per_subject = 100\n\
     [[events.fields]]\nname = \"what\"\nclass = \"identifier\"\ntype = \"identifier\"\nmax_bytes = 8\n\
+    [[events.fields]]\nname = \"sum\"\nclass = \"behavioral\"\ntype = \"integer\"\nmin = 0\nmax = 90\n\
     [[events]]\nname = \"view\"\nmax_per_subject = 100\n\
     [[events.fields]]\nname = \"page\"\nclass = \"behavioral\"\ntype = \"enum\"\ndomain = [\"a\", \"b\"]\nmax_distinct = 2\n";
 
@@ -42,7 +43,7 @@ fn entries(people: u16) -> Delta {
         );
         for order in 0..if position % 3 == 0 { 60 } else { 0 } {
             let what = Value::Bytes(format!("o{}", order % 7).into_bytes());
-            delta.event(position, 0, order, 1_000 + order as i64, &[what]);
+            delta.event(position, 0, order, 1_000 + order as i64, &[what, Value::Int(order as i64)]);
         }
         if position % 5 == 0 {
             delta.event(position, 1, 7, 2_000, &[Value::Code(2)]);
@@ -95,7 +96,14 @@ impl Stored {
 
     /// Erases, and returns which pieces were written again.
     fn erase(&mut self, gone: &[u16]) -> Vec<(PieceKind, u16)> {
-        let gone = gone.iter().copied().collect();
+        self.erase_but(gone, &[])
+    }
+
+    /// Erases but for some fields.
+    fn erase_but(&mut self, gone: &[u16], held: &[&str]) -> Vec<(PieceKind, u16)> {
+        let held: Vec<_> = held.iter().map(|path| self.schema.resolve(path).unwrap()).collect();
+        let held = Held::of(&self.schema, &held);
+        let gone = gone.iter().map(|position| (*position, held.clone())).collect();
         let new = self.with_writer(|writer| writer.erase_block(&self.pieces, &gone, |_| true).unwrap());
         for new in new.iter().flatten() {
             let piece = self.open(new);
@@ -107,6 +115,14 @@ impl Stored {
     fn read(&self) -> BlockData {
         read_block(&self.schema, &self.pieces).unwrap()
     }
+}
+
+/// Times, ids and fields of a person's orders.
+fn orders_of(data: &BlockData, person: u16) -> Vec<(i64, u64, Vec<Value>)> {
+    let orders = &data.events[0];
+    let rows = (0..orders.at.len()).filter(|row| orders.position[*row] == person);
+    let values = |row| orders.columns.iter().map(|column| column.value(row)).collect();
+    rows.map(|row| (orders.at[row], orders.id[row], values(row))).collect()
 }
 
 #[test]
@@ -157,4 +173,51 @@ fn only_pieces_that_hold_something_of_the_erased_are_written_again() {
     stored.erase(&everyone);
     let after = stored.read();
     assert!(after.events.iter().all(|rows| rows.position.is_empty()) && after.consents.is_empty());
+}
+
+#[test]
+fn what_is_held_stays_and_nothing_else_does() {
+    let mut stored = Stored::new(2_000);
+    let before = stored.read();
+    let (attributes, orders) = ((PieceKind::Attributes, 0), (PieceKind::Events(EventTypeId(0)), 0));
+    let history = (PieceKind::State, CONSENT_HISTORY);
+    assert_eq!(stored.erase_but(&[3], &["order"]), [attributes], "her orders are held whole");
+    let views = (PieceKind::Events(EventTypeId(1)), 0);
+    assert_eq!(stored.erase_but(&[30], &["score", "order"]), [attributes, views, history]);
+    let after = stored.read();
+    for (row, score) in [(3, Value::Missing), (30, Value::Int(30))] {
+        let values: Vec<Value> = after.columns.iter().map(|column| column.value(row)).collect();
+        assert_eq!(values, [before.columns[0].value(row), Value::Missing, score]);
+        assert_eq!(after.hidden[row], before.hidden[row], "for the leaf that ends the hold");
+        let whose = u16::try_from(row).unwrap();
+        assert!(!after.events[1].position.contains(&whose));
+        assert_eq!(orders_of(&after, whose), orders_of(&before, whose));
+    }
+    // When the hold ends, the rest goes.
+    assert_eq!(stored.erase(&[3, 30]), [attributes, orders]);
+    let last = stored.read();
+    for row in [3_u16, 30] {
+        assert_eq!(
+            (last.columns[0].value(row.into()), last.hidden[usize::from(row)]),
+            (Value::Missing, [0; HIDDEN_BYTES])
+        );
+        assert_eq!(orders_of(&last, row), []);
+    }
+    assert_eq!(orders_of(&last, 33), orders_of(&before, 33));
+}
+
+#[test]
+fn a_held_field_keeps_its_events_and_not_their_other_fields() {
+    let mut stored = Stored::new(400);
+    let before = stored.read();
+    let orders = (PieceKind::Events(EventTypeId(0)), 0);
+    assert_eq!(stored.erase_but(&[6], &["order.what"])[1], orders);
+    let after = stored.read();
+    let (kept, had) = (orders_of(&after, 6), orders_of(&before, 6));
+    assert_eq!(kept.len(), had.len());
+    for ((at, id, values), (at_before, id_before, had)) in kept.into_iter().zip(had) {
+        assert_eq!((at, id, &values[0], &values[1]), (at_before, id_before, &had[0], &Value::Missing));
+        assert_ne!(had[1], Value::Missing);
+    }
+    assert_eq!(orders_of(&after, 9), orders_of(&before, 9));
 }

@@ -8,7 +8,6 @@ use super::{Watch, begun, rotated};
 use crate::backup::Target;
 use crate::keys::{Changes, KeyTree};
 use crate::rotation::{Progress, Rotated};
-use roaring::RoaringBitmap;
 
 /// The record that says which journal keys are left: those with a lower number.
 pub(super) const JOURNALS: &str = "rotation/journals";
@@ -70,7 +69,7 @@ impl Vault {
         } else {
             let entries = self.journal_of(state, number, block)?;
             bytes += entries.iter().map(|entry| entry.bytes.len() as u64).sum::<u64>();
-            self.rewrite_journals(state, number, &RoaringBitmap::new(), &[block], &mut changes)?;
+            self.rewrite_journals(state, number, None, &[block], &mut changes)?;
         }
         let mut needed = state.key_uses.all();
         needed.extend(state.journal.numbers());

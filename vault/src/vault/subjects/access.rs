@@ -126,6 +126,7 @@ impl Vault {
         let mut head = head(permit, taken, &schema, &data, &timeline);
         told.head(&head, &history);
         head.types.clone_from(&types);
+        head.holds = self.lock()?.shared.holds_on(taken.number, taken.ordinal);
         let pending = std::mem::take(&mut data.events);
         let History { consents, requests } = history;
         let records = AccessRecords { consents, requests, audiences: Vec::new() };
@@ -445,6 +446,7 @@ fn head(permit: &Permit, taken: &TakenUp, schema: &Arc<Schema>, data: &BlockData
         types: Vec::new(),
         standings: standings.collect(),
         restricted: timeline.restricted(taken.received),
+        holds: Vec::new(),
         uses: Vec::new(),
         recipients: Vec::new(),
         withheld: schema.references().into_iter().filter(|field| !shown(permit, *field)).collect(),

@@ -225,13 +225,14 @@ fn a_look_up_finds_who_is_there_folded_or_not_and_nobody_after_an_erasure() {
     shop.close(20);
     shop.fill(20, 5, PURPOSE);
     let found = |shop: &Shop| {
-        [3, 22, 99].map(|number| shop.vault().rows_found(1, &BTreeSet::from([0]), &[key(number)]).unwrap() > 1)
+        [3, 22, 99]
+            .map(|number| shop.vault().rows_found(1, &BTreeSet::from([0]), &[key(number)], |_| false).unwrap() > 1)
     };
     assert_eq!(found(&shop), [true, true, false], "in the index, and in a piece or a journal");
     let permit = shop.permit(Role::Portal, Verb::EraseSubject, None);
     let report = shop.vault().erase_subjects(&permit, &[key(3), key(22)], later(40)).unwrap();
     assert!(report.confirmed);
-    assert_eq!(shop.vault().rows_found(1, &BTreeSet::from([0]), &[key(3), key(22)]).unwrap(), 0);
+    assert_eq!(shop.vault().rows_found(1, &BTreeSet::from([0]), &[key(3), key(22)], |_| false).unwrap(), 0);
     let leaf = |json: &str| crate::log::Leaf::parse(json.as_bytes()).unwrap();
     let (outcome, confirmation) = (leaf(&report.outcome.json), leaf(&report.confirmation.json));
     assert_eq!((outcome.of, confirmation.of), (Some(report.receipt.intent), Some(report.receipt.outcome)));

@@ -20,6 +20,7 @@ pub(super) struct Package {
     pub counts: Vec<u64>,
     pub standings: Vec<Standing>,
     pub restricted: bool,
+    pub holds: Vec<crate::holds::Hold>,
     pub kept_until: BTreeMap<ColumnId, i32>,
     pub uses: Vec<UseSummary>,
     pub recipients: Vec<PastRecipient>,
@@ -42,7 +43,7 @@ impl Package {
     fn take(&mut self, part: AccessPart) {
         match part {
             AccessPart::Head(head) => {
-                self.attributes = head.attributes;
+                (self.attributes, self.holds) = (head.attributes, head.holds);
                 self.events = head.types.iter().map(|of| HeldEvents { event: of.event, rows: Vec::new() }).collect();
                 self.counts = head.types.iter().map(|of| of.count).collect();
                 (self.standings, self.restricted, self.uses) = (head.standings, head.restricted, head.uses);

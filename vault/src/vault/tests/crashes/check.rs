@@ -2,7 +2,9 @@
 
 use super::super::*;
 use super::film::{Picture, Scene, develop};
-use super::script::{Act, COST, Cast, Stage, World, counts};
+use super::script::{Act, COST, Cast, HELD, Stage, World, counts};
+use crate::fold::erase::Gone;
+use crate::holds::Held;
 use crate::log::judge::{Signed, checkpoint, judge};
 use crate::vault::Tree;
 use std::collections::BTreeMap;
@@ -200,12 +202,30 @@ pub(super) fn go_on(
     for act in [Act::Join(LATE), Act::Tick, Act::Close] {
         stage.play(cast, &act, now(20)).unwrap();
     }
+    check_holds(stage, cast, before, &may_be);
     let expected: Vec<_> = may_be.iter().map(|world| world.after(&Act::Join(LATE)).figures()).collect();
     let (answer, paid) = stage.ask(cast, "late", "true", now(30)).unwrap();
     assert!(paid && expected.contains(&counts(&answer.tables)), "{:?}, not {expected:?}", counts(&answer.tables));
     stage.open(now(40)).unwrap();
     assert_eq!(stage.ask(cast, "late", "true", now(50)).unwrap(), (answer, false));
     assert_eq!(charges(stage, cast, now(51)), charged + 1);
+}
+
+/// Looks at what stands, and at the places of the erased: nothing is there but what is held.
+fn check_holds(stage: &Stage, cast: &Cast, before: &World, may_be: &[&World]) {
+    let standing = stage.vault().list_holds(&cast.steward(Verb::HoldSubject)).unwrap();
+    let waiting: Vec<bool> = standing.iter().map(|hold| hold.waiting).collect();
+    let expected: Vec<Vec<bool>> = may_be.iter().map(|world| world.held.values().copied().collect()).collect();
+    assert!(expected.contains(&waiting), "{waiting:?}, not {expected:?}");
+    let field = cast.schema.resolve(HELD).unwrap();
+    // Members joined in the order of their numbers.
+    let left = |number: &usize| {
+        let held = !standing.is_empty() && before.held.contains_key(number);
+        let held = if held { Held::of(&cast.schema, &[field]) } else { Held::nothing() };
+        (u16::try_from(*number).unwrap(), held)
+    };
+    let gone: Gone = before.erased.iter().map(left).collect();
+    assert_eq!(stage.vault().left_over(1, &BTreeMap::from([(0, gone)])).unwrap(), 0, "something of the erased is left");
 }
 
 /// What a client does that got no answer.

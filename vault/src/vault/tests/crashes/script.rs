@@ -1,6 +1,7 @@
 //! What is played, and what must be true after each act of it.
 
 use super::super::*;
+use crate::holds::{Ground, NewHold};
 use crate::release::Table;
 use crate::rotation::Rotation;
 use parking_lot::Mutex;
@@ -36,7 +37,11 @@ pub(super) enum Act {
     Tick,
     /// Delivers an audience of everyone.
     Audience(&'static str),
-    /// Erases them.
+    /// Holds their orders by law.
+    Hold(Range<usize>),
+    /// Ends every hold.
+    Release,
+    /// Erases them, but for what is held.
     Erase(Range<usize>),
     /// Replaces keys.
     Rotate(Rotation),
@@ -74,6 +79,7 @@ pub(super) fn script() -> Vec<Act> {
         Withdraw(20..22),
         Fold,
         Withdraw(22..25),
+        Hold(11..12),
         Erase(10..13),
         Ask("q4", "age_band == \"young\""),
         Fold,
@@ -81,6 +87,7 @@ pub(super) fn script() -> Vec<Act> {
         Rotate(Rotation::Pieces),
         Rotate(Rotation::Root),
         Erase(130..133),
+        Release,
         Stop,
         Open,
         Join(140..145),
@@ -120,6 +127,8 @@ pub(super) struct World {
     pub answered: Vec<(&'static str, &'static str)>,
     /// Members erased.
     pub erased: BTreeSet<usize>,
+    /// Members with a hold, and whether they are erased but for what is held.
+    pub held: BTreeMap<usize, bool>,
 }
 
 impl World {
@@ -148,7 +157,10 @@ impl World {
             Act::Erase(who) => {
                 world.members.retain(|number, _| !who.contains(number));
                 world.erased.extend(who.clone());
+                world.held.range_mut(who.clone()).for_each(|(_, waits)| *waits = true);
             }
+            Act::Hold(who) => world.held.extend(who.clone().map(|number| (number, false))),
+            Act::Release => world.held.clear(),
             Act::Open => world.serving = true,
             Act::Drop | Act::Stop => world.serving = false,
             Act::Tick | Act::Fold | Act::Rotate(_) => {}
@@ -178,6 +190,8 @@ const BUDGET: &str = "\"100000000\"";
 const VISIT: &str = "[[events]]\nname = \"visit\"\n";
 /// Longer than the script takes, so that the next close dates what everyone has.
 const CHILDREN: &str = "display = \"Children\"\nretention_days = 30";
+/// What is held.
+pub(super) const HELD: &str = "order";
 const SHARING: &str = "sharing.partner.greenbox";
 
 /// Who acts: permits are decided once, since deciding is what takes long.
@@ -303,6 +317,19 @@ impl Stage {
             Act::Erase(who) => {
                 let subjects: Vec<_> = who.clone().map(key).collect();
                 self.vault().erase(&cast.portal(Verb::EraseSubject), &subjects, now).map(drop)?;
+            }
+            Act::Hold(who) => {
+                for number in who.clone() {
+                    let fields = [cast.schema.resolve(HELD).unwrap()].into();
+                    let hold = NewHold { fields, ground: Ground::new("tax-act-147").unwrap(), until: None };
+                    let _ = self.vault().place_hold(&cast.steward(Verb::HoldSubject), &key(number), hold, now)?;
+                }
+            }
+            Act::Release => {
+                let permit = cast.steward(Verb::HoldSubject);
+                for hold in self.vault().list_holds(&permit)? {
+                    let _ = self.vault().release_hold(&permit, hold.number, now)?;
+                }
             }
             Act::Rotate(what) => drop(self.vault().rotate(&cast.whole(), *what, now, &|_| ())?),
             Act::Drop => self.vault = None,
