@@ -9,8 +9,18 @@
 //! - Events may arrive late. One older than the newest of its purpose changes nothing, and neither does a `Give` that
 //!   is not newer than a `Withdraw` of its purpose or of one above. At the same instant `Withdraw` wins.
 //!
+//! An event is one of a record of ISO/IEC TS 27560, whose mandatory fields are met so: purpose, event time, validity, event
+//! type and state, and what the source says of notice, language and method, by the event; record, principal and entity
+//! ids and the notice in force by its leaf in the log; parties, storage, jurisdiction and withdrawal method by
+//! `[controller]` and `[notice]` of the schema, PII information and retention by its fields; recipients by the purpose. The
+//! table is in `deploy/datasets/README.md`.
+//!
 //! Not here: whether a purpose exists, and whether an event's time is believable. The caller refuses events dated in
 //! the future: one would make every honest later event look late, withdrawals included.
+
+mod collected;
+
+pub use collected::{CollectionMethod, InvalidLabel, LanguageTag, NoticeVersion};
 
 use crate::id::PurposeId;
 use crate::purpose::{covers, lineage};
@@ -55,8 +65,8 @@ pub enum ConsentAct {
 }
 
 /// One consent event of one subject. Its fields are in the order of their names, so that its JSON is canonical: leaves
-/// commit to it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// commit to it. Those that a record need not have are absent from it then, so that old records keep their bytes.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct ConsentEvent {
     /// What happened.
     pub act: ConsentAct,
@@ -66,6 +76,15 @@ pub struct ConsentEvent {
     pub basis: LawfulBasis,
     /// First instant at which a `Give` no longer holds.
     pub expires: Option<Timestamp>,
+    /// In which language the person was asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub language: Option<LanguageTag>,
+    /// How it was collected.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub method: Option<CollectionMethod>,
+    /// Which version of the notice the person was shown. Absent, it is the one in force when the event was received.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub notice: Option<NoticeVersion>,
     /// What for. Must be a purpose of the schema or an ancestor of one.
     pub purpose: PurposeId,
     /// Where it was collected, a public label: `checkout-form-3`. At most 63 characters.

@@ -2,6 +2,7 @@
 
 use crate::id::PurposeId;
 use crate::permit::Role;
+use std::collections::BTreeSet;
 use std::iter::successors;
 
 /// Returns whether `wider` covers `purpose`: equal, or an ancestor of it on dot boundaries.
@@ -32,6 +33,18 @@ pub fn lineage(purpose: &PurposeId) -> impl Iterator<Item = &str> {
 /// Returns whether a purpose is one of those declared, or an ancestor of one; only such can be consented to.
 pub fn is_declared(declared: &[PurposeId], purpose: &PurposeId) -> bool {
     declared.iter().any(|leaf| covers(purpose, leaf))
+}
+
+/// Lists the partners with whom a purpose shares data, among those that a dataset declares purposes for: of
+/// `sharing.partner.crmco` it is `crmco`, of `sharing` all.
+pub fn recipients<'a>(declared: &'a [PurposeId], purpose: &'a PurposeId) -> BTreeSet<&'a str> {
+    let within = declared.iter().filter(|leaf| covers(purpose, leaf)).chain(std::iter::once(purpose));
+    within.filter_map(partner_of).collect()
+}
+
+/// Returns the partner that a purpose of the `sharing` branch names.
+fn partner_of(purpose: &PurposeId) -> Option<&str> {
+    purpose.as_str().strip_prefix(SHARING)?.strip_prefix(".partner.")?.split('.').next()
 }
 
 /// Returns the purpose that names a partner: `sharing.partner.crmco`. `None` for other roles, and for a partner whose name
@@ -71,6 +84,23 @@ mod tests {
         ] {
             assert_eq!(partner_may_use(&acme, &PurposeId::new(purpose)?), allowed, "{purpose}");
             assert!(partner_may_use(&Role::Service, &PurposeId::new(purpose)?));
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn recipients_are_the_partners_that_a_purpose_names_or_covers() -> Result<(), InvalidName> {
+        let declared = ["marketing.portrait", "sharing.partner.acme", "sharing.partner.zinc"];
+        let declared: Vec<PurposeId> = declared.into_iter().map(PurposeId::new).collect::<Result<_, _>>()?;
+        for (purpose, expected) in [
+            ("marketing", &[][..]),
+            ("sharing.partner.acme", &["acme"]),
+            ("sharing.partner.acme.feed", &["acme"]),
+            ("sharing.partner", &["acme", "zinc"]),
+            ("sharing", &["acme", "zinc"]),
+        ] {
+            let purpose = PurposeId::new(purpose)?;
+            assert!(recipients(&declared, &purpose).into_iter().eq(expected.iter().copied()), "{purpose}");
         }
         Ok(())
     }

@@ -165,6 +165,9 @@ fn give(purpose: &str, source: &str) -> ConsentEvent {
         act: ConsentAct::Give,
         at: later(-864_000),
         expires: None,
+        language: None,
+        method: None,
+        notice: None,
         source: source.to_owned(),
     }
 }

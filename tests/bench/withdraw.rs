@@ -57,6 +57,9 @@ fn withdraw(vault: &Vault, subjects: u32, next: &AtomicU32, waits: &Mutex<Vec<f6
         act: ConsentAct::Withdraw,
         at: START,
         expires: None,
+        language: None,
+        method: None,
+        notice: None,
         source: "portal".to_owned(),
     };
     let mut mine = Vec::new();

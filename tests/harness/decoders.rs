@@ -213,6 +213,9 @@ fn given() -> v1::ConsentEvent {
         basis: v1::LawfulBasis::Consent.into(),
         act: v1::ConsentAct::Give.into(),
         source: "shop".to_owned(),
+        notice: "3".to_owned(),
+        method: v1::CollectionMethod::WebForm.into(),
+        language: "en".to_owned(),
         ..v1::ConsentEvent::default()
     }
 }

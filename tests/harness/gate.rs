@@ -102,6 +102,14 @@ impl Gate {
         Self { config, clock, bound, steward, folder, stop: Some(stop), serving }
     }
 
+    /// Serves the folders of a vault that is there already; the first steward's key is where making it left it.
+    pub async fn open(config: Config) -> Self {
+        let (clock, folder) = (Clock::manual(START), tempfile::tempdir().unwrap());
+        let steward = read_key(&config.root.join("clients/steward.key"));
+        let (bound, stop, serving) = serve(&config, &clock).await;
+        Self { config, clock, bound, steward, folder, stop: Some(stop), serving }
+    }
+
     /// Stops, and serves the same folders again.
     pub async fn restart(mut self) -> Self {
         self.stop.take().unwrap().send(()).unwrap();

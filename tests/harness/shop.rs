@@ -132,6 +132,7 @@ pub fn consent(subject: &str, purpose: &str) -> v1::ConsentEvent {
         at_micros: START.0 - 3_600_000_000,
         expire_micros: None,
         source: "checkout".to_owned(),
+        ..v1::ConsentEvent::default()
     }
 }
 

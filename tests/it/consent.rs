@@ -46,7 +46,9 @@ prop_compose! {
         let act = if give { ConsentAct::Give } else { ConsentAct::Withdraw };
         let purpose = PurposeId::new(PURPOSES.get(purpose).unwrap()).unwrap();
         let expires = lasts.map(|lasts| Timestamp(at + lasts));
-        (subject, ConsentEvent { purpose, basis: basis(on), act, at: Timestamp(at), expires, source: "s".into() })
+        let (at, basis, source) = (Timestamp(at), basis(on), "s".into());
+        let (language, method, notice) = (None, None, None);
+        (subject, ConsentEvent { act, at, basis, expires, language, method, notice, purpose, source })
     }
 }
 

@@ -114,6 +114,9 @@ fn event(name: &str, act: ConsentAct, seconds: i64) -> ConsentEvent {
         act,
         at: at(seconds),
         expires: None,
+        language: None,
+        method: None,
+        notice: None,
         source: "form".into(),
     }
 }

@@ -197,6 +197,9 @@ fn person(number: u32) -> [Record; 3] {
         act: ConsentAct::Give,
         at: later(-864_000),
         expires: None,
+        language: None,
+        method: None,
+        notice: None,
         source: "form-1".into(),
     };
     [

@@ -182,11 +182,23 @@ fn a_person_is_shown_corrected_restricted_and_erased_and_can_prove_it() {
     desk.for_person(DONE, me, &["unrestrict", "-d", "coop"]);
 
     // Consent receipts open the log's commitments, for whoever holds them.
+    let agrees = ["consent", "give", "-d", "coop", "--subject", me, "--purpose", "sharing.partner.greenbox"];
+    let how = ["--method", "phone", "--notice", "4", "--language", "pt-BR", "--key", "shop-key.toml"];
+    desk.ends(DONE, &[&agrees[..], &how].concat());
     desk.for_person(DONE, me, &["receipts", "-d", "coop", "--verifier-key", &vkey]);
     let receipts = desk.read("consent-receipts.json");
     let line = desk.verify("consent", &receipts, &vkey).unwrap();
-    assert!(line.contains("withdrawn marketing") && line.contains("; notice 3 in use"), "{line}");
+    assert!(line.contains("withdrawn marketing") && line.contains("; notice 3 in force"), "{line}");
+    let shared =
+        "command-line; by phone; in language pt-BR; shown notice 4; notice 3 in force; shared with partners/greenbox";
+    assert!(line.contains(shared), "{line}");
     every_change_is_named(&desk, "consent", &receipts, &vkey, &["receipts"]);
+    assert!(line.contains("may have been left out"), "{line}");
+    let mut twice: Value = serde_json::from_str(&receipts).unwrap();
+    let first = twice["receipts"][0].clone();
+    twice["receipts"].as_array_mut().unwrap().push(first);
+    let problem = desk.verify("consent", &twice.to_string(), &vkey).unwrap_err();
+    assert!(problem.contains("does not come after the entry before it"), "{problem}");
 
     // An erasure asks, and takes all or none.
     let (_, words) = desk.for_person(USAGE, me, &["erase", "-d", "coop"]);

@@ -67,6 +67,9 @@ fn no() -> ConsentEvent {
         act: ConsentAct::Withdraw,
         at: later(31),
         expires: None,
+        language: None,
+        method: None,
+        notice: None,
         source: "form-1".into(),
     }
 }

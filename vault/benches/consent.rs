@@ -23,7 +23,17 @@ const SCHEMA: &str = "version = 1\ndataset = \"shop\"\norganization = \"village\
 fn event(act: ConsentAct, at: i64) -> ConsentEvent {
     let purpose = PurposeId::new("marketing").unwrap();
     let (basis, source) = (LawfulBasis::Consent, String::new());
-    ConsentEvent { purpose, basis, act, at: Timestamp(at), expires: None, source }
+    ConsentEvent {
+        purpose,
+        basis,
+        act,
+        at: Timestamp(at),
+        expires: None,
+        language: None,
+        method: None,
+        notice: None,
+        source,
+    }
 }
 
 fn scattered(number: u32, people: u32) -> u32 {

@@ -4,13 +4,14 @@
 //! here opens a vault or holds a key that seals anything.
 
 use crate::consent::{ConsentBitmaps, StoredBlock};
+use crate::fold::history::History;
 use crate::fold::set_day::SetDay;
 use crate::holds::Held;
 use crate::ingest::Value;
 use crate::journal::{Delta, Reader, Seen};
 use crate::log::{self, Kind, Leaf};
 use crate::{backup, blocks, keys, vault, wal};
-use policy::consent::{ConsentAct, ConsentEvent, LawfulBasis};
+use policy::consent::{CollectionMethod, ConsentAct, ConsentEvent, LanguageTag, LawfulBasis, NoticeVersion};
 use policy::id::PurposeId;
 use policy::time::Timestamp;
 
@@ -37,6 +38,7 @@ pub const ALL: &[Decoder] = &[
     Decoder { name: "position", run: backup::decoders::position, seeds: backup::decoders::position_seeds },
     Decoder { name: "journal", run: journal, seeds: journal_seeds },
     Decoder { name: "consent_state", run: consent_state, seeds: consent_seeds },
+    Decoder { name: "consent_history", run: consent_history, seeds: consent_history_seeds },
     Decoder { name: "leaf", run: leaf, seeds: leaf_seeds },
     Decoder { name: "checkpoint", run: log::decoders::checkpoint, seeds: log::decoders::checkpoint_seeds },
     Decoder { name: "gateway_state", run: vault::decoders::state, seeds: vault::decoders::state_seeds },
@@ -103,6 +105,9 @@ fn consents() -> Vec<ConsentEvent> {
         act,
         at: Timestamp(at),
         expires: (act == ConsentAct::Give).then_some(Timestamp(9)),
+        language: LanguageTag::new("en").ok(),
+        method: Some(CollectionMethod::WebForm),
+        notice: (act == ConsentAct::Give).then(|| NoticeVersion::new("3").ok()).flatten(),
         source: "shop".to_owned(),
     };
     purposes.zip(acts).map(event).collect()
@@ -132,6 +137,29 @@ fn consent_state(bytes: &[u8]) {
     let mut copy = ConsentBitmaps::default();
     copy.put_block(0, again);
     assert_eq!(*copy.block_bytes(0), *written, "two forms of one state");
+}
+
+fn consent_history(bytes: &[u8]) {
+    let Ok(mut history) = History::parse(bytes) else { return };
+    let written = history.to_bytes();
+    let again = History::parse(&written).map(|again| again.to_bytes().to_vec());
+    assert_eq!(again.ok().as_ref(), Some(&*written), "two forms of one history");
+    _ = history.happened();
+    history.retain(|position| position % 2 == 0);
+    let kept = History::parse(&history.to_bytes()).map(|kept| kept.len());
+    assert_eq!(kept.ok(), Some(history.len()), "what was kept does not read back");
+}
+
+fn consent_history_seeds() -> Vec<Vec<u8>> {
+    let mut history = History::default();
+    for (position, event) in (0_u16..).zip(consents()) {
+        _ = history.consent(position, 12, &event);
+        _ = history.other(position, 13, &event);
+    }
+    let line =
+        br#"[3,12,{"act":"give","at":5,"basis":"consent","expires":null,"purpose":"marketing","source":"shop"}]"#;
+    let length = u32::try_from(line.len()).unwrap_or_default().to_le_bytes();
+    vec![history.to_bytes().to_vec(), History::default().to_bytes().to_vec(), [&length[..], line].concat()]
 }
 
 fn leaf(bytes: &[u8]) {

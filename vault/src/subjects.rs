@@ -128,7 +128,7 @@ impl ErasureReport {
     }
 }
 
-/// One line of a person's history, as it is stored after its position and its leaf.
+/// One line of a person's history.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub(crate) enum Happened {
@@ -190,6 +190,8 @@ pub struct HeldConsent {
     pub leaf: u64,
     /// When the gateway received it.
     pub received: Timestamp,
+    /// The version of the notice that was in force then, as the leaf says; none if the dataset's description named none.
+    pub in_force: Option<String>,
 }
 
 /// Whether a person may be used for a purpose on a basis, restriction aside.

@@ -7,6 +7,7 @@
 use super::error::CliError;
 use super::import::{Batch, Body, Line, Record, Value};
 use super::session::Session;
+use crate::wire::consent::of_method;
 use policy::consent::{ConsentAct, ConsentEvent, LawfulBasis};
 use policy::schema::{ColumnId, Schema};
 use prost::Message;
@@ -239,7 +240,7 @@ fn value(from: &Value) -> v1::Value {
 }
 
 fn consent(subject: String, event: &ConsentEvent) -> v1::ConsentEvent {
-    let ConsentEvent { purpose, basis, act, at, expires, source } = event;
+    let ConsentEvent { act, at, basis, expires, language, method, notice, purpose, source } = event;
     let basis = match basis {
         LawfulBasis::Consent => v1::LawfulBasis::Consent,
         LawfulBasis::Contract => v1::LawfulBasis::Contract,
@@ -257,6 +258,9 @@ fn consent(subject: String, event: &ConsentEvent) -> v1::ConsentEvent {
         at_micros: at.0,
         expire_micros: expires.map(|expires| expires.0),
         source: source.clone(),
+        notice: notice.as_ref().map(ToString::to_string).unwrap_or_default(),
+        method: of_method(*method).into(),
+        language: language.as_ref().map(ToString::to_string).unwrap_or_default(),
     }
 }
 

@@ -43,7 +43,7 @@ fn record(call: &mut Call, request: v1::RecordConsentsRequest) -> Result<v1::Rec
 }
 
 fn withdraw(call: &mut Call, request: v1::WithdrawRequest) -> Result<v1::WithdrawResponse, Failure> {
-    let v1::WithdrawRequest { dataset, subject, purpose, at_micros, source, request_id } = request;
+    let v1::WithdrawRequest { dataset, subject, purpose, at_micros, source, request_id, method } = request;
     call.take_request_id(&request_id)?;
     let schema = call.schema(&dataset)?;
     let permit = call.permit(Verb::RecordConsent, Some(&schema), None, &[])?;
@@ -55,6 +55,9 @@ fn withdraw(call: &mut Call, request: v1::WithdrawRequest) -> Result<v1::Withdra
         at_micros: at_micros.unwrap_or(call.now.0),
         expire_micros: None,
         source,
+        notice: String::new(),
+        method,
+        language: String::new(),
     };
     let event = consent::decode(event).map_err(|(part, problem)| Failure::invalid(part, problem))?;
     let receipt = call.app.vault.record_consents(&permit, vec![event], call.now)?;

@@ -3,11 +3,15 @@
 //! ```text
 //! {"format": "silhouette.consent-receipts", "version": 1, ..,
 //!  "receipts": [{index, leaf, proof,  the leaf and its place in the log
-//!                event,               {act, at, basis, expires, purpose, source}, times in microseconds since 1970
-//!                salt}],              SHA-256(salt | canonical JSON of `event`) is `commit` of the leaf
+//!                event,               {act, at, basis, expires, purpose, source}, times in microseconds since 1970; and
+//!                                     where the source said so {language, method, notice}, the notice's version
+//!                salt,                SHA-256(salt | canonical JSON of `event`) is `commit` of the leaf
+//!                recipients}],        partners with whom the purpose shares data, if there are any
 //!  "verifier_key": ".."}
 //! ```
-//! The leaf also says which version of the notice was in use. Who is responsible, the notice and the list of what is kept are the operator's words: they are in no log.
+//! Entries come in the order of the log, each once. The leaf also says which version of the notice was in force. Who is
+//! responsible, the notice, the list of what is kept and, beside the partner that a purpose names, the recipients are the
+//! operator's words: they are in no log. Nothing proves that no entry was left out of the file.
 
 use super::document::Members;
 use super::erasure::same_key;
@@ -29,10 +33,14 @@ pub fn check(text: &str, key: &VerifierKey) -> Result<String, String> {
     let dataset = document.text("dataset")?;
     let dataset = dataset.strip_prefix("datasets/").ok_or("`dataset` is not of the form datasets/{name}")?;
     let mut lines = Vec::new();
-    let mut reference: Option<String> = None;
+    let (mut reference, mut last): (Option<String>, Option<u64>) = (None, None);
     for receipt in document.objects("receipts")? {
-        receipt.only(&["index", "leaf", "proof", "event", "salt"])?;
+        receipt.only(&["index", "leaf", "proof", "event", "salt", "recipients"])?;
         let leaf = receipt.proven(key)?;
+        if last.is_some_and(|last| leaf.index <= last) {
+            return Err(format!("`{}` does not come after the entry before it", receipt.path("index")));
+        }
+        last = Some(leaf.index);
         leaf.says.same("kind", &Value::from("consent"))?;
         leaf.says.same("dataset", &Value::from(dataset)).map_err(|problem| format!("`dataset`: {problem}"))?;
         let of = leaf.says.text("subject_ref")?;
@@ -52,13 +60,14 @@ pub fn check(text: &str, key: &VerifierKey) -> Result<String, String> {
                 "`{event}` (its times, its source or another member) or `{salt}`: not what the log commits to"
             ));
         }
-        let notice = leaf.says.member("object").as_str().map(|notice| format!("; {notice} in use"));
-        lines.push(format!("\n  entry {}: {}{}", leaf.index, words(&event)?, notice.unwrap_or_default()));
+        let in_force = leaf.says.member("object").as_str().map(|notice| format!("; {notice} in force"));
+        let shared = recipients(&receipt, event.text("purpose")?)?;
+        lines.push(format!("\n  entry {}: {}{}{shared}", leaf.index, words(&event)?, in_force.unwrap_or_default()));
     }
     let (count, tree) = (lines.len(), key.for_tree("subject").name);
     Ok(format!(
         "verified: {count} acts of consent of one person, as {tree} has them (not in the log, and not checked: who is \
-         responsible, the notice, what is kept){}",
+         responsible, the notice, what is kept, other recipients; entries may have been left out of the file){}",
         lines.concat()
     ))
 }
@@ -69,14 +78,38 @@ fn words(event: &Members) -> Result<String, String> {
         time.map_or_else(|| "an unknown time".to_owned(), |time| time.to_string())
     };
     let (purpose, at, source) = (event.text("purpose")?, time(event.member("at")), event.text("source")?);
+    let asked = asked(event);
     if event.text("act")? == "withdraw" {
-        return Ok(format!("withdrawn {purpose} at {at}, {source}"));
+        return Ok(format!("withdrawn {purpose} at {at}, {source}{asked}"));
     }
     let until = match event.member("expires") {
         Value::Null => String::new(),
         expires => format!(" until {}", time(expires)),
     };
-    Ok(format!("gave {purpose} on {} at {at}{until}, {source}", event.text("basis")?))
+    Ok(format!("gave {purpose} on {} at {at}{until}, {source}{asked}", event.text("basis")?))
+}
+
+/// Says how someone was asked, as far as the event does.
+fn asked(event: &Members) -> String {
+    let said = |key: &str, words: &str| event.member(key).as_str().map(|text| format!("; {words} {text}"));
+    let said = [said("method", "by"), said("language", "in language"), said("notice", "shown notice")];
+    said.into_iter().flatten().collect()
+}
+
+/// Checks that the partner whom a purpose names is among the recipients, and says them.
+fn recipients(receipt: &Members, purpose: &str) -> Result<String, String> {
+    let named = purpose.strip_prefix("sharing.partner.").and_then(|named| named.split('.').next());
+    let named: Vec<String> = named.into_iter().map(|named| format!("partners/{named}")).collect();
+    let listed = match receipt.member("recipients") {
+        Value::Null => Some(named.clone()),
+        Value::Array(listed) => listed.iter().map(|partner| partner.as_str().map(str::to_owned)).collect(),
+        _ => None,
+    };
+    let listed = listed.ok_or_else(|| format!("`{}` is not a list of texts", receipt.path("recipients")))?;
+    if !named.is_empty() && listed != named {
+        return Err(format!("`{}[0]` is not the one that the purpose names", receipt.path("recipients")));
+    }
+    Ok(if listed.is_empty() { String::new() } else { format!("; shared with {}", listed.join(", ")) })
 }
 
 fn hex(text: &str) -> Option<Vec<u8>> {

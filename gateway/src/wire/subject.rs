@@ -4,6 +4,7 @@
 use super::{consent, hold, names, schema, time};
 use crate::status::Failure;
 use policy::consent::ConsentAct;
+use policy::purpose;
 use policy::schema::{ColumnId, Controller, Encoded, EventType, Field, FieldRef, FieldType, Notice, Schema};
 use policy::time::{Timestamp, format_day};
 use proto::v1;
@@ -58,7 +59,7 @@ pub fn part(part: AccessPart, reading: &AccessReading, begun: Timestamp) -> v1::
         AccessPart::Head(head) => Message::Header(header(head, begun)),
         AccessPart::Records(AccessRecords { consents, audiences, requests }) => {
             Message::Records(v1::AccessPackageRecords {
-                consents: consents.iter().map(receipt).collect(),
+                consents: consents.iter().map(|held| receipt(schema, held)).collect(),
                 audiences: audiences.iter().map(|used| audience(schema, used)).collect(),
                 requests: requests.iter().map(|asked| request(schema, asked)).collect(),
             })
@@ -165,12 +166,14 @@ fn event_row(fields: &[&Field], row: &HeldEvent) -> v1::HeldEvent {
     v1::HeldEvent { at_micros: row.at.0, id: row.id, values: values.collect() }
 }
 
-fn receipt(held: &HeldConsent) -> v1::ConsentReceipt {
-    let HeldConsent { event, leaf, received } = held;
+fn receipt(schema: &Schema, held: &HeldConsent) -> v1::ConsentReceipt {
+    let HeldConsent { event, leaf, received, in_force } = held;
     let (act, basis) = match event.act {
         ConsentAct::Give => (v1::ConsentAct::Give, consent::of_basis(event.basis)),
         ConsentAct::Withdraw => (v1::ConsentAct::Withdraw, v1::LawfulBasis::Unspecified),
     };
+    let shown = event.notice.as_ref().map(ToString::to_string);
+    let recipients = purpose::recipients(&schema.purposes, &event.purpose);
     v1::ConsentReceipt {
         purpose: event.purpose.to_string(),
         basis: basis.into(),
@@ -184,6 +187,11 @@ fn receipt(held: &HeldConsent) -> v1::ConsentReceipt {
         proof: String::new(),
         committed_json: String::new(),
         salt: Vec::new(),
+        notice: shown.or_else(|| in_force.clone()).unwrap_or_default(),
+        notice_in_force: event.notice.is_none() && in_force.is_some(),
+        method: consent::of_method(event.method).into(),
+        language: event.language.as_ref().map(ToString::to_string).unwrap_or_default(),
+        recipients: recipients.into_iter().map(|partner| format!("partners/{partner}")).collect(),
     }
 }
 
@@ -195,7 +203,7 @@ pub fn receipts(found: ConsentReceipts) -> (v1::GetConsentReceiptsResponse, OnIt
         Some(v1::HeldColumn { name: schema.path(reference), ..column(field) })
     });
     let message = v1::GetConsentReceiptsResponse {
-        receipts: receipts.into_iter().map(proven).collect(),
+        receipts: receipts.into_iter().map(|held| proven(&schema, held)).collect(),
         verifier_key,
         controller: schema.controller.as_ref().map(controller),
         notice: schema.notice.as_ref().map(notice),
@@ -205,10 +213,10 @@ pub fn receipts(found: ConsentReceipts) -> (v1::GetConsentReceiptsResponse, OnIt
     (message, on_its_way)
 }
 
-fn proven(proven: ProvenConsent) -> v1::ConsentReceipt {
+fn proven(schema: &Schema, proven: ProvenConsent) -> v1::ConsentReceipt {
     let ProvenConsent { consent, committed, salt, leaf: ProvenLeaf { index: _, json, proof } } = proven;
     let (leaf_json, committed_json, salt) = (json, committed, salt.to_vec());
-    v1::ConsentReceipt { leaf_json, proof, committed_json, salt, ..receipt(&consent) }
+    v1::ConsentReceipt { leaf_json, proof, committed_json, salt, ..receipt(schema, &consent) }
 }
 
 fn standing(standing: &Standing) -> v1::PurposeStanding {

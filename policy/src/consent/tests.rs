@@ -11,7 +11,9 @@ fn id(text: &str) -> PurposeId {
 }
 
 fn event(act: ConsentAct, purpose: &str, at: i64) -> ConsentEvent {
-    ConsentEvent { purpose: id(purpose), basis: BASIS, act, at: Timestamp(at), expires: None, source: String::new() }
+    let (purpose, source) = (id(purpose), String::new());
+    let (at, expires, language, method, notice) = (Timestamp(at), None, None, None, None);
+    ConsentEvent { act, at, basis: BASIS, expires, language, method, notice, purpose, source }
 }
 
 fn give(purpose: &str, at: i64) -> ConsentEvent {
@@ -256,4 +258,16 @@ proptest! {
             }
         }
     }
+}
+
+#[test]
+fn an_event_that_says_no_more_than_it_must_keeps_the_bytes_that_are_committed_to() {
+    let old = r#"{"act":"give","at":1,"basis":"consent","expires":null,"purpose":"a.b","source":"till"}"#;
+    let new = r#"{"act":"give","at":1,"basis":"consent","expires":null,"language":"pt-BR","method":"in_person","notice":"3","purpose":"a.b","source":"till"}"#;
+    for text in [old, new] {
+        let event: ConsentEvent = serde_json::from_str(text).unwrap();
+        assert_eq!(serde_json::to_string(&event).unwrap(), text);
+    }
+    let wrong = new.replace("in_person", "cookie");
+    assert!(serde_json::from_str::<ConsentEvent>(&wrong).is_err());
 }

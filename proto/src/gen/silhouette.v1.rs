@@ -24,6 +24,16 @@ pub struct ConsentEvent {
     /// Where it was collected, a public label of at most 63 characters: `checkout-form-3`. Never personal data.
     #[prost(string, tag = "7")]
     pub source: ::prost::alloc::string::String,
+    /// The version of the notice that was shown, at most 31 characters of `A-Z a-z 0-9 . _ -`: `3`. Empty is the one in force
+    /// when the event is received.
+    #[prost(string, tag = "8")]
+    pub notice: ::prost::alloc::string::String,
+    /// How it was collected. May be unsaid.
+    #[prost(enumeration = "CollectionMethod", tag = "9")]
+    pub method: i32,
+    /// The language in which the person was asked, a BCP 47 tag of at most 15 characters: `en`, `pt-BR`. May be empty.
+    #[prost(string, tag = "10")]
+    pub language: ::prost::alloc::string::String,
 }
 /// For what a call uses personal data, and on which basis. Both are required wherever this message occurs.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -288,6 +298,63 @@ impl ConsentAct {
             "CONSENT_ACT_UNSPECIFIED" => Some(Self::Unspecified),
             "CONSENT_ACT_GIVE" => Some(Self::Give),
             "CONSENT_ACT_WITHDRAW" => Some(Self::Withdraw),
+            _ => None,
+        }
+    }
+}
+/// How consent was collected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum CollectionMethod {
+    /// Not said.
+    Unspecified = 0,
+    /// A form on a web page.
+    WebForm = 1,
+    /// A screen of an application.
+    App = 2,
+    /// A signed form on paper.
+    Paper = 3,
+    /// A telephone call.
+    Phone = 4,
+    /// Said to a person who was there.
+    InPerson = 5,
+    /// Taken over from another system.
+    Import = 6,
+    /// A page on which the person keeps its own choices.
+    PreferenceCenter = 7,
+    /// A signal of the person's browser or device, such as Global Privacy Control.
+    Signal = 8,
+}
+impl CollectionMethod {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "COLLECTION_METHOD_UNSPECIFIED",
+            Self::WebForm => "COLLECTION_METHOD_WEB_FORM",
+            Self::App => "COLLECTION_METHOD_APP",
+            Self::Paper => "COLLECTION_METHOD_PAPER",
+            Self::Phone => "COLLECTION_METHOD_PHONE",
+            Self::InPerson => "COLLECTION_METHOD_IN_PERSON",
+            Self::Import => "COLLECTION_METHOD_IMPORT",
+            Self::PreferenceCenter => "COLLECTION_METHOD_PREFERENCE_CENTER",
+            Self::Signal => "COLLECTION_METHOD_SIGNAL",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "COLLECTION_METHOD_UNSPECIFIED" => Some(Self::Unspecified),
+            "COLLECTION_METHOD_WEB_FORM" => Some(Self::WebForm),
+            "COLLECTION_METHOD_APP" => Some(Self::App),
+            "COLLECTION_METHOD_PAPER" => Some(Self::Paper),
+            "COLLECTION_METHOD_PHONE" => Some(Self::Phone),
+            "COLLECTION_METHOD_IN_PERSON" => Some(Self::InPerson),
+            "COLLECTION_METHOD_IMPORT" => Some(Self::Import),
+            "COLLECTION_METHOD_PREFERENCE_CENTER" => Some(Self::PreferenceCenter),
+            "COLLECTION_METHOD_SIGNAL" => Some(Self::Signal),
             _ => None,
         }
     }
@@ -4442,6 +4509,9 @@ pub struct WithdrawRequest {
     /// A UUID of the caller. Empty: no retry protection. Withdrawing again changes nothing.
     #[prost(string, tag = "6")]
     pub request_id: ::prost::alloc::string::String,
+    /// How it was received. May be unsaid.
+    #[prost(enumeration = "CollectionMethod", tag = "7")]
+    pub method: i32,
 }
 /// The withdrawal is in force.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
@@ -6728,6 +6798,22 @@ pub struct ConsentReceipt {
     /// to; they open nothing else. Only from GetConsentReceipts.
     #[prost(bytes = "vec", tag = "12")]
     pub salt: ::prost::alloc::vec::Vec<u8>,
+    /// The version of the notice that was shown; where the source did not say, the one in force when the event was received.
+    /// Empty if the dataset's description named none.
+    #[prost(string, tag = "13")]
+    pub notice: ::prost::alloc::string::String,
+    /// Whether `notice` is the one in force, as the log says, rather than what the source said was shown.
+    #[prost(bool, tag = "14")]
+    pub notice_in_force: bool,
+    /// How it was collected; unsaid if the source did not say.
+    #[prost(enumeration = "CollectionMethod", tag = "15")]
+    pub method: i32,
+    /// The language in which the person was asked; empty if the source did not say.
+    #[prost(string, tag = "16")]
+    pub language: ::prost::alloc::string::String,
+    /// The partners with whom the purpose shares data: `partners/{p}`.
+    #[prost(string, repeated, tag = "17")]
+    pub recipients: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 /// Who is responsible for a dataset, as its description says.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]

@@ -11,6 +11,7 @@ mod bytes;
 mod cipher;
 mod consent;
 mod fact;
+mod history;
 mod page;
 mod part;
 mod piece;

@@ -135,7 +135,11 @@ fn entry(bytes: &mut Cursor<'_>, into: &mut Vec<(u16, Fact)>) -> Option<()> {
             push(Fact::Hidden(bytes.array()?));
             push(Fact::Key(bytes.tiny()?.to_vec()));
         }
-        2 => {
+        2 | 8 => {
+            if tag == 8 {
+                // The day on which it was set.
+                bytes.u16()?;
+            }
             for _ in 0..bytes.u16()? {
                 push(Fact::Attribute(bytes.u16()?, cell(bytes)?));
             }

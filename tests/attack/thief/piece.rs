@@ -4,6 +4,7 @@ use super::bytes::{Cursor, places};
 use super::cipher::{self, Key};
 use super::consent;
 use super::fact::{Cell, Fact};
+use super::history;
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, HashMap};
 
@@ -108,12 +109,17 @@ impl Piece {
     }
 }
 
-/// Reads a state of consents, or a history: length-prefixed JSON of (position, leaf, event). Parts follow each other.
+/// Reads a state of consents, or a history, in columns or as older versions wrote it: length-prefixed JSON of (position,
+/// leaf, event). Parts follow each other.
 fn consents(columns: &BTreeMap<(u16, u16), (u8, Vec<u8>)>) -> HashMap<u32, Vec<Fact>> {
     let state: Vec<u8> = columns.values().flat_map(|(_, bytes)| bytes.iter().copied()).collect();
     if let Some(decided) = consent::read(&state) {
         let facts = |purposes: Vec<String>| purposes.into_iter().map(Fact::Decided).collect();
         return decided.into_iter().map(|(position, purposes)| (position, facts(purposes))).collect();
+    }
+    if let Some(told) = history::read(&state) {
+        let facts = |events: Vec<serde_json::Value>| events.into_iter().map(Fact::History).collect();
+        return told.into_iter().map(|(position, events)| (position, facts(events))).collect();
     }
     let mut found: HashMap<u32, Vec<Fact>> = HashMap::new();
     let mut entries = Cursor(&state);

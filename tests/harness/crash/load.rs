@@ -167,7 +167,8 @@ pub async fn turn(session: &Session, turn: &Turn) -> Outcome<()> {
     } else {
         let (purpose, source) = ("marketing.segmentation".to_owned(), "hammer".to_owned());
         let at_micros = Some(at_micros);
-        let message = v1::WithdrawRequest { dataset, subject, purpose, at_micros, source, request_id: String::new() };
+        let message =
+            v1::WithdrawRequest { dataset, subject, purpose, at_micros, source, ..v1::WithdrawRequest::default() };
         match call!(session, consent.withdraw(message)) {
             Outcome::Answer(_) => Outcome::Answer(()),
             Outcome::Refused(reason) => Outcome::Refused(reason),

@@ -218,6 +218,7 @@ pub fn give(subject: &str, at_micros: i64) -> v1::ConsentEvent {
         at_micros,
         expire_micros: None,
         source: "hammer".to_owned(),
+        ..v1::ConsentEvent::default()
     }
 }
 

@@ -114,6 +114,7 @@ async fn withdrawal(shop: &Session, person: u64, id: String) -> Got {
         purpose: "marketing.segmentation".to_owned(),
         source: "hammer".to_owned(),
         request_id: id.clone(),
+        method: 0,
         at_micros: None,
     };
     let message = call!(shop, consent.withdraw(message)).must("a withdrawal").encode_to_vec();

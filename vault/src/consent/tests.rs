@@ -18,8 +18,9 @@ fn empty() -> ConsentBitmaps {
 }
 
 fn event(act: ConsentAct, name: &str, at: i64, expires: Option<i64>) -> ConsentEvent {
-    let (purpose, basis) = (purpose(name), LawfulBasis::Consent);
-    ConsentEvent { purpose, basis, act, at: Timestamp(at), expires: expires.map(Timestamp), source: "s".into() }
+    let (purpose, basis, source) = (purpose(name), LawfulBasis::Consent, "s".into());
+    let (at, expires, language, method, notice) = (Timestamp(at), expires.map(Timestamp), None, None, None);
+    ConsentEvent { act, at, basis, expires, language, method, notice, purpose, source }
 }
 
 fn give(state: &mut ConsentBitmaps, ordinal: u32, name: &str, at: i64, expires: Option<i64>) -> bool {

@@ -3,12 +3,11 @@
 //! Guarantees: every column has one value for each subject; events are sorted by (subject, time, id), and an id occurs
 //! once for each subject, the first written wins.
 
+use super::history::History;
 use super::set_day::SetDay;
 use crate::ingest::Value;
 use crate::journal::{Entry, JournalError, Reader};
-use crate::subjects::Happened;
 use policy::schema::{Field, Layout, Schema};
-use serde::Serialize;
 use std::collections::HashSet;
 use zeroize::Zeroize;
 
@@ -299,10 +298,10 @@ pub struct BlockData {
     pub events: Vec<EventRows>,
     /// Whether hidden bytes or attributes changed since it was read.
     pub changed: bool,
-    /// Consent events and requests of the block's people, as length-prefixed JSON of (position, leaf, event), in order.
-    pub consents: Vec<u8>,
-    /// Whether any were added since it was read.
-    pub consents_changed: bool,
+    /// What its people agreed to, took back and asked for.
+    pub history: History,
+    /// Whether any of it was added since it was read.
+    pub history_changed: bool,
 }
 
 impl BlockData {
@@ -365,18 +364,15 @@ impl BlockData {
                 let group = self.events.get_mut(usize::from(event)).ok_or(JournalError)?;
                 group.push(position, id, at, &values);
             }
-            Entry::Consent { leaf, event } => self.history(&(position, leaf, event))?,
-            Entry::Rights { leaf, event } => self.history(&(position, leaf, event))?,
+            Entry::Consent { leaf, event } => {
+                self.history.consent(position, leaf, &event)?;
+                self.history_changed = true;
+            }
+            Entry::Rights { leaf, event } => {
+                self.history.other(position, leaf, &event)?;
+                self.history_changed = true;
+            }
         }
-        Ok(())
-    }
-
-    fn history(&mut self, line: &impl Serialize) -> Result<(), JournalError> {
-        let json = serde_json::to_vec(line).map_err(|_| JournalError)?;
-        let length = u32::try_from(json.len()).map_err(|_| JournalError)?;
-        self.consents.extend_from_slice(&length.to_le_bytes());
-        self.consents.extend_from_slice(&json);
-        self.consents_changed = true;
         Ok(())
     }
 
@@ -422,51 +418,8 @@ pub(super) fn set_day(days: &Column, row: usize) -> Option<SetDay> {
     if let Value::Code(day) = days.value(row) { SetDay::read(day) } else { None }
 }
 
-/// Returns the lines of a block's history that are of some positions, as they are stored.
-pub fn pick_history(history: &[u8], wanted: impl Fn(u16) -> bool) -> Result<Vec<u8>, JournalError> {
-    let mut kept = Vec::with_capacity(history.len());
-    let mut rest = history;
-    while let Some((line, json, after)) = next_line(rest)? {
-        if wanted(position_of(json).ok_or(JournalError)?) {
-            kept.extend_from_slice(line);
-        }
-        rest = after;
-    }
-    Ok(kept)
-}
-
-/// Reads a history line by line: the leaf of each, and what happened. Positions are left out.
-pub(crate) fn read_history(history: &[u8]) -> Result<Vec<(u64, Happened)>, JournalError> {
-    let mut all = Vec::new();
-    let mut rest = history;
-    while let Some((_, json, after)) = next_line(rest)? {
-        let (_, leaf, happened): (u16, u64, Happened) = serde_json::from_slice(json).map_err(|_| JournalError)?;
-        all.push((leaf, happened));
-        rest = after;
-    }
-    Ok(all)
-}
-
-/// A line with its length, without, and what comes after it.
-type Line<'a> = (&'a [u8], &'a [u8], &'a [u8]);
-
-fn next_line(rest: &[u8]) -> Result<Option<Line<'_>>, JournalError> {
-    let Some((length, after)) = rest.split_first_chunk::<4>() else { return Ok(None) };
-    let length = usize::try_from(u32::from_le_bytes(*length)).map_err(|_| JournalError)?;
-    let (json, after) = after.split_at_checked(length).ok_or(JournalError)?;
-    let (line, _) = rest.split_at_checked(length.saturating_add(4)).ok_or(JournalError)?;
-    Ok(Some((line, json, after)))
-}
-
-/// Reads the position off the front of a line, `[position,..]`, without parsing the rest.
-fn position_of(json: &[u8]) -> Option<u16> {
-    let digits = json.strip_prefix(b"[")?.split(|byte| *byte == b',').next()?;
-    std::str::from_utf8(digits).ok()?.parse().ok()
-}
-
 impl Drop for BlockData {
     fn drop(&mut self) {
         self.hidden.zeroize();
-        self.consents.zeroize();
     }
 }

@@ -5,7 +5,8 @@
 //! hidden bytes stay too, for the leaf that ends the hold. A piece that holds nothing to erase is not written again, but for the
 //! attributes.
 
-use super::data::{MISSING_INT, pick_history};
+use super::data::MISSING_INT;
+use super::history::History;
 use super::pieces::{BlockPieces, CONSENT_HISTORY, NewPiece, Writer};
 use crate::blocks::{
     BlockError, Buffer, ByteRows, Chunk, ColumnKey, HIDDEN_BYTES, HIDDEN_PART_SUBJECTS, Piece, PieceMeta, encode_bytes,
@@ -47,11 +48,9 @@ impl Writer<'_> {
             new.extend(self.erase_events(piece, gone, &mut buffer)?);
         }
         if let Some(piece) = pieces.consents.as_ref().filter(|_| wanted(PieceKind::State(CONSENT_HISTORY))) {
-            let history = piece.read_state()?;
-            let kept = pick_history(&history, |position| !gone.contains_key(&position)).map(Zeroizing::new);
-            let kept = kept.map_err(|_| piece.unreadable())?;
-            if kept.len() < history.len() {
-                new.push(self.write_state(piece.meta().block, CONSENT_HISTORY, &kept)?);
+            let mut history = History::parse(&piece.read_state()?).map_err(|_| piece.unreadable())?;
+            if history.retain(|position| !gone.contains_key(&position)) {
+                new.push(self.write_state(piece.meta().block, CONSENT_HISTORY, &history.to_bytes())?);
             }
         }
         Ok(Some(new))

@@ -1,6 +1,7 @@
 //! Blocks from and to piece files.
 
 use super::data::{BlockData, Column, EventRows, MISSING_INT};
+use super::history::History;
 use super::set_day::SetDay;
 use crate::blocks::PieceKind;
 use crate::blocks::{
@@ -116,7 +117,7 @@ pub fn read_block(schema: &Schema, pieces: &BlockPieces) -> Result<BlockData, Bl
         }
     }
     if let Some(piece) = &pieces.consents {
-        data.consents = piece.read_state()?.to_vec();
+        data.history = History::parse(&piece.read_state()?).map_err(|_| piece.unreadable())?;
     }
     Ok(data)
 }
@@ -269,8 +270,8 @@ impl Writer<'_> {
                 new.extend(self.write_events(&base, event.id, rows)?);
             }
         }
-        if data.consents_changed {
-            new.push(self.write_state(block, CONSENT_HISTORY, &data.consents)?);
+        if data.history_changed {
+            new.push(self.write_state(block, CONSENT_HISTORY, &data.history.to_bytes())?);
         }
         Ok(new)
     }

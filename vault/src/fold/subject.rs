@@ -2,7 +2,8 @@
 //!
 //! Events are read a piece at a time: of someone with a million of them no more than a piece is in memory.
 
-use super::data::{BlockData, Column, EventRows, pick_history};
+use super::data::{BlockData, Column, EventRows};
+use super::history::History;
 use super::pieces::{BlockPieces, append};
 use super::set_day::SetDay;
 use crate::blocks::{BlockError, Buffer, ByteRows, Chunk, ColumnKey, Piece, code16_rows, int_rows, u32_rows, u64_rows};
@@ -24,8 +25,8 @@ pub fn read_subject(schema: &Schema, pieces: &BlockPieces, position: u16) -> Res
     };
     read_attributes(schema, attributes, position, &mut buffer, &mut data)?;
     if let Some(piece) = &pieces.consents {
-        let history = piece.read_state()?;
-        data.consents = pick_history(&history, |of| of == position).map_err(|_| piece.unreadable())?;
+        let history = History::parse(&piece.read_state()?).map_err(|_| piece.unreadable())?;
+        data.history = history.of_one(position);
     }
     Ok(data)
 }

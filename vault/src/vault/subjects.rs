@@ -229,6 +229,9 @@ fn withdrawal(purpose: &PurposeId, now: Timestamp) -> ConsentEvent {
         act: ConsentAct::Withdraw,
         at: now,
         expires: None,
+        language: None,
+        method: None,
+        notice: None,
         source: SOURCE.to_owned(),
     }
 }

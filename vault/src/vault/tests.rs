@@ -295,6 +295,9 @@ fn consent(purpose: &str, act: ConsentAct, seconds: i64) -> ConsentEvent {
         act,
         at: later(seconds),
         expires: None,
+        language: None,
+        method: None,
+        notice: None,
         source: "form-1".into(),
     }
 }

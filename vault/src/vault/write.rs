@@ -443,6 +443,9 @@ impl Dataset {
     }
 }
 
+/// What a consent leaf says before the version of the notice in force.
+pub(super) const NOTICE: &str = "notice ";
+
 /// Returns the block of an ordinal and the position in it.
 pub(super) fn place(ordinal: u32) -> (u32, u16) {
     let (block, position) = block_of(ordinal);
@@ -473,7 +476,7 @@ fn consent_leaf(
         dataset: Some(schema.dataset.clone()),
         purpose: Some(consent.purpose.clone()),
         basis: Some(consent.basis),
-        object: schema.notice.as_ref().map(|notice| Word::from_id(&format!("notice {}", notice.version))),
+        object: schema.notice.as_ref().map(|notice| Word::from_id(&format!("{NOTICE}{}", notice.version))),
         subject_ref: Some(pseudonym::subject_reference(hidden)),
         commit: Some(hash.finalize().into()),
         ..leaf_of(permit, Kind::Consent, what, now)

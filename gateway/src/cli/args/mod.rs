@@ -23,7 +23,7 @@ pub use backup::{BackupCommand, RestoreArgs};
 pub use budget::BudgetArgs;
 pub use client::{ClientCommand, Role};
 pub use common::{Basis, For, Global};
-pub use consent::{About, ConsentCommand};
+pub use consent::{About, ConsentCommand, Method};
 pub use epoch::EpochCommand;
 pub use feed::{GenerateArgs, ImportArgs};
 pub use hold::{HoldCommand, PlaceArgs, ReleaseArgs};

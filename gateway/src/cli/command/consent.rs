@@ -2,12 +2,12 @@
 
 use super::{basis, dataset_name};
 use crate::cli::answer::parse_instant;
-use crate::cli::args::{About, ConsentCommand};
+use crate::cli::args::{About, ConsentCommand, Method};
 use crate::cli::error::CliError;
 use crate::cli::out::Shown;
 use crate::cli::session::Session;
 use crate::clock::Clock;
-use proto::v1::{ConsentAct, ConsentEvent, RecordConsentsRequest, WithdrawRequest};
+use proto::v1::{CollectionMethod, ConsentAct, ConsentEvent, RecordConsentsRequest, WithdrawRequest};
 use serde_json::json;
 use zeroize::Zeroizing;
 
@@ -15,9 +15,9 @@ use zeroize::Zeroizing;
 pub async fn run(command: ConsentCommand, session: &Session) -> Result<Shown, CliError> {
     let now = Clock::system().now().0;
     match command {
-        ConsentCommand::Give { about, basis: on, until } => {
+        ConsentCommand::Give { about, basis: on, until, notice, language } => {
             let expire_micros = until.as_deref().map(parse_instant).transpose()?.map(|time| time.seconds * 1_000_000);
-            let About { subject, purpose, of, source } = about;
+            let About { subject, purpose, of, source, method: how } = about;
             let event = ConsentEvent {
                 subject: subject_key(subject)?.to_string(),
                 purpose: purpose.clone(),
@@ -26,6 +26,9 @@ pub async fn run(command: ConsentCommand, session: &Session) -> Result<Shown, Cl
                 at_micros: now,
                 expire_micros,
                 source,
+                notice,
+                method: method(how).into(),
+                language,
             };
             let (dataset, request_id) = (dataset_name(&of.dataset), String::new());
             let request = session.request(RecordConsentsRequest { dataset, consents: vec![event], request_id }).await?;
@@ -33,7 +36,7 @@ pub async fn run(command: ConsentCommand, session: &Session) -> Result<Shown, Cl
             let words = format!("Recorded: this person agreed to {purpose} (leaf {}).\n", answer.leaf);
             Ok(Shown::new(words, json!({ "recorded": answer.recorded, "leaf": answer.leaf })))
         }
-        ConsentCommand::Withdraw { about: About { subject, purpose, of, source } } => {
+        ConsentCommand::Withdraw { about: About { subject, purpose, of, source, method: how } } => {
             let request = WithdrawRequest {
                 dataset: dataset_name(&of.dataset),
                 subject: subject_key(subject)?.to_string(),
@@ -41,12 +44,27 @@ pub async fn run(command: ConsentCommand, session: &Session) -> Result<Shown, Cl
                 at_micros: Some(now),
                 source,
                 request_id: String::new(),
+                method: method(how).into(),
             };
             let answer = session.consent().withdraw(session.request(request).await?).await?.into_inner();
             let words =
                 format!("In force: nothing drawn from now on uses this person for {purpose} (leaf {}).\n", answer.leaf);
             Ok(Shown::new(words, json!({ "leaf": answer.leaf })))
         }
+    }
+}
+
+fn method(how: Option<Method>) -> CollectionMethod {
+    match how {
+        None => CollectionMethod::Unspecified,
+        Some(Method::WebForm) => CollectionMethod::WebForm,
+        Some(Method::App) => CollectionMethod::App,
+        Some(Method::Paper) => CollectionMethod::Paper,
+        Some(Method::Phone) => CollectionMethod::Phone,
+        Some(Method::InPerson) => CollectionMethod::InPerson,
+        Some(Method::Import) => CollectionMethod::Import,
+        Some(Method::PreferenceCenter) => CollectionMethod::PreferenceCenter,
+        Some(Method::Signal) => CollectionMethod::Signal,
     }
 }
 

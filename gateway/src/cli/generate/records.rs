@@ -134,6 +134,9 @@ impl Codes {
                 act: if agreement.give { ConsentAct::Give } else { ConsentAct::Withdraw },
                 at: Timestamp::from_seconds(agreement.at),
                 expires: agreement.expires.map(Timestamp::from_seconds),
+                language: None,
+                method: None,
+                notice: None,
                 source: "membership-form".to_owned(),
             }));
         }

@@ -261,8 +261,7 @@ impl Memory {
 
     /// Returns whether this consent is new.
     fn keep_consent(&mut self, subject: &Subject, consent: &ConsentEvent) -> bool {
-        let ConsentEvent { purpose, basis, act, at, expires, source } = consent;
-        self.consents.insert(self.hasher.hash_one((subject.expose(), purpose, basis, act, at, expires, source)))
+        self.consents.insert(self.hasher.hash_one((subject.expose(), consent)))
     }
 
     fn hash(&self, values: &[Value]) -> u64 {
@@ -373,8 +372,10 @@ fn read_consents(spec: &ConsentSpec, row: &Row<'_>, into: &mut Vec<ConsentEvent>
         Some(value) if act == ConsentAct::Give => read_time(value, row)?,
         _ => None,
     };
+    let (notice, method, language) = spec.collected.read(row)?;
     for purpose in read_purposes(&spec.purposes, row)? {
-        into.push(ConsentEvent { purpose, basis, act, at, expires, source: spec.source.clone() });
+        let (source, language, notice) = (spec.source.clone(), language.clone(), notice.clone());
+        into.push(ConsentEvent { act, at, basis, expires, language, method, notice, purpose, source });
     }
     Ok(())
 }

@@ -3,6 +3,7 @@
 //! Everything a mapping can get wrong without looking at a file is found here, and said with the place in the mapping
 //! and what would be right. `deploy/datasets/README.md` shows every key.
 
+mod collected;
 mod compile;
 mod values;
 
@@ -14,6 +15,7 @@ use super::raw::{self, OnConflict};
 use super::row::{Columns, Slot};
 use super::source::FileFormat;
 use super::value::ValueSpec;
+use collected::Collected;
 use policy::consent::{ConsentAct, LawfulBasis};
 use policy::id::{DatasetId, PurposeId};
 use policy::purpose::covers;
@@ -76,6 +78,7 @@ pub(super) struct ConsentSpec {
     pub time: ValueSpec,
     pub expires: Option<ValueSpec>,
     pub source: String,
+    pub collected: Collected,
 }
 
 #[derive(Debug, Clone)]

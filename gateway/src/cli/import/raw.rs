@@ -136,6 +136,9 @@ pub(super) struct Consent {
     pub time: Value,
     pub expires: Option<Value>,
     pub source: Option<String>,
+    pub notice: Option<Value>,
+    pub method: Option<Value>,
+    pub language: Option<Value>,
     #[serde(rename = "where")]
     pub filter: Option<Filter>,
 }

@@ -59,6 +59,11 @@ pub enum Reason {
         /// What is needed.
         what: &'static str,
     },
+    /// Not a label of its kind.
+    NotLabel {
+        /// What it should be.
+        what: &'static str,
+    },
     /// Another row of the same subject has another profile.
     Conflict,
 }
@@ -82,6 +87,7 @@ impl fmt::Display for Reason {
             Self::NotFound { lookup } => write!(f, "not a key of the lookup {lookup}"),
             Self::NoTime => f.write_str("the time is empty"),
             Self::Empty { what } => write!(f, "empty, and {what} is needed"),
+            Self::NotLabel { what } => write!(f, "not {what}"),
             Self::Conflict => f.write_str("an earlier row gives this subject another profile"),
         }
     }

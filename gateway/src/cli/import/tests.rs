@@ -141,6 +141,19 @@ impl Outcome {
         self.records.iter().filter_map(consent).collect()
     }
 
+    /// How each consent was collected: method, language, notice.
+    fn asked(&self) -> Vec<String> {
+        let asked = |record: &Record| match &record.body {
+            Body::Consent(c) => {
+                let method = c.method.map_or("-".to_owned(), |method| format!("{method:?}"));
+                let language = c.language.as_ref().map_or("-", |language| language.as_str());
+                Some(format!("{method} {language} {}", c.notice.as_ref().map_or("-", |notice| notice.as_str())))
+            }
+            _ => None,
+        };
+        self.records.iter().filter_map(asked).collect()
+    }
+
     /// Quarantined rows as text: `file:line column reason`.
     fn faults(&self) -> Vec<String> {
         let text = |q: &Quarantined| format!("{}:{} {}: {}", q.file, q.line, q.fault.column, q.fault.reason);
@@ -613,7 +626,7 @@ fn the_manual_of_the_mapping_language_is_true() {
         ),
         ("activity-1.csv", b"exported today\n# no header\nbuy;no. c17850;2026-02-03T09:15:00;a1;3;1.000,005\nlook;c3;2026-02-03T19:15:00;a9;;\nbuy;c3;2026-02-03T19:15:00;a1;0;1\n"),
         ("articles.csv", b"Number;Category\na1;honey\n"),
-        ("consents.csv", b"Customer;Purpose;Act;Since\nc3;ads,sharing.partner.crmco;withdraw;2026-03-01\n"),
+        ("consents.csv", b"Customer;Purpose;Act;Notice;Since\nc3;ads,sharing.partner.crmco;withdraw;4;2026-03-01\n"),
     ]);
     let mut importer = Importer::new(mapping, &folder.0).unwrap();
     let (mut records, mut quarantined) = (Vec::new(), Vec::new());
@@ -630,4 +643,28 @@ fn the_manual_of_the_mapping_language_is_true() {
         [(3, 1, 1), (3, 2, 1), (1, 1, 0)]
     );
     assert_eq!(out.consents().len(), 5);
+    assert_eq!(out.asked(), ["- - -", "Paper en 3", "Paper en 3", "- - 4", "- - 4"].map(str::to_owned));
+}
+
+#[test]
+fn what_is_no_label_of_how_consent_was_collected_is_said() {
+    let body = |keys: &str| {
+        format!(
+            "[[files]]\npath = \"a.csv\"\nsubject = \"id\"\n[[files.consents]]\npurposes = [\"marketing\"]\n\
+             time = {{ constant = \"2020-01-01\" }}\n{keys}"
+        )
+    };
+    for (keys, expect) in [
+        ("method = \"cookie\"", "a method is one of web_form"),
+        ("notice = \"version 3\"", "a notice's version is 1-31"),
+        ("language = \"english\"", "a language is a tag"),
+        ("method = { column = \"how\", map = { x = \"cookie\" } }", "a method is one of web_form"),
+    ] {
+        let error = mapping(&body(keys)).map(drop).unwrap_err().to_string();
+        assert!(error.contains(expect), "{keys}\n{error}");
+    }
+    let keys = "method = { column = \"how\" }\nlanguage = { column = \"in\" }\n";
+    let out = import(&body(keys), &[("a.csv", b"id,how,in\n1,app,en\n2,,\n3,cookie,en\n4,app,e_n\n")]).unwrap();
+    assert_eq!(out.asked(), ["App en -", "- - -"].map(str::to_owned));
+    assert_eq!(out.faults(), ["a.csv:4 how: not a way of collecting", "a.csv:5 in: not a language"]);
 }

@@ -1,7 +1,7 @@
 //! An access package as it is read: everything but the events, of which only what the page shows is kept, so that memory
 //! stays bounded however many there are. Events go on to whoever writes them, one by one.
 
-use super::words::{Times, basis_name, class_name, right_name};
+use super::words::{Times, basis_name, class_name, method_name, right_name};
 use crate::cli::answer::instant;
 use crate::cli::error::CliError;
 use crate::cli::session::Session;
@@ -213,6 +213,16 @@ pub struct Consent {
     pub at: String,
     pub expires: Option<String>,
     pub source: String,
+    /// How it was collected: `web_form`; null is not said.
+    pub method: Option<String>,
+    /// The language in which the person was asked; null is not said.
+    pub language: Option<String>,
+    /// Version of the notice; null if there was none.
+    pub notice: Option<String>,
+    /// Whether `notice` is the one that was in force, and not one that the source said was shown.
+    pub notice_in_force: bool,
+    /// Partners with whom the purpose shares data: `partners/{p}`.
+    pub recipients: Vec<String>,
     pub received: String,
     /// Its leaf in the subject tree of the log.
     pub leaf: u64,
@@ -449,6 +459,8 @@ impl Consent {
     fn of(receipt: v1::ConsentReceipt) -> Self {
         let v1::ConsentReceipt { purpose, basis, act, event_time, expire_time, source, receive_time, leaf, .. } =
             receipt;
+        let v1::ConsentReceipt { notice, notice_in_force, method, language, recipients, .. } = receipt;
+        let said = |text: String| Some(text).filter(|text| !text.is_empty());
         let act = if act == i32::from(ConsentAct::Give) { "give" } else { "withdraw" };
         Self {
             purpose,
@@ -457,6 +469,11 @@ impl Consent {
             at: time(event_time),
             expires: expire_time.as_ref().map(instant),
             source,
+            method: said(method_name(method).to_owned()),
+            language: said(language),
+            notice: said(notice),
+            notice_in_force,
+            recipients,
             received: time(receive_time),
             leaf,
         }
@@ -569,6 +586,11 @@ pub(super) mod tests {
                 at: text("2017-01-01T05:00:00Z"),
                 expires: None,
                 source: text("till"),
+                method: Some(text("in_person")),
+                language: None,
+                notice: Some(text("3")),
+                notice_in_force: true,
+                recipients: Vec::new(),
                 received: text("2017-01-01T05:00:01Z"),
                 leaf: 3,
             }],

@@ -92,6 +92,10 @@ struct Act {
     basis: &'static str,
     until: String,
     source: String,
+    /// How the person was asked and what was shown; may be empty.
+    asked: String,
+    /// With whom the purpose shares data; may be empty.
+    recipients: String,
     received: String,
     leaf: u64,
 }
@@ -365,6 +369,17 @@ fn displays(package: &Package, names: &[String]) -> String {
     names.iter().map(display).collect::<Vec<_>>().join(", ")
 }
 
+/// Says how someone was asked, in which language, and which notice was shown or in force.
+fn asked(consent: &Consent) -> String {
+    let method = consent.method.as_deref().map(|method| words::method(method).to_owned());
+    let language = consent.language.as_ref().map(|language| format!("language {language}"));
+    let notice = consent.notice.as_ref().map(|version| {
+        let how = if consent.notice_in_force { "notice in force" } else { "notice shown" };
+        format!("{how}: {version}")
+    });
+    [method, language, notice].into_iter().flatten().collect::<Vec<_>>().join("; ")
+}
+
 impl Act {
     fn of(consent: &Consent, times: &Times) -> Self {
         let given = consent.act == "give";
@@ -381,6 +396,8 @@ impl Act {
             basis: if given { words::basis(&consent.basis) } else { "every basis" },
             until: consent.expires.as_deref().map(|until| times.instant(until)).unwrap_or_default(),
             source: consent.source.clone(),
+            asked: asked(consent),
+            recipients: consent.recipients.iter().map(|partner| last(partner)).collect::<Vec<_>>().join(", "),
             received: times.instant(&consent.received),
             leaf: consent.leaf,
         }

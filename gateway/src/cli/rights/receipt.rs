@@ -67,8 +67,12 @@ fn proven(leaf: &ProvenLeaf) -> Value {
 }
 
 fn act(receipt: &ConsentReceipt) -> Result<Value, CliError> {
-    let ConsentReceipt { leaf, leaf_json, proof, committed_json, salt, .. } = receipt;
+    let ConsentReceipt { leaf, leaf_json, proof, committed_json, salt, recipients, .. } = receipt;
     let salt: String = salt.iter().map(|byte| format!("{byte:02x}")).collect();
     let event = parsed(committed_json)?;
-    Ok(json!({ "index": leaf, "leaf": leaf_json, "proof": proof, "event": event, "salt": salt }))
+    let mut act = json!({ "index": leaf, "leaf": leaf_json, "proof": proof, "event": event, "salt": salt });
+    if let Some(members) = act.as_object_mut().filter(|_| !recipients.is_empty()) {
+        members.insert("recipients".to_owned(), json!(recipients));
+    }
+    Ok(act)
 }

@@ -117,11 +117,16 @@ fn facts(package: &Package) -> Result<File, CliError> {
 }
 
 fn consents(package: &Package, subject: &str) -> Result<String, CliError> {
-    let header = vec![SUBJECT, "purpose", "act", "basis", "at", "expires", "source"];
+    let header = vec![SUBJECT, "purpose", "act", "basis", "at", "expires", "source", "method", "language", "notice"];
     let rows = package.consents.iter().map(|consent| {
         let expires = consent.expires.as_deref().unwrap_or_default();
         let (purpose, act, basis) = (consent.purpose.as_str(), consent.act.as_str(), consent.basis.as_str());
-        vec![subject, purpose, act, basis, consent.at.as_str(), expires, consent.source.as_str()]
+        // Which notice was in force says nothing to another controller.
+        let notice = if consent.notice_in_force { "" } else { consent.notice.as_deref().unwrap_or_default() };
+        let method = consent.method.as_deref().unwrap_or_default();
+        let language = consent.language.as_deref().unwrap_or_default();
+        let source = consent.source.as_str();
+        vec![subject, purpose, act, basis, consent.at.as_str(), expires, source, method, language, notice]
     });
     csv(std::iter::once(header).chain(rows))
 }
@@ -159,6 +164,9 @@ fn mapping(package: &Package) -> Result<String, CliError> {
             ("time", "at".into()),
             ("expires", "expires".into()),
             ("source", SOURCE.into()),
+            ("method", column("method")),
+            ("language", column("language")),
+            ("notice", column("notice")),
         ]);
         files.push(spec("consents.csv", SUBJECT, "consents", Value::Array(vec![consent])));
     }
@@ -224,7 +232,10 @@ mod tests {
             files["events-order.csv"],
             "subject key,happened at,event id,amount,coupon\nm1,2017-01-01T04:53:26Z,7,12.50,\nm1,2017-01-01T04:53:27Z,8,,\n"
         );
-        assert!(files["consents.csv"].ends_with("m1,marketing.segmentation,give,consent,2017-01-01T05:00:00Z,,till\n"));
+        assert!(
+            files["consents.csv"]
+                .ends_with("m1,marketing.segmentation,give,consent,2017-01-01T05:00:00Z,,till,in_person,,\n")
+        );
         assert!(files["mapping.toml"].contains("dataset = \"hill\""));
     }
 

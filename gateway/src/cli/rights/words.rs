@@ -1,7 +1,7 @@
 //! Plain words for purposes, bases, classes and times. No word here is about one person.
 
 use crate::cli::answer::instant;
-use proto::v1::{FieldClass, LawfulBasis, SubjectRequest, SubjectRequestState, SubjectRight};
+use proto::v1::{CollectionMethod, FieldClass, LawfulBasis, SubjectRequest, SubjectRequestState, SubjectRight};
 use serde_json::{Value, json};
 
 /// Says what a purpose is; `None` for one that only its name describes.
@@ -34,6 +34,36 @@ pub fn basis(name: &str) -> &'static str {
         "contract" => "a contract with you",
         "legitimate_interest" => "a legitimate interest",
         _ => "every basis",
+    }
+}
+
+/// Returns how consent was collected, as files and programs name it; empty if that is not said.
+pub fn method_name(method: i32) -> &'static str {
+    match CollectionMethod::try_from(method) {
+        Ok(CollectionMethod::WebForm) => "web_form",
+        Ok(CollectionMethod::App) => "app",
+        Ok(CollectionMethod::Paper) => "paper",
+        Ok(CollectionMethod::Phone) => "phone",
+        Ok(CollectionMethod::InPerson) => "in_person",
+        Ok(CollectionMethod::Import) => "import",
+        Ok(CollectionMethod::PreferenceCenter) => "preference_center",
+        Ok(CollectionMethod::Signal) => "signal",
+        Ok(CollectionMethod::Unspecified) | Err(_) => "",
+    }
+}
+
+/// Says how consent was collected, to the person.
+pub fn method(name: &str) -> &'static str {
+    match name {
+        "web_form" => "a form on a web page",
+        "app" => "an app",
+        "paper" => "a form on paper",
+        "phone" => "a telephone call",
+        "in_person" => "in person",
+        "import" => "taken over from another system",
+        "preference_center" => "your page of choices",
+        "signal" => "a signal of your browser or device",
+        _ => "",
     }
 }
 

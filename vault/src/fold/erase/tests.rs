@@ -58,11 +58,9 @@ impl Stored {
         let mut data = BlockData::empty(&schema);
         data.apply(&schema, &entries(people).take()).unwrap();
         for position in (0..people).step_by(10) {
-            let line = format!("[{position},1,{{}}]");
-            data.consents.extend(u32::try_from(line.len()).unwrap().to_le_bytes());
-            data.consents.extend(line.into_bytes());
+            data.history.other(position, 1, &"asked").unwrap();
         }
-        data.consents_changed = true;
+        data.history_changed = true;
         let mut stored = Self {
             folder: tempfile::tempdir().unwrap(),
             schema,
@@ -154,7 +152,9 @@ fn the_erased_are_missing_everywhere_and_the_others_are_as_before() {
             assert_eq!(value(&after.columns, row), value(&before.columns, *from));
         }
     }
-    assert_eq!(after.consents, pick_history(&before.consents, |position| stays(&position)).unwrap());
+    let mut kept = before.history.clone();
+    assert!(kept.retain(|position| stays(&position)));
+    assert!(after.history == kept);
 }
 
 #[test]
@@ -172,7 +172,7 @@ fn only_pieces_that_hold_something_of_the_erased_are_written_again() {
     let everyone: Vec<u16> = (0..2_000).collect();
     stored.erase(&everyone);
     let after = stored.read();
-    assert!(after.events.iter().all(|rows| rows.position.is_empty()) && after.consents.is_empty());
+    assert!(after.events.iter().all(|rows| rows.position.is_empty()) && after.history.is_empty());
 }
 
 #[test]

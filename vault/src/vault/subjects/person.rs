@@ -5,14 +5,14 @@ use super::super::epochs::ClosedEpoch;
 use super::super::fold_epoch::open_entry;
 use super::super::journal_keys::sealers;
 use super::super::journals::Sealed;
-use super::super::write::place;
+use super::super::write::{NOTICE, place};
 use super::super::{Tree, Vault, VaultError};
 use crate::blocks::Piece;
-use crate::fold::data::{BlockData, EventRows, read_history};
+use crate::fold::data::{BlockData, EventRows};
 use crate::fold::pieces::BlockPieces;
 use crate::fold::subject::{read_event_ids, read_subject};
 use crate::keys::Sealer;
-use crate::log::Leaf;
+use crate::log::{Leaf, Word};
 use crate::subjects::{Fulfilled, Happened, HeldConsent};
 use policy::schema::{EventTypeId, Schema};
 use std::collections::{HashMap, HashSet};
@@ -143,12 +143,15 @@ impl Vault {
     pub(super) fn history(&self, data: &BlockData) -> Result<History, VaultError> {
         let broken = |_| VaultError::damaged("history", "a line does not parse");
         let mut history = History::default();
-        for (leaf, happened) in read_history(&data.consents).map_err(broken)? {
+        for (leaf, happened) in data.history.happened().map_err(broken)? {
             match happened {
                 Happened::Rights(event) => history.requests.push(Fulfilled { event, outcome: leaf }),
                 Happened::Consent(event) => {
-                    let received = Leaf::parse(&self.log.leaf(Tree::Subject, leaf)?)?.t;
-                    history.consents.push(HeldConsent { event, leaf, received });
+                    let said = Leaf::parse(&self.log.leaf(Tree::Subject, leaf)?)?;
+                    // A version that is no word is a hash in the leaf.
+                    let version = |said: &Word| said.as_str().strip_prefix(NOTICE).unwrap_or(said.as_str()).to_owned();
+                    let in_force = said.object.as_ref().map(version);
+                    history.consents.push(HeldConsent { event, leaf, received: said.t, in_force });
                 }
             }
         }

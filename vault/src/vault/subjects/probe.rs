@@ -56,7 +56,7 @@ impl Vault {
         let intents = receipt.intent..receipt.intent.saturating_add(receipt.people);
         Ok(ErasureReport {
             json: receipt.to_json()?,
-            intents: intents.map(|index| self.proven_leaf(index)).collect::<Result<_, _>>()?,
+            intents: self.proven_leaves(intents)?,
             outcome: self.proven_leaf(receipt.outcome)?,
             confirmed,
             confirmation: self.proven_leaf(confirmation)?,

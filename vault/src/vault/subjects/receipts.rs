@@ -9,6 +9,8 @@ use crate::subjects::{ConsentReceipts, HeldConsent, ProvenConsent, ProvenLeaf, U
 use policy::permit::Permit;
 use policy::schema::Schema;
 use policy::time::Timestamp;
+use rayon::prelude::*;
+use std::ops::Range;
 use std::sync::Arc;
 
 const USES: &str = "list of uses";
@@ -75,6 +77,17 @@ impl Vault {
         let json = self.log.leaf(Tree::Subject, index)?;
         let proof = self.log.tlog_proof(Tree::Subject, index)?;
         Ok(ProvenLeaf { index, json: String::from_utf8_lossy(&json).into_owned(), proof })
+    }
+
+    /// Returns neighboring leaves of the subject tree with their proofs; persist the log first if they are new.
+    pub(super) fn proven_leaves(&self, range: Range<u64>) -> Result<Vec<ProvenLeaf>, VaultError> {
+        let leaves: Vec<(u64, Arc<[u8]>)> =
+            self.log.scan(Tree::Subject, range.start, range.end).collect::<Result<_, _>>()?;
+        let prove = |(index, json): (u64, Arc<[u8]>)| -> Result<ProvenLeaf, VaultError> {
+            let proof = self.log.tlog_proof(Tree::Subject, index)?;
+            Ok(ProvenLeaf { index, json: String::from_utf8_lossy(&json).into_owned(), proof })
+        };
+        leaves.into_par_iter().map(prove).collect()
     }
 
     /// Logs that a request failed, and returns why: the log's own trouble if it has some.

@@ -1,5 +1,6 @@
 //! Compiles the files of a mapping: profiles, events and consents against the schema.
 
+use super::collected::Collected;
 use super::values::{Values, format, merged, wrong};
 use super::{Choice, ConsentSpec, EventSpec, FileSpec, ProfileSpec, Purposes};
 use crate::cli::import::encode::FieldSpec;
@@ -202,6 +203,7 @@ impl Compiler<'_> {
             time: values.value(&raw.time, &[], &format!("{place}.time"))?,
             expires: raw.expires.as_ref().map(|v| values.value(v, &[], &format!("{place}.expires"))).transpose()?,
             source,
+            collected: Collected::compile(values, raw, place)?,
         })
     }
 
