@@ -86,6 +86,11 @@ impl History {
         self
     }
 
+    /// Says whether it has a line of any of some positions.
+    pub fn is_of(&self, which: impl Fn(u16) -> bool) -> bool {
+        self.positions().any(&which) || self.others.iter().any(|other| which(other.position))
+    }
+
     /// Counts its lines.
     pub fn len(&self) -> usize {
         self.positions().count().saturating_add(self.others.len())

@@ -10,7 +10,7 @@ use super::super::write::leaf_of;
 use super::super::{Tree, Vault, VaultError};
 use crate::blocks::BLOCK_SUBJECTS;
 use crate::erasure::ErasureReceipt;
-use crate::fold::data::{BlockData, pick_history};
+use crate::fold::data::BlockData;
 use crate::fold::erase::Gone;
 use crate::fold::pieces::{read_block, read_keys};
 use crate::ingest::{SubjectKey, Value};
@@ -182,8 +182,8 @@ impl Erasing {
     }
 }
 
-/// Counts what a block has of some people that is not held; none if its history does not parse.
-fn beyond(data: &BlockData, gone: &Gone) -> Option<usize> {
+/// Counts what a block has of some people that is not held.
+fn beyond(data: &BlockData, gone: &Gone) -> usize {
     let mut found = 0;
     for (position, held) in gone {
         let row = usize::from(*position);
@@ -200,6 +200,5 @@ fn beyond(data: &BlockData, gone: &Gone) -> Option<usize> {
                 fields.filter(|(id, column)| !held.field(event, *id) && column.value(row) != Value::Missing).count();
         }
     }
-    let history = pick_history(&data.consents, |position| gone.contains_key(&position)).ok()?;
-    Some(found + usize::from(!history.is_empty()))
+    found + usize::from(data.history.is_of(|position| gone.contains_key(&position)))
 }
