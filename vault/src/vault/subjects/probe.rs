@@ -90,7 +90,7 @@ impl Vault {
             };
             let versions = [Some(&closed.blocks), closed.building.as_ref().map(|building| &building.blocks)];
             for pieces in versions.into_iter().flatten().filter_map(|version| version.get(*block as usize)) {
-                found += beyond(&read_block(&schema, pieces)?, gone).ok_or_else(|| broken(*block))?;
+                found += beyond(&read_block(&schema, pieces)?, gone);
             }
             for entry in entries {
                 let delta = open_entry(&sealers, number, *block, &entry)?;
