@@ -6,9 +6,13 @@
 //! one, and looks in the trace for the acknowledgement of each. Before its first byte is written to the socket, an
 //! `fdatasync` of the log must have begun after the last write to the log for it and have returned 0; for an erasure, an
 //! `fsync` of the new root too.
+//!
+//! `cargo run --release -p tests --bin hammer -- --soak 15` runs one for so many minutes under everything at once, and says
+//! whether its memory and its disk stay flat. What is done and what is checked is said in `harness::soak`.
 
 use clap::Parser;
 use harness::crash::{Hammer, Programs};
+use harness::soak::{Length, soak};
 use std::io::Write;
 use std::process::{Command, ExitCode};
 
@@ -24,6 +28,12 @@ struct Args {
     /// Instead of killing, trace the system calls of this many batches, withdrawals and charges, and of erasures (needs strace)
     #[arg(long, num_args = 0..=1, default_missing_value = "25")]
     trace: Option<u64>,
+    /// Instead of killing, run one for so many minutes and see whether it stays as it is
+    #[arg(long, value_name = "MINUTES")]
+    soak: Option<u64>,
+    /// How many people there are in a soak
+    #[arg(long, default_value_t = 200_000, requires = "soak")]
+    people: usize,
 }
 
 /// Builds the programs under test as this one was built, and finds them beside it.
@@ -61,6 +71,13 @@ async fn main() -> ExitCode {
         let report = harness::crash::trace(programs, calls).await;
         let _nobody_listens = write!(std::io::stdout(), "{report}");
         return ExitCode::SUCCESS;
+    }
+    if let Some(minutes) = args.soak {
+        let length = Length { minutes, people: args.people, seed: args.seed };
+        let say = |line| {
+            let _nobody_listens = writeln!(std::io::stdout(), "{line}");
+        };
+        return if soak(programs, length, say).await { ExitCode::SUCCESS } else { ExitCode::FAILURE };
     }
     let mut hammer = Hammer::new(programs, args.rounds, args.seed).await;
     for round in 1..=args.rounds {

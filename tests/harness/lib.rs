@@ -14,3 +14,4 @@ pub mod gate;
 pub mod needles;
 pub mod oracle;
 pub mod shop;
+pub mod soak;

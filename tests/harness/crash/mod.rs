@@ -18,4 +18,5 @@ mod trace;
 
 pub use place::{Place, Programs, Served};
 pub use round::{Hammer, Summary};
+pub(crate) use round::{register, register_partner};
 pub use trace::trace;

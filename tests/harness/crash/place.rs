@@ -30,8 +30,13 @@ const SETTINGS: &str = "grpc = \"127.0.0.1:0\"\nhttp = \"127.0.0.1:0\"\nadmin = 
 impl Place {
     /// Makes a vault with one steward.
     pub fn new(programs: Programs) -> Self {
+        Self::with_settings(programs, "")
+    }
+
+    /// Makes a vault with one steward, and more settings than where it listens.
+    pub fn with_settings(programs: Programs, more: &str) -> Self {
         let place = Self { folder: TempDir::new().expect("a folder"), programs };
-        std::fs::write(place.path("settings.toml"), SETTINGS).expect("the settings");
+        std::fs::write(place.path("settings.toml"), SETTINGS.to_owned() + more).expect("the settings");
         let made = place.command(&["init", "--config", "settings.toml"]).output().expect("init runs");
         assert!(made.status.success(), "init: {}", String::from_utf8_lossy(&made.stderr));
         place
@@ -122,9 +127,20 @@ impl Served {
         self.child.try_wait().is_ok_and(|ended| ended.is_none())
     }
 
+    /// Returns the number of its process.
+    pub fn process(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Kills it at once and waits until it is gone.
     pub fn kill(self) {
         drop(self);
+    }
+
+    /// Tells it to stop (SIGTERM) and waits until it has; returns whether it ended well.
+    pub fn stop(mut self) -> bool {
+        let told = Command::new("kill").arg(self.process().to_string()).status();
+        told.is_ok_and(|told| told.success()) && self.child.wait().is_ok_and(|ended| ended.success())
     }
 }
 

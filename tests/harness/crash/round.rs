@@ -345,19 +345,29 @@ async fn breakdown(ads: &Session, by: &str, cells: usize, id: &str) -> Vec<i64> 
     counts
 }
 
-pub(super) async fn register(place: &Place, steward: &Session, name: &str, role: ClientRole, purposes: &[&str]) {
-    let key = ClientKey::generate().expect("a key");
+pub(crate) async fn register(place: &Place, steward: &Session, name: &str, role: ClientRole, purposes: &[&str]) {
+    let message = v1::CreateClientRequest { client_id: name.to_owned(), role: role.into(), ..Default::default() };
+    create(place, steward, message, purposes).await;
+}
+
+/// Registers a partner's client under the partner's name.
+pub(crate) async fn register_partner(place: &Place, steward: &Session, name: &str, purposes: &[&str]) {
+    let (client_id, role) = (name.to_owned(), ClientRole::Partner.into());
+    let message = v1::CreateClientRequest { client_id, role, partner: format!("partners/{name}"), ..Default::default() };
+    create(place, steward, message, purposes).await;
+}
+
+async fn create(place: &Place, steward: &Session, client: v1::CreateClientRequest, purposes: &[&str]) {
+    let (name, key) = (client.client_id.clone(), ClientKey::generate().expect("a key"));
     let message = v1::CreateClientRequest {
-        client_id: name.to_owned(),
-        role: role.into(),
         purposes: purposes.iter().map(|purpose| (*purpose).to_owned()).collect(),
         public_key: key.public().to_vec(),
-        ..Default::default()
+        ..client
     };
     call!(steward, admin.create_client(message)).must("a client");
-    let (client, audience) = (name.to_owned(), "silhouette".to_owned());
-    let file = KeyFile { client, gateway: String::new(), audience, ca: None, key };
-    file.write(&place.path(name)).expect("a key file");
+    let (path, audience) = (place.path(&name), "silhouette".to_owned());
+    let file = KeyFile { client: name, gateway: String::new(), audience, ca: None, key };
+    file.write(&path).expect("a key file");
 }
 
 pub(super) async fn close(steward: &Session, dataset: &str) {
