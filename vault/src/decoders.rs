@@ -10,7 +10,7 @@ use crate::holds::Held;
 use crate::ingest::Value;
 use crate::journal::{Delta, Reader, Seen};
 use crate::log::{self, Kind, Leaf};
-use crate::{backup, blocks, keys, vault, wal};
+use crate::{backup, blocks, fold, keys, vault, wal};
 use policy::consent::{CollectionMethod, ConsentAct, ConsentEvent, LanguageTag, LawfulBasis, NoticeVersion};
 use policy::id::PurposeId;
 use policy::time::Timestamp;
@@ -35,11 +35,14 @@ pub const ALL: &[Decoder] = &[
     Decoder { name: "root_cell", run: keys::decoders::cell, seeds: keys::decoders::cell_seeds },
     Decoder { name: "piece", run: blocks::decoders::piece, seeds: blocks::decoders::piece_seeds },
     Decoder { name: "piece_columns", run: blocks::decoders::columns, seeds: blocks::decoders::column_seeds },
+    Decoder { name: "block_events", run: fold::decoders::events, seeds: fold::decoders::events_seeds },
+    Decoder { name: "block_attributes", run: fold::decoders::attributes, seeds: fold::decoders::attributes_seeds },
     Decoder { name: "position", run: backup::decoders::position, seeds: backup::decoders::position_seeds },
     Decoder { name: "journal", run: journal, seeds: journal_seeds },
     Decoder { name: "consent_state", run: consent_state, seeds: consent_seeds },
     Decoder { name: "consent_history", run: consent_history, seeds: consent_history_seeds },
     Decoder { name: "leaf", run: leaf, seeds: leaf_seeds },
+    Decoder { name: "log_bundle", run: log::decoders::bundle, seeds: log::decoders::bundle_seeds },
     Decoder { name: "checkpoint", run: log::decoders::checkpoint, seeds: log::decoders::checkpoint_seeds },
     Decoder { name: "gateway_state", run: vault::decoders::state, seeds: vault::decoders::state_seeds },
     Decoder { name: "people", run: vault::decoders::people, seeds: vault::decoders::people_seeds },

@@ -353,7 +353,8 @@ pub(crate) async fn register(place: &Place, steward: &Session, name: &str, role:
 /// Registers a partner's client under the partner's name.
 pub(crate) async fn register_partner(place: &Place, steward: &Session, name: &str, purposes: &[&str]) {
     let (client_id, role) = (name.to_owned(), ClientRole::Partner.into());
-    let message = v1::CreateClientRequest { client_id, role, partner: format!("partners/{name}"), ..Default::default() };
+    let message =
+        v1::CreateClientRequest { client_id, role, partner: format!("partners/{name}"), ..Default::default() };
     create(place, steward, message, purposes).await;
 }
 

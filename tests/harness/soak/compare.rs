@@ -130,5 +130,8 @@ fn is_near(table: &Table, release: &Release, exact: &[i64]) -> bool {
     #[expect(clippy::cast_precision_loss, reason = "counts of people")]
     let off = |noised_1024: i64, exact: i64| (noised_1024 as f64 / 1_024.0 - exact as f64).abs();
     table.cells.len() + 1 >= exact.len()
-        && table.cells.iter().all(|cell| off(cell.noised_1024, exact[cell.codes[0] as usize]) <= FAR * release.sigma + 1.0)
+        && table
+            .cells
+            .iter()
+            .all(|cell| off(cell.noised_1024, exact[cell.codes[0] as usize]) <= FAR * release.sigma + 1.0)
 }

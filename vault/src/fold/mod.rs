@@ -7,6 +7,8 @@
 //! harmless.
 
 pub mod data;
+#[cfg(feature = "test-util")]
+pub(crate) mod decoders;
 pub mod erase;
 pub mod history;
 pub mod pieces;

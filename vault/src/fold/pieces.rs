@@ -5,9 +5,9 @@ use super::history::History;
 use super::set_day::SetDay;
 use crate::blocks::PieceKind;
 use crate::blocks::{
-    BLOCK_SUBJECTS, BlockError, Buffer, ByteRows, ColumnKey, EventColumns, Piece, PieceMeta, Written, code16_rows,
-    encode_bytes, int_rows, join_hidden, split_hidden, split_state, u32_rows, u64_rows, write_event_pieces,
-    write_piece,
+    BLOCK_SUBJECTS, BlockError, Buffer, ByteRows, Chunk, ColumnKey, EventColumns, Piece, PieceMeta, Written,
+    code16_rows, encode_bytes, int_rows, join_hidden, split_hidden, split_state, u32_rows, u64_rows,
+    write_event_pieces, write_piece,
 };
 use crate::consent::{ConsentBitmaps, StoredBlock};
 use crate::disk::Disk;
@@ -155,12 +155,21 @@ fn read_attributes(
     buffer: &mut Buffer,
     data: &mut BlockData,
 ) -> Result<(), BlockError> {
-    let rows = piece.meta().subjects as usize;
-    let chunks = piece.read_all(buffer)?;
+    take_attributes(schema, piece.meta(), &piece.read_all(buffer)?, data).ok_or_else(|| piece.unreadable())
+}
+
+/// Takes the attributes of a piece's opened chunks; `None` if its columns do not fit each other.
+pub(super) fn take_attributes(
+    schema: &Schema,
+    meta: &PieceMeta,
+    chunks: &[Chunk<'_>],
+    data: &mut BlockData,
+) -> Option<()> {
+    let rows = meta.subjects as usize;
     for (field, column) in schema.attributes.iter().zip(&mut data.columns) {
         let layout = field.ty.layout();
         *column = match chunks.iter().find(|chunk| chunk.key == ColumnKey::of(field.column)) {
-            Some(chunk) => decode(layout, chunk.bytes, rows).ok_or_else(|| piece.unreadable())?,
+            Some(chunk) => decode(layout, chunk.bytes, rows)?,
             // A column that the schema gained after this piece was written.
             None => Column::missing(layout, rows),
         };
@@ -168,38 +177,46 @@ fn read_attributes(
     for (field, days) in schema.attributes.iter().zip(&mut data.set_days) {
         let Some(days) = days else { continue };
         *days = match chunks.iter().find(|chunk| chunk.key == ColumnKey::set_day(field.column)) {
-            Some(chunk) => decode(SetDay::LAYOUT, chunk.bytes, rows).ok_or_else(|| piece.unreadable())?,
+            Some(chunk) => decode(SetDay::LAYOUT, chunk.bytes, rows)?,
             // The attribute is kept for some days since this piece was written.
             None => Column::missing(SetDay::LAYOUT, rows),
         };
     }
-    data.hidden = join_hidden(&chunks);
-    if data.hidden.len() == rows { Ok(()) } else { Err(piece.unreadable()) }
+    data.hidden = join_hidden(chunks);
+    (data.hidden.len() == rows).then_some(())
 }
 
 pub(super) fn read_events(piece: &Piece, buffer: &mut Buffer, rows: &mut EventRows) -> Result<(), BlockError> {
-    let meta = *piece.meta();
+    take_events(piece.meta(), &piece.read_all(buffer)?, rows).ok_or_else(|| piece.unreadable())
+}
+
+/// Adds the rows of an event piece's opened chunks; `None` if its columns do not fit each other.
+pub(super) fn take_events(meta: &PieceMeta, chunks: &[Chunk<'_>], rows: &mut EventRows) -> Option<()> {
     let count = meta.rows as usize;
-    let chunks = piece.read_all(buffer)?;
     let chunk = |key: ColumnKey| chunks.iter().find(|chunk| chunk.key == key).map(|chunk| chunk.bytes);
-    let missing = || piece.unreadable();
-    let offsets: Vec<u32> = u32_rows(chunk(ColumnKey::OFFSETS).ok_or_else(missing)?).collect();
+    let offsets: Vec<u32> = u32_rows(chunk(ColumnKey::OFFSETS)?).collect();
+    // Every row is of one subject: a row of nobody would move all rows after it to somebody else.
+    let whole = offsets.first() == Some(&0) && offsets.last() == Some(&meta.rows) && offsets.is_sorted();
+    let (times, ids) = (int_rows(chunk(ColumnKey::TIME)?), u64_rows(chunk(ColumnKey::EVENT_ID)?));
+    if !whole || times.len() != count || ids.len() != count {
+        return None;
+    }
     for (subject, pair) in offsets.windows(2).enumerate() {
         let [from, to] = pair else { continue };
-        let position = u16::try_from(usize::from(meta.first) + subject).map_err(|_| missing())?;
+        let position = u16::try_from(usize::from(meta.first) + subject).ok()?;
         rows.position.extend((*from..*to).map(|_| position));
     }
-    rows.at.extend(int_rows(chunk(ColumnKey::TIME).ok_or_else(missing)?));
-    rows.id.extend(u64_rows(chunk(ColumnKey::EVENT_ID).ok_or_else(missing)?));
+    rows.at.extend(times);
+    rows.id.extend(ids);
     for (index, column) in (0_u16..).zip(&mut rows.columns) {
         let layout = column.layout();
         let part = match chunk(ColumnKey::of(ColumnId(index))) {
-            Some(bytes) => decode(layout, bytes, count).ok_or_else(missing)?,
+            Some(bytes) => decode(layout, bytes, count)?,
             None => Column::missing(layout, count),
         };
         append(column, &part);
     }
-    Ok(())
+    Some(())
 }
 
 pub(super) fn append(column: &mut Column, part: &Column) {

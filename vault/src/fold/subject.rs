@@ -126,6 +126,9 @@ fn subject_in(piece: &Piece, position: u16) -> Option<usize> {
 fn rows_of(piece: &Piece, chunks: &[Chunk<'_>], subject: usize) -> Result<Range<usize>, BlockError> {
     let mut offsets = u32_rows(bytes_of(piece, chunks, ColumnKey::OFFSETS)?).skip(subject);
     let (Some(from), Some(to)) = (offsets.next(), offsets.next()) else { return Err(piece.unreadable()) };
+    if from > to || to > piece.meta().rows {
+        return Err(piece.unreadable());
+    }
     Ok(from as usize..to as usize)
 }
 
@@ -141,6 +144,9 @@ fn read_events(piece: &Piece, subject: usize, buffer: &mut Buffer, rows: &mut Ev
     rows.position.extend(range.clone().map(|_| 0));
     rows.at.extend(int_rows(bytes_of(piece, &chunks, ColumnKey::TIME)?).skip(range.start).take(range.len()));
     rows.id.extend(u64_rows(bytes_of(piece, &chunks, ColumnKey::EVENT_ID)?).skip(range.start).take(range.len()));
+    if (rows.at.len(), rows.id.len()) != (rows.position.len(), rows.position.len()) {
+        return Err(missing());
+    }
     for (index, column) in (0_u16..).zip(&mut rows.columns) {
         let part = match find(&chunks, ColumnKey::of(ColumnId(index))) {
             Some(chunk) => pick(chunk, count, range.clone()).ok_or_else(missing)?,

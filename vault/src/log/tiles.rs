@@ -75,19 +75,23 @@ pub(super) struct Bundle {
 /// Reads the first `width` entries of bundle `n`.
 pub(super) fn read_entries(dir: &Path, n: u64, width: u64) -> Result<Bundle, LogError> {
     let (path, bytes) = read(dir, Kind::Entries, n, width)?;
+    match split_entries(&bytes, width) {
+        Some(entries) => Ok(Bundle { path, entries }),
+        None => Err(LogError::damaged(&path, "the bundle is cut short")),
+    }
+}
+
+/// Splits the first `width` entries off a bundle; `None` if there are fewer.
+pub(super) fn split_entries(bytes: &[u8], width: u64) -> Option<Vec<Arc<[u8]>>> {
     let mut entries = Vec::new();
-    let mut rest = bytes.as_slice();
+    let mut rest = bytes;
     while (entries.len() as u64) < width {
-        let entry = rest
-            .split_first_chunk::<2>()
-            .and_then(|(len, tail)| tail.split_at_checked(usize::from(u16::from_be_bytes(*len))));
-        let Some((entry, tail)) = entry else {
-            return Err(LogError::damaged(&path, "the bundle is cut short"));
-        };
+        let (len, tail) = rest.split_first_chunk::<2>()?;
+        let (entry, tail) = tail.split_at_checked(usize::from(u16::from_be_bytes(*len)))?;
         entries.push(Arc::from(entry));
         rest = tail;
     }
-    Ok(Bundle { path, entries })
+    Some(entries)
 }
 
 fn read(dir: &Path, kind: Kind, n: u64, width: u64) -> Result<(PathBuf, Vec<u8>), LogError> {
