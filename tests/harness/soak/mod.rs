@@ -187,7 +187,7 @@ async fn end(world: &World, place: &Place, served: Served, seed: u64) -> Vec<Fin
     let panicked = place.errors().contains("panicked");
     let amiss = world.amiss();
     let behind = backup.missing_pieces > 0 || !backup.problem.is_empty();
-    let mut texts = vec![format!("errors: {}", measure::refused(&amiss))];
+    let mut texts = vec![format!("done: {}; {}", world.totals(), measure::refused(&amiss))];
     texts.extend(amiss.first.iter().cloned());
     vec![
         Finding { text: texts.join("\n       "), holds: amiss.errors == 0 && stopped && !panicked },

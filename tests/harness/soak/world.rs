@@ -37,6 +37,8 @@ pub struct Amiss {
 pub struct World {
     people: Mutex<People>,
     done: Mutex<Done>,
+    /// The same counts since the beginning.
+    totals: Mutex<BTreeMap<&'static str, u64>>,
     amiss: Mutex<Amiss>,
     /// Held for reading by whoever works, for writing by whoever compares.
     pub quiet: RwLock<()>,
@@ -53,6 +55,7 @@ impl World {
         Self {
             people: Mutex::new(people),
             done: Mutex::default(),
+            totals: Mutex::default(),
             amiss: Mutex::default(),
             quiet: RwLock::new(()),
             clock: Clock::system(),
@@ -73,7 +76,19 @@ impl World {
 
     /// Takes what was done since the last look.
     pub fn take_done(&self) -> Done {
-        std::mem::take(&mut *self.done.lock().expect("no task panics while it holds it"))
+        let done = std::mem::take(&mut *self.done.lock().expect("no task panics while it holds it"));
+        let mut totals = self.totals.lock().expect("no task panics while it holds it");
+        for (what, count) in &done.counts {
+            *totals.entry(what).or_default() += count;
+        }
+        done
+    }
+
+    /// Says what was done since the beginning.
+    pub fn totals(&self) -> String {
+        self.take_done();
+        let totals = self.totals.lock().expect("no task panics while it holds it");
+        totals.iter().map(|(what, count)| format!("{what} {count}")).collect::<Vec<_>>().join(", ")
     }
 
     /// Says whether the tasks should end.
