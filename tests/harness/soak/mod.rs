@@ -60,6 +60,9 @@ pub async fn soak(programs: Programs, length: Length, mut say: impl FnMut(String
     let officer = place.session(&place.path("officer"), &served).await;
     let first = call!(officer, audit.get_checkpoint(v1::GetCheckpointRequest { tree: LogTree::Access.into() }));
     std::fs::write(place.path("first-checkpoint"), first.must("a checkpoint").checkpoint).expect("a file");
+    // Noted once: whatever key signs at the end, this one must lead to it.
+    let key = call!(officer, audit.get_verifier_key(v1::GetVerifierKeyRequest { tree: LogTree::Access.into() }));
+    let key = key.must("the key").verifier_key;
     let mut tasks = begin(&world, &place, &served, &hash, length.seed).await;
     let pieces = Arc::new(AtomicU64::new(0));
     let judge = judge(&place, &served, length.seed).await;
@@ -70,6 +73,7 @@ pub async fn soak(programs: Programs, length: Length, mut say: impl FnMut(String
         tokio::time::sleep(BETWEEN_SAMPLES).await;
         let sample = look(&world, &place, &served, &pieces);
         say(sample.line(&world, BETWEEN_SAMPLES.as_secs()));
+        world.untold().into_iter().for_each(&mut say);
         samples.push(sample);
     }
     world.stop();
@@ -79,7 +83,7 @@ pub async fn soak(programs: Programs, length: Length, mut say: impl FnMut(String
         }
     }
     let mut findings = verdict::judge(&samples);
-    findings.extend(end(&world, &place, served, length.seed).await);
+    findings.extend(end(&world, &place, served, (&key, length.seed)).await);
     for Finding { text, holds } in &findings {
         say(format!("{}  {text}", if *holds { "holds" } else { "FAILS" }));
     }
@@ -162,21 +166,18 @@ fn look(world: &World, place: &Place, served: &Served, pieces: &AtomicU64) -> Sa
 }
 
 /// Compares once more, stops the gateway, verifies its log, opens it again and compares again.
-async fn end(world: &World, place: &Place, served: Served, seed: u64) -> Vec<Finding> {
+async fn end(world: &World, place: &Place, served: Served, (key, seed): (&str, u64)) -> Vec<Finding> {
     let mut last = judge(place, &served, seed ^ 1).await;
     last.compare(world, LOOKED_UP_AT_END, || ()).await;
     let shipped = call!(last.steward, admin.ship_backup(v1::ShipBackupRequest::default()));
     let backup = shipped.must("a shipment").backup.unwrap_or_default();
-    let officer = place.session(&place.path("officer"), &served).await;
-    let key = v1::GetVerifierKeyRequest { tree: LogTree::Access.into() };
-    let key = call!(officer, audit.get_verifier_key(key)).must("the key").verifier_key;
-    drop((last, officer));
+    drop(last);
     let folder = Folder::of(&place.path("silhouette-data"));
     let stopped = served.stop();
-    place.verify(&["log", "silhouette-data/log", "--vkey", &key]);
+    place.verify(&["log", "silhouette-data/log", "--vkey", key]);
     let newest = place.path("silhouette-data/log/access/checkpoint");
     let newest = newest.to_str().expect("a path");
-    place.verify(&["consistency", "first-checkpoint", newest, "silhouette-data/log/access", "--vkey", &key]);
+    place.verify(&["consistency", "first-checkpoint", newest, "silhouette-data/log/access", "--vkey", key]);
     let began = Stopwatch::start();
     let served = place.start();
     let opened = began.elapsed().as_millis();

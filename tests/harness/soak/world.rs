@@ -30,6 +30,7 @@ pub struct Amiss {
     pub errors: u64,
     /// The first of them.
     pub first: Vec<String>,
+    told: usize,
 }
 
 /// What the tasks share.
@@ -113,6 +114,14 @@ impl World {
         if amiss.first.len() < KEPT {
             amiss.first.push(format!("{} s: {text}", self.since.elapsed().as_secs()));
         }
+    }
+
+    /// Returns the errors since the last look.
+    pub fn untold(&self) -> Vec<String> {
+        let mut amiss = self.amiss();
+        let (told, all) = (amiss.told, amiss.first.len());
+        amiss.told = all;
+        amiss.first.iter().skip(told).cloned().collect()
     }
 
     /// Takes the outcome of a call that took so long: an answer is counted, a refusal for one of some reasons too, and
