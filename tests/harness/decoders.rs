@@ -80,10 +80,8 @@ fn segment(bytes: &[u8]) {
             let again = parse(segment.canonical()).expect("a canonical text parses");
             assert_eq!(again.hash(), segment.hash(), "a canonical text has another canonical text");
         }
-        Err(error) => {
-            assert!(error.line() >= 1 && error.column() >= 1);
-            assert!(text.len() < 12 || !error.problem().contains(text), "an error repeats what was asked");
-        }
+        // Whether an error repeats what was asked can't be told here: what was asked may be words of an error.
+        Err(error) => assert!(error.line() >= 1 && error.column() >= 1),
     }
 }
 
@@ -94,6 +92,7 @@ fn segment_seeds() -> Vec<Vec<u8>> {
         "order.last(\"90d\").sum(amount) > 500.00 && !view.last(\"7d\").any()",
         "order.last(\"365d\").distinct(category) >= 3 || member_since >= \"2026-01-01\"",
         "!(household_size > 2) && newsletter",
+        "&` or `||` would be rig",
     ];
     texts.iter().map(|text| text.as_bytes().to_vec()).collect()
 }
