@@ -4,8 +4,6 @@ use super::measure::{Sample, mib};
 
 /// The growth of memory in ten minutes that still counts as flat, of its median.
 const GROWTH: f64 = 0.02;
-/// Memory of the second half at the most, compared with the most of the first, that counts as a plateau.
-const PLATEAU: f64 = 1.02;
 /// Shorter runs say nothing of memory: they end before the first epochs, rotations and answers of a kind have come round.
 const JUDGED_SECONDS: u64 = 600;
 /// How many times the live data the data folder may take.
@@ -32,7 +30,9 @@ fn memory(settled: &[&Sample], end: u64) -> Finding {
     let most = |half: &[&Sample]| half.iter().map(|sample| sample.resident).max().unwrap_or(0);
     let median = median(&second.iter().map(|sample| real(sample.resident)).collect::<Vec<_>>());
     let growth = slope(second) * 600.0 / median.max(1.0);
-    let plateau = real(most(second)) <= real(most(first)) * PLATEAU;
+    // Peaks that grow no faster than that are a plateau, however the samples between them lie.
+    let allowed = 1.0 + GROWTH * real(end) * 0.4 / 600.0;
+    let plateau = real(most(second)) <= real(most(first)) * allowed;
     let judged = end >= JUDGED_SECONDS;
     let text = format!(
         "memory: {:+.2} % of its median in ten minutes of the second half (at most {:.0} %); {} MiB at most in the first \
