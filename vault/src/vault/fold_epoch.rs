@@ -140,6 +140,8 @@ impl Vault {
         let leaves = vec![(Tree::Access, leaf.to_json().into_bytes())];
         let ticket = self.commit(&mut state, Outgoing { leaves, ..Outgoing::default() })?;
         let mut work = self.gather_work(&mut state, number, closes)?;
+        // What comes after what is folded here is in another segment, so that those before it can go.
+        self.wal.renew();
         drop(state);
         if let Some(info) = closes {
             work.consent.prune(info.as_of);

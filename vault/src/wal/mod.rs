@@ -262,6 +262,12 @@ impl Wal {
         self.shared.segments.lock().len()
     }
 
+    /// Begins a segment with what is not handed to the disk yet, unless the one before is short: once its frames are done with,
+    /// it can go and need not wait until it is full. Call it under the lock that orders [`Wal::enqueue`].
+    pub fn renew(&self) {
+        self.shared.state.lock().renew = true;
+    }
+
     /// Unlinks the segments whose frames are all below `seq`; never the newest. The caller has made what those frames did
     /// durable elsewhere. Their names need not be gone for good: one that a power cut brings back is not read, and goes then.
     pub fn remove_before(&self, seq: u64) -> Result<(), WalError> {

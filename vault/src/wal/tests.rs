@@ -219,6 +219,29 @@ fn only_whole_segments_below_are_removed() {
 }
 
 #[test]
+fn a_long_segment_is_followed_by_another_before_it_is_full_when_it_can_go_then() {
+    let dir = tempfile::tempdir().unwrap();
+    let write = |wal: &Wal, seq: u8| wal.enqueue(seq.into(), &frame(seq)).unwrap().wait().unwrap();
+    let short = {
+        let (wal, _) = Wal::open(&Disk::default(), dir.path(), 1, SEGMENT_BYTES).unwrap();
+        write(&wal, 1);
+        wal.renew();
+        write(&wal, 2);
+        wal.extent().bytes
+    };
+    assert_eq!(segment::list(dir.path()).unwrap(), [1], "a short one goes on");
+    let (wal, _) = Wal::open(&Disk::default(), dir.path(), 1, 16 * short).unwrap();
+    wal.renew();
+    write(&wal, 3);
+    write(&wal, 4);
+    assert_eq!(segment::list(dir.path()).unwrap(), [1, 3]);
+    wal.remove_before(3).unwrap();
+    assert_eq!(segment::list(dir.path()).unwrap(), [3]);
+    drop(wal);
+    assert_eq!(replayed(dir.path(), 3).unwrap(), [3, 4]);
+}
+
+#[test]
 fn frames_the_caller_applied_but_the_log_lost_are_missed() {
     let dir = written(3, SEGMENT_BYTES);
     assert_eq!(replayed(dir.path(), 4).unwrap(), Vec::<u64>::new());

@@ -10,6 +10,9 @@ use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+/// A segment of this part of a whole one is long enough to be let go early: a new one costs two syncs.
+const RENEWED: u64 = 16;
+
 /// What callers and the writer share.
 #[derive(Debug)]
 pub(super) struct Shared {
@@ -36,6 +39,8 @@ pub(super) struct State {
     /// The segment that the last durable frame is in, and how many of its bytes are durable.
     pub durable_end: (u64, u64),
     pub poison: Option<Arc<str>>,
+    /// The next batch begins a segment, if this one is long enough.
+    pub renew: bool,
     pub closing: bool,
 }
 
@@ -54,6 +59,7 @@ impl Shared {
             durable_next: next_seq,
             durable_end,
             poison: None,
+            renew: false,
             closing: false,
         };
         Self {
@@ -88,9 +94,10 @@ impl Shared {
         let bytes = std::mem::replace(&mut state.pending, spare);
         let frames = std::mem::take(&mut state.frames);
         let next = state.next_seq;
+        let renew = std::mem::take(&mut state.renew);
         drop(state);
         self.room.notify_all();
-        Some(Batch { bytes, frames, next })
+        Some(Batch { bytes, frames, next, renew })
     }
 
     fn gather(&self, state: &mut MutexGuard<'_, State>, last_frames: usize) {
@@ -118,6 +125,8 @@ struct Batch {
     frames: usize,
     /// One more than the batch's last sequence number.
     next: u64,
+    /// Whether it begins a segment, if the one before is long enough.
+    renew: bool,
 }
 
 /// The thread's own state.
@@ -154,7 +163,8 @@ impl Writer {
 
     fn write(&mut self, batch: &mut Batch) -> io::Result<()> {
         // An empty segment is never full: its successor would have its name.
-        if self.written >= self.segment_bytes.max(segment::HEADER + 1) {
+        let full = if batch.renew { self.segment_bytes / RENEWED } else { self.segment_bytes };
+        if self.written >= full.max(segment::HEADER + 1) {
             self.rotate(batch.next.saturating_sub(batch.frames as u64))?;
         }
         seal_headers(&self.id, &mut batch.bytes)?;
