@@ -8,6 +8,7 @@ use crate::crash::model::{Dice, key};
 use gateway::cli::Session;
 use gateway::clock::Stopwatch;
 use proto::v1::deliver_audience_response::Message;
+use proto::v1::stream_access_package_response::Message as Part;
 use proto::v1::{self, LawfulBasis, LogTree, Release, SegmentSource, Use, segment_source::Source};
 use std::sync::Arc;
 use std::time::Duration;
@@ -155,14 +156,30 @@ async fn members(mut answers: tonic::Streaming<v1::DeliverAudienceResponse>) -> 
     }
 }
 
-/// Returns a person's access package.
-pub async fn package(session: &Session, who: u64) -> Outcome<v1::AccessPackage> {
+/// Returns the events of a person's access package, once all of it has come.
+pub async fn package(session: &Session, who: u64) -> Outcome<Vec<v1::HeldEvents>> {
     let (dataset, subject) = (DATASET.to_owned(), key(who));
-    let message = v1::GetAccessPackageRequest { dataset, subject, request_id: String::new() };
-    match call!(session, subjects.get_access_package(message)) {
-        Outcome::Answer(answer) => Outcome::Answer(answer.package.unwrap_or_default()),
+    let message = v1::StreamAccessPackageRequest { dataset, subject, ..Default::default() };
+    match call!(session, subjects.stream_access_package(message)) {
+        Outcome::Answer(parts) => events(parts).await,
         Outcome::Refused(reason) => Outcome::Refused(reason),
         Outcome::Broken => Outcome::Broken,
+    }
+}
+
+async fn events(mut parts: tonic::Streaming<v1::StreamAccessPackageResponse>) -> Outcome<Vec<v1::HeldEvents>> {
+    let (mut all, mut ended) = (Vec::new(), false);
+    loop {
+        match Outcome::from(parts.message().await.map(Response::new)) {
+            Outcome::Answer(Some(part)) => match part.message {
+                Some(Part::Events(events)) => all.push(events),
+                Some(Part::End(_)) => ended = true,
+                _ => {}
+            },
+            Outcome::Answer(None) if ended => return Outcome::Answer(all),
+            Outcome::Answer(None) | Outcome::Broken => return Outcome::Broken,
+            Outcome::Refused(reason) => return Outcome::Refused(reason),
+        }
     }
 }
 

@@ -110,7 +110,7 @@ impl Judge {
             let began = Stopwatch::start();
             let found = world.settle("package", began, package(&self.portal, who).await, &[]);
             let events = |name: &str| {
-                let events = found.iter().flat_map(|package| &package.events);
+                let events = found.iter().flatten();
                 events.filter(|events| events.name == name).map(|events| events.events.len()).sum::<usize>()
             };
             let mut people = world.people();
