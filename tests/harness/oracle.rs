@@ -1,7 +1,7 @@
 //! Segments and counts the slow and plain way: imported records in memory, one person at a time.
 //!
-//! An oracle for figures: it shares the segment's tree with the product, and none of its storage, scans or noise. Time
-//! windows are not for it; it refuses them.
+//! An oracle for figures: it shares the segment's tree with the product, and none of its storage, scans or noise. What asks
+//! about times is not for it; it refuses that. See [`crate::naive`].
 
 use gateway::cli::import::{Batch, Body, Value};
 use policy::schema::{FieldRef, Schema};
@@ -115,11 +115,12 @@ impl Person {
             Expr::Any(parts) => any(parts.iter().map(|part| self.holds(part))),
             Expr::Attribute(column, test) => passes(&self.attributes[usize::from(column.0)], test),
             Expr::Event(test) => Some(self.event(test)),
+            Expr::Sequence(_) | Expr::Score(_) | Expr::Sample(_) => panic!("the oracle knows attributes and counts"),
         }
     }
 
     fn event(&self, test: &EventTest) -> bool {
-        assert_eq!(test.window, Window::Ever, "the oracle knows no windows");
+        assert_eq!((test.window, test.if_any), (Window::Ever, false), "the oracle knows no windows");
         let matching =
             self.events[usize::from(test.event.0)].values().filter(|e| filter(e, &test.filter) == Some(true));
         let measured = match test.measure {
@@ -129,6 +130,7 @@ impl Person {
                 let known = matching.map(|e| &e[usize::from(column.0)]).filter(|value| **value != Value::Missing);
                 known.map(key).collect::<BTreeSet<_>>().len() as i64
             }
+            other => panic!("the oracle does not measure {other:?}"),
         };
         (test.min..=test.max).contains(&measured)
     }

@@ -1,16 +1,19 @@
-//! What the vault derives from a subject's 32 hidden random bytes: a log reference, a body key, and one pseudonym for
-//! each (partner, purpose, epoch).
+//! What the vault derives from a subject's 32 hidden random bytes: a log reference, a body key, a bucket for each label of a
+//! sample, and one pseudonym for each (partner, purpose, epoch).
 //!
 //! Guarantees: the values of two uses, or of two domains, can't be linked without the keys; destroying a domain's key
 //! ends its pseudonyms; after the hidden bytes are erased nothing here can be computed again. A pseudonym names its
 //! partner, so that one brought by another partner is refused by its form alone.
 //!
 //! Does not guarantee that rows can't be linked by their attributes, their order or their times: that is the
-//! audience's work. Pseudonymised data is still personal data.
+//! audience's work. Pseudonymised data is still personal data. A bucket is one of 10,000 and the same in every epoch: who
+//! is told that somebody is in a sample learns that much, as with an attribute, and audiences count it so.
 //!
 //! ```text
 //! derive(label)     HMAC-SHA-256(hidden bytes, label)
 //! salt              HMAC-SHA-256(body key, index of the leaf, 8 bytes, most significant first)
+//! bucket            10,000 x (HMAC-SHA-256(hidden bytes, "silhouette/subject/v1/sample/" | label), first 8 bytes, most
+//!                   significant first) / 2^64, rounded down
 //! pseudonym         "s1-" + base32(tag 2 | code 16 | check 2), 35 characters, RFC 4648 lower case without padding
 //!   tag             SHA-256("silhouette/pseudonym/v1/partner" | partner), first 2 bytes
 //!   code            HMAC-SHA-256(domain key, derive("silhouette/subject/v1/pseudonym")), first 16 bytes
@@ -18,7 +21,8 @@
 //! ```
 
 use crate::keys::SecretKey;
-use policy::id::PartnerId;
+use policy::id::{PartnerId, SampleLabel};
+use policy::segment::SAMPLE_BUCKETS;
 use ring::hmac;
 use sha2::{Digest, Sha256};
 
@@ -28,6 +32,8 @@ const REFERENCE: &[u8] = b"silhouette/subject/v1/log-reference";
 const BODY: &[u8] = b"silhouette/subject/v1/body-key";
 /// Label of the value that a domain's pseudonyms are computed from.
 const PSEUDONYM: &[u8] = b"silhouette/subject/v1/pseudonym";
+/// What the label of a sample comes after.
+const SAMPLE: &[u8] = b"silhouette/subject/v1/sample/";
 const PARTNER_TAG: &[u8] = b"silhouette/pseudonym/v1/partner";
 const CHECK: &[u8] = b"silhouette/pseudonym/v1/check";
 
@@ -86,6 +92,12 @@ pub fn parse_pseudonym(text: &str, partner: &PartnerId) -> Result<[u8; 16], Pseu
         return Err(PseudonymError::OtherPartner);
     }
     Ok(*code)
+}
+
+/// Returns the bucket of a subject under a label, below [`SAMPLE_BUCKETS`].
+pub fn sample_bucket(hidden: &[u8; 32], label: &SampleLabel) -> u16 {
+    let drawn = u64::from_be_bytes(first_chunk(&derive(hidden, &[SAMPLE, label.as_str().as_bytes()].concat())));
+    u16::try_from(u128::from(drawn) * u128::from(SAMPLE_BUCKETS) >> 64).unwrap_or(0)
 }
 
 fn derive(key: &[u8; 32], label: &[u8]) -> [u8; 32] {
@@ -162,6 +174,22 @@ mod tests {
             "c162466cf5997a0e522d80dcd8458527dac00814cffc8a75f8bf8c59c453d805"
         );
         assert_eq!(pseudonym(&domain(2), &hidden(1), &partner("acme-crm")), "s1-6waz7xpr5zt2gxaz2z7mjzi2m45ltskf");
+    }
+
+    #[test]
+    fn buckets_are_frozen_even_and_independent() {
+        let label = |name| SampleLabel::new(name).unwrap();
+        let (spring, autumn) = (label("spring-mail"), label("autumn-mail"));
+        assert_eq!((sample_bucket(&hidden(1), &spring), sample_bucket(&hidden(1), &autumn)), (2560, 6060));
+        let people = (0..20_000_u32).map(|number| {
+            let mut hidden = [0; 32];
+            hidden[..4].copy_from_slice(&number.to_be_bytes());
+            (sample_bucket(&hidden, &spring) < 5_000, sample_bucket(&hidden, &autumn) < 5_000)
+        });
+        let mut counts = [0; 4];
+        people.for_each(|(a, b)| counts[usize::from(a) * 2 + usize::from(b)] += 1);
+        // A quarter is 5,000 of them; the standard deviation is 61.
+        assert!(counts.iter().all(|count| (4_600..5_400).contains(count)), "{counts:?}");
     }
 
     #[test]

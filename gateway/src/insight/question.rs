@@ -8,13 +8,15 @@ use crate::records::{self, StoredSegment};
 use crate::status::Failure;
 use crate::wire::{names, release};
 use policy::decide::{Reason, Refusal};
+use policy::id::SegmentId;
 use policy::permit::{Permit, Verb};
 use policy::privacy::NanoRho;
 use policy::schema::{FieldRef, Schema};
-use policy::segment::{self, Segment, SegmentErrorKind, Span, Window};
+use policy::segment::{self, Segment, SegmentErrorKind, Span, Stored, Window};
 use policy::treatment::Treatment;
 use proto::v1;
 use std::sync::Arc;
+use vault::Vault;
 use vault::release::{Kind, Question};
 
 /// Longest expression in bytes.
@@ -63,6 +65,8 @@ pub struct View {
     need: Treatment,
     /// A permit over no field, for its table.
     table: Permit,
+    /// Where stored segments are.
+    vault: Arc<Vault>,
 }
 
 impl View {
@@ -72,7 +76,7 @@ impl View {
         let used_for = call.used_for(&schema, used)?;
         let table = call.permit(verb, Some(&schema), Some(&used_for), &[])?;
         let need = if verb == Verb::Audience { Treatment::Generalise } else { Treatment::Aggregate };
-        Ok(Self { schema, used_for, verb, need, table })
+        Ok(Self { schema, used_for, verb, need, table, vault: Arc::clone(&call.app.vault) })
     }
 
     /// Returns the treatment of a field.
@@ -84,7 +88,16 @@ impl View {
         self.treatment(field) > Treatment::Deny
     }
 
-    /// Reads an expression; fields that are not granted are as unknown.
+    /// Finds a version of a stored segment, for a reference to it.
+    fn referenced(&self, id: &SegmentId, version: u32) -> Option<Stored> {
+        let wanted = StoredSegment::key(&self.schema.dataset, id, version);
+        let records = self.vault.records(records::SEGMENTS);
+        let (key, bytes) = records.iter().find(|(key, _)| *key == wanted)?;
+        let StoredSegment { body, .. } = StoredSegment::decode(key, bytes).ok()?;
+        Some(Stored { cel: body.cel, universe: body.universe })
+    }
+
+    /// Reads an expression; fields that are not granted are as unknown, and so are segments over them.
     pub fn parse(&self, cel: &str) -> Result<Segment, Failure> {
         if cel.len() > MAX_CEL {
             return Err(Failure::refused(
@@ -93,7 +106,8 @@ impl View {
                 "split it into stored segments, or name fewer values",
             ));
         }
-        segment::parse(cel, &self.schema, &|field| self.visible(field)).map_err(|problem| {
+        let find = |id: &SegmentId, version| self.referenced(id, version);
+        segment::parse_with(cel, &self.schema, &|field| self.visible(field), &find).map_err(|problem| {
             let (reason, next_step) = match problem.kind() {
                 SegmentErrorKind::ExpressionInvalid => {
                     (Reason::ExpressionInvalid, "correct the expression at that place")

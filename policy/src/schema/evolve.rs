@@ -64,6 +64,12 @@ pub fn evolve(old: &Schema, new: &Schema) -> Result<Evolved, EvolveError> {
     }
     let added = new.events.iter().skip(old.events.len());
     differences.extend(added.map(|event| Difference::AddedEvent { event: event.name.to_string() }));
+    match (&old.rfm, &new.rfm) {
+        (Some(_), None) => return Err(EvolveError::new("rfm", "segments may name its bands; leave it in")),
+        (None, Some(_)) => differences.push(Difference::AddedRfm),
+        (old, new) if old != new => differences.push(Difference::Rfm),
+        _ => {}
+    }
     Ok(Evolved { schema: new.clone(), differences })
 }
 

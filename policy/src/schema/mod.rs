@@ -11,6 +11,7 @@ mod field;
 pub(crate) mod number;
 mod parse;
 mod raw;
+mod rfm;
 #[cfg(test)]
 #[expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
 mod tests;
@@ -19,6 +20,7 @@ pub use controller::{Controller, Notice};
 pub use encode::{EncodeError, Encoded, Encoder};
 pub use evolve::{Difference, EvolveError, Evolved, evolve};
 pub use parse::{CAP_LIFETIME, CAP_QUARTER, SchemaError, parse};
+pub use rfm::{CutPoints, PublicCuts, Rfm};
 
 use crate::id::{DatasetId, FieldName, OrganizationId, PopulationId, PurposeId};
 use crate::privacy::{NanoRho, Quarter};
@@ -236,6 +238,9 @@ pub struct Schema {
     /// What people are told.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub notice: Option<Notice>,
+    /// Bands of who bought lately, often and for much. Left out of the hash where there are none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rfm: Option<Rfm>,
 }
 
 /// A reference to a field of a schema.

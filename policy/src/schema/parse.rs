@@ -31,6 +31,15 @@
 //! sha256 = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"       # of its text
 //! withdrawal = "In the shop, or at https://hillfarms.example/privacy"
 //!
+//! [rfm]                            # optional; bands of who bought lately, often and for much, for segments
+//! event = "order"
+//! amount = "amount"                # an integer or decimal field of the event, summed
+//! purchase = "basket"              # optional: frequency counts distinct values of this field instead of events
+//! window = "365d"                  # optional: only so many days before an epoch's end count
+//! recency = [30, 90, 180, 365]     # rising days since the last: the best band up to the first, 1 past the last
+//! frequency = [2, 4, 8, 16]        # rising purchases: 1 below the first, the best band from the last on
+//! monetary = ["50.00", "150.00", "400.00", "1000.00"]     # rising sums, likewise
+//!
 //! [[attributes]]
 //! name = "member_no"               # field names: as names, with `_` instead of `-`, so that segments can say them
 //! class = "identifier"             # identifier quasi_identifier sensitive behavioral non_personal
@@ -86,6 +95,12 @@
 //!   scale = 2                      # digits after the mark, 0-9
 //!   min = "-500.00"
 //!   max = "500.00"
+//!
+//!   [[events.fields]]
+//!   name = "basket"
+//!   class = "behavioral"
+//!   type = "identifier"
+//!   max_bytes = 16
 //! ```
 
 use super::field::{field, number};
@@ -184,6 +199,8 @@ pub fn parse(text: &str) -> Result<Schema, SchemaError> {
     let notice = raw.notice.map(|raw| (doc.line(&raw), raw.into_inner()));
     let attributes = doc.fields(&raw.attributes, "attribute", None)?;
     let events = doc.events(&raw.events, &attributes)?;
+    let rfm =
+        raw.rfm.as_ref().map(|raw| super::rfm::checked(raw.as_ref(), &format!("{}, [rfm]", doc.line(raw)), &events));
     Ok(Schema {
         version: raw.version,
         organization: doc.name(&raw.organization, OrganizationId::new)?,
@@ -200,6 +217,7 @@ pub fn parse(text: &str) -> Result<Schema, SchemaError> {
         cap_lifetime,
         controller: controller.map(|(line, controller)| controller.checked(&line)).transpose()?,
         notice: notice.map(|(line, notice)| notice.checked(&line)).transpose()?,
+        rfm: rfm.transpose()?,
     })
 }
 

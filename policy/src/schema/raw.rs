@@ -19,10 +19,23 @@ pub(super) struct RawSchema {
     pub(super) budget: Option<Spanned<RawBudget>>,
     pub(super) controller: Option<Spanned<Controller>>,
     pub(super) notice: Option<Spanned<Notice>>,
+    pub(super) rfm: Option<Spanned<RawRfm>>,
     #[serde(default)]
     pub(super) attributes: Vec<RawField>,
     #[serde(default)]
     pub(super) events: Vec<RawEvent>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawRfm {
+    pub(super) event: String,
+    pub(super) amount: String,
+    pub(super) purchase: Option<String>,
+    pub(super) window: Option<String>,
+    pub(super) recency: Vec<Value>,
+    pub(super) frequency: Vec<Value>,
+    pub(super) monetary: Vec<Value>,
 }
 
 #[derive(Deserialize)]

@@ -73,6 +73,37 @@ fn who_is_responsible_is_stated_whole_or_not_at_all() {
     changed("jurisdiction = \"GB\"", "country = \"GB\"", "line", "unknown field");
 }
 
+#[test]
+fn bands_are_over_rising_public_cut_points() {
+    let schema = parse(&documented()).unwrap();
+    let rfm = schema.rfm.clone().unwrap();
+    let CutPoints::Public(cuts) = &rfm.cuts;
+    assert_eq!(
+        (rfm.event, rfm.amount, rfm.purchase, rfm.window_days),
+        (EventTypeId(0), ColumnId(1), Some(ColumnId(2)), Some(365))
+    );
+    assert_eq!(
+        (cuts.recency.as_slice(), cuts.monetary.as_slice()),
+        ([30, 90, 180, 365].as_slice(), [5_000, 15_000, 40_000, 100_000].as_slice())
+    );
+    assert_eq!(serde_json::from_str::<Schema>(&serde_json::to_string(&schema).unwrap()).unwrap(), schema);
+    let moved = parse(&documented().replace("[30, 90,", "[31, 90,")).unwrap();
+    assert_ne!(schema.hash(), moved.hash(), "answers depend on cut points");
+    changed("event = \"order\"", "event = \"orders\"", "[rfm]", "`event` is the name of an event type");
+    changed("amount = \"amount\"", "amount = \"category\"", "[rfm]", "an integer or decimal field");
+    changed("purchase = \"basket\"", "purchase = \"visit\"", "[rfm]", "`purchase` is the name of a field of `order`");
+    changed("window = \"365d\"", "window = \"12h\"", "[rfm]", "days or weeks");
+    changed("recency = [30, 90", "recency = [90, 90", "[rfm]", "`recency` lists 1 to 9 rising cut points from 1 on");
+    changed("frequency = [2,", "frequency = [1,", "[rfm]", "from 2 on");
+    changed(
+        "\"50.00\", \"150.00\"",
+        "\"50.001\", \"150.00\"",
+        "[rfm]",
+        "`monetary` lists 1 to 9 rising cut points, such as",
+    );
+    changed("monetary = [", "money = [", "line", "unknown field `money`");
+}
+
 /// Stored answers are found by this hash: whatever changes it makes every dataset pay for its answers again.
 #[test]
 fn the_hash_is_golden() {

@@ -3,11 +3,14 @@
 //! Every step keeps the three-valued meaning, for every subject: negations go down to the tests (De Morgan), joins
 //! flatten, tests of one thing in one join become one set of admitted values, sets are sorted and coalesced, parts
 //! implied by others are absorbed, constants fold. What does not hold for unknown is left alone: `x || !x` is unknown
-//! for a missing `x`, so it stays, as the test for any value at all. Tests of events are never unknown, and there it
-//! folds. Not promised: that all equivalent segments meet; those that don't are merely paid for twice.
+//! for a missing `x`, so it stays, as the test for any value at all. Tests that are never unknown fold there; those that
+//! may be (the last order's day, of somebody who has none) are treated as attributes are. Not promised: that all
+//! equivalent segments meet; those that don't are merely paid for twice.
 
 use super::intervals::Intervals;
-use super::{EventFilter, EventTest, Expr, Measure, Test, Window};
+use super::score::Points;
+use super::{EventFilter, EventTest, Expr, Measure, SAMPLE_BUCKETS, Sample, Score, Sequence, Test, Window};
+use crate::id::SampleLabel;
 use crate::schema::{ColumnId, EventTypeId, Field, FieldType, Schema};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,14 +22,30 @@ pub(super) fn normalize(root: &Expr, schema: &Schema) -> Expr {
 
 /// What a test measures; sets of equal keys merge.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-enum Key {
+pub(super) enum Key {
     Column(ColumnId),
-    Event(EventTypeId, Window, EventFilter, Measure),
+    /// Type, times, which, what, and whether it is unknown when there are none.
+    Event(EventTypeId, Window, EventFilter, Measure, bool),
+    /// 1 if it happened, else 0.
+    Sequence(Sequence),
+    Score(Vec<(Expr, i64)>),
+    Sample(SampleLabel),
 }
 
-/// A negation-free tree. A set of a column is unknown for a missing value; of an event it never is.
+impl Key {
+    /// Says whether there may be nothing to measure.
+    fn may_be_unknown(&self) -> bool {
+        match self {
+            Self::Column(_) => true,
+            Self::Event(_, _, _, measure, if_any) => *if_any || measure.may_be_unknown(),
+            Self::Sequence(_) | Self::Score(_) | Self::Sample(_) => false,
+        }
+    }
+}
+
+/// A negation-free tree. A set is unknown where there is nothing to measure, as its key says.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-enum Norm {
+pub(super) enum Norm {
     Const(bool),
     Set(Key, Intervals),
     Missing(ColumnId),
@@ -35,8 +54,21 @@ enum Norm {
     Any(Vec<Norm>),
 }
 
+impl Norm {
+    /// Says whether it is certainly true for nobody. It may still be unknown for some.
+    fn is_never(&self) -> bool {
+        match self {
+            Self::Const(value) => !value,
+            Self::Set(_, set) => set.is_empty(),
+            Self::Missing(_) | Self::Known(_) => false,
+            Self::All(parts) => parts.iter().any(Self::is_never),
+            Self::Any(parts) => parts.iter().all(Self::is_never),
+        }
+    }
+}
+
 /// The fields that columns name at a place.
-struct Context<'a> {
+pub(super) struct Context<'a> {
     schema: &'a Schema,
     fields: &'a [Field],
 }
@@ -46,10 +78,22 @@ impl Context<'_> {
         self.fields.get(usize::from(column.0))
     }
 
+    fn fields_of(&self, event: EventTypeId) -> &[Field] {
+        self.schema.events.get(usize::from(event.0)).map_or(&[][..], |event| &event.fields)
+    }
+
     /// Returns the least and greatest number a key can have.
     fn universe(&self, key: &Key) -> (i64, i64) {
         match key {
-            Key::Event(_, _, _, measure) => measure.bounds(),
+            Key::Event(event, _, _, Measure::Min(column) | Measure::Max(column), _) => {
+                let field = self.fields_of(*event).get(usize::from(column.0));
+                field.and_then(|field| field.ty.bounds()).unwrap_or((i64::MIN + 1, i64::MAX))
+            }
+            Key::Event(_, _, _, Measure::Count | Measure::Days, true) => (1, i64::MAX),
+            Key::Event(_, _, _, measure, _) => measure.bounds(),
+            Key::Sequence(_) => (0, 1),
+            Key::Score(parts) => super::score::bounds(parts),
+            Key::Sample(_) => (0, i64::from(SAMPLE_BUCKETS) - 1),
             Key::Column(column) => {
                 let ty = self.field(*column).map(|field| &field.ty);
                 let codes = ty.and_then(FieldType::cardinality).and_then(|n| i64::try_from(n).ok());
@@ -60,7 +104,7 @@ impl Context<'_> {
     }
 
     /// Returns the normal form of a tree, or of its negation.
-    fn norm(&self, expr: &Expr, negated: bool) -> Norm {
+    pub(super) fn norm(&self, expr: &Expr, negated: bool) -> Norm {
         match expr {
             Expr::Const(value) => Norm::Const(*value != negated),
             Expr::Not(inner) => self.norm(inner, !negated),
@@ -76,7 +120,32 @@ impl Context<'_> {
                 self.set(Key::Column(*column), &Intervals::new([(*min, *max)]), negated)
             }
             Expr::Event(test) => self.event(test, negated),
+            Expr::Sequence(sequence) => match super::sequence::fold(self, sequence) {
+                Expr::Sequence(sequence) => self.set(Key::Sequence(sequence), &Intervals::new([(1, 1)]), negated),
+                other => self.norm(&other, negated),
+            },
+            Expr::Score(score) => self.score(score, negated),
+            Expr::Sample(Sample { label, from, until }) => {
+                let set = Intervals::new([(i64::from(*from), i64::from(*until) - 1)]);
+                self.set(Key::Sample(label.clone()), &set, negated)
+            }
         }
+    }
+
+    fn score(&self, score: &Score, negated: bool) -> Norm {
+        let mut points = Points::default();
+        for (condition, worth) in &score.parts {
+            match self.norm(condition, false) {
+                Norm::Const(true) => points.add_always(*worth),
+                never if never.is_never() => {}
+                condition => points.add(self.expr(condition), *worth),
+            }
+        }
+        let (parts, set) = points.fold(score.min, score.max);
+        if parts.is_empty() {
+            return Norm::Const(set.contains(0) != negated);
+        }
+        self.set(Key::Score(parts), &set, negated)
     }
 
     fn set(&self, key: Key, set: &Intervals, negated: bool) -> Norm {
@@ -85,9 +154,9 @@ impl Context<'_> {
         self.fold(key, set)
     }
 
-    /// Folds a set of an event measure that admits all or nothing; a column's stays, since its value may be missing.
+    /// Folds a set that admits all or nothing, unless there may be nothing to measure.
     fn fold(&self, key: Key, set: Intervals) -> Norm {
-        if let Key::Event(..) = key {
+        if !key.may_be_unknown() {
             let (low, high) = self.universe(&key);
             if set.is_empty() {
                 return Norm::Const(false);
@@ -100,20 +169,25 @@ impl Context<'_> {
     }
 
     fn event(&self, test: &EventTest, negated: bool) -> Norm {
-        let EventTest { event, window, filter, measure, min, max } = test;
-        let fields = self.schema.events.get(usize::from(event.0)).map_or(&[][..], |event| &event.fields);
-        let inner = Context { schema: self.schema, fields };
-        let filter = match lower(inner.expr(inner.norm(&lift(filter.clone()), false))) {
-            // An event for which the filter is unknown does not count, so a test that admits no value is as good as no.
-            EventFilter::Field(_, Test::Codes(codes)) if codes.is_empty() => EventFilter::Const(false),
-            EventFilter::Field(_, Test::Range { min, max }) if min > max => EventFilter::Const(false),
-            filter => filter,
-        };
+        let EventTest { event, window, filter, measure, if_any, min, max } = test;
+        let filter = self.filter(*event, filter);
         let set = Intervals::new([(*min, *max)]);
-        if filter == EventFilter::Const(false) {
-            return Norm::Const(set.contains(0) != negated);
+        let nothing = filter == EventFilter::Const(false);
+        let if_any = *if_any && !measure.may_be_unknown();
+        let key = Key::Event(*event, *window, filter, *measure, if_any);
+        match (nothing, key.may_be_unknown()) {
+            (false, _) => self.set(key, &set, negated),
+            (true, false) => Norm::Const(set.contains(0) != negated),
+            // Unknown for everyone, whatever is asked.
+            (true, true) => Norm::Set(key, Intervals::new([])),
         }
-        self.set(Key::Event(*event, *window, filter, *measure), &set, negated)
+    }
+
+    /// Folds a condition on events of a type. An event for which it is unknown does not count.
+    pub(super) fn filter(&self, event: EventTypeId, filter: &EventFilter) -> EventFilter {
+        let inner = Context { schema: self.schema, fields: self.fields_of(event) };
+        let norm = inner.norm(&lift(filter.clone()), false);
+        if norm.is_never() { EventFilter::Const(false) } else { lower(inner.expr(norm)) }
     }
 
     /// Joins parts in normal form: a conjunction if `all`, else a disjunction.
@@ -186,7 +260,7 @@ impl Context<'_> {
         }
     }
 
-    fn expr(&self, norm: Norm) -> Expr {
+    pub(super) fn expr(&self, norm: Norm) -> Expr {
         match norm {
             Norm::Const(value) => Expr::Const(value),
             Norm::Missing(column) => Expr::Attribute(column, Test::Missing),
@@ -208,16 +282,18 @@ impl Context<'_> {
 
     /// Writes a set as tests: one list of codes, or one range for each interval.
     fn tests(&self, key: &Key, set: &Intervals) -> Expr {
-        let leaf = |(min, max): (i64, i64)| match key {
-            Key::Column(column) => Expr::Attribute(*column, Test::Range { min, max }),
-            Key::Event(event, window, filter, measure) => Expr::Event(EventTest {
-                event: *event,
-                window: *window,
-                filter: filter.clone(),
-                measure: *measure,
-                min,
-                max,
-            }),
+        let leaf = |(min, max): (i64, i64)| match key.clone() {
+            Key::Column(column) => Expr::Attribute(column, Test::Range { min, max }),
+            Key::Event(event, window, filter, measure, if_any) => {
+                Expr::Event(EventTest { event, window, filter, measure, if_any, min, max })
+            }
+            Key::Sequence(sequence) if min == 1 => Expr::Sequence(sequence),
+            Key::Sequence(sequence) => Expr::Not(Box::new(Expr::Sequence(sequence))),
+            Key::Score(parts) => Expr::Score(Score { parts, min, max }),
+            Key::Sample(label) => {
+                let bucket = |bucket: i64| u16::try_from(bucket).unwrap_or(SAMPLE_BUCKETS);
+                Expr::Sample(Sample { label, from: bucket(min), until: bucket(max + 1) })
+            }
         };
         if let Key::Column(column) = key
             && self.field(*column).is_some_and(|field| field.ty.cardinality().is_some())
@@ -287,7 +363,8 @@ pub(super) fn lift(filter: EventFilter) -> Expr {
     }
 }
 
-/// Reads a condition on columns as a condition on one event. Events within events do not exist: they are false.
+/// Reads a condition on columns as a condition on one event. Events within events and the like do not exist: they are
+/// false.
 pub(super) fn lower(expr: Expr) -> EventFilter {
     match expr {
         Expr::Const(value) => EventFilter::Const(value),
@@ -295,6 +372,6 @@ pub(super) fn lower(expr: Expr) -> EventFilter {
         Expr::All(parts) => EventFilter::All(parts.into_iter().map(lower).collect()),
         Expr::Any(parts) => EventFilter::Any(parts.into_iter().map(lower).collect()),
         Expr::Attribute(column, test) => EventFilter::Field(column, test),
-        Expr::Event(_) => EventFilter::Const(false),
+        Expr::Event(_) | Expr::Sequence(_) | Expr::Score(_) | Expr::Sample(_) => EventFilter::Const(false),
     }
 }

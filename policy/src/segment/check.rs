@@ -7,26 +7,67 @@
 //! score <= 7.25         joined < "2024-01-31"                                         decimal, date
 //! newsletter            !newsletter                      newsletter == true           bool
 //! missing(age_band)     known(age_band)                                               any of these
-//! order.any()           order.last("30d").count() >= 2   order.between("90d", "30d").any()
-//! order.last("90d").where(category == "ceramics" && amount > 5.00).sum(amount) > 500.00
-//! order.distinct(category) >= 2
 //! a && b   a || b   !a   (a)   true   false
+//!
+//! order.any()           order.count() >= 2               order.days() >= 2
+//! order.where(category == "ceramics" && amount > 5.00).sum(amount) > 500.00           integer, decimal
+//! order.distinct(category) >= 2                                                       any field
+//! order.min(amount) >= 5.00                              order.max(due) < "2024-07-01"        integer, decimal, date
+//! order.days_since_last() <= 30                          order.days_since_first() > 365
+//! order.if_any().sum(amount) < 50.00
+//! order.last("30d").any()       order.between("90d", "30d").any()
+//! order.since("2024-01-01").any()                        order.dates("2024-01-01", "2024-04-01").any()
+//!
+//! sequence(view, order.where(items > 2)).within("3d")
+//! sequence(view).without(order).within("3d").last("30d")
+//! sequence(view, view, view).gap("1d").last("90d")
+//!
+//! rfm.recency in [4, 5]         rfm.frequency == 5               rfm.monetary >= 4
+//! score(order.last("30d").any(), 10, newsletter, 2, region == "north", -5) >= 12
+//! sample("spring-mail", 0, 5000)
+//! segment("segments/lovers@3")
 //! ```
+//! Missing is unknown. A test of a missing value is unknown, `!` of unknown is unknown, and unknown is not a member.
+//! - **Windows** are half-open, and nothing from the epoch's end, `as_of`, on counts. `last("30d")` begins 30 calendar days
+//!   before `as_of`, at the same time of day in the dataset's zone; `"12h"` is exact; `since` and `dates` are whole days of
+//!   that zone, and the second day of `dates` does not count any more.
+//! - **Measures**: `days()` counts distinct calendar days in the zone. `min` and `max` are unknown when no event that
+//!   counts has a value, `days_since_last()` and `days_since_first()` when there is no event. These are the length of the
+//!   shortest window `last("..d")` that the event is in, so at least 1: `order.days_since_last() <= 30` is
+//!   `order.last("30d").any()` for whoever has an order. `if_any()` makes any other measure unknown when no event counts.
+//! - **Sequences** are of 1 to 5 events at strictly increasing times, all in the window. `gap`: each less than this after
+//!   the one before. `within`: the last less than this after the first. Both are exact, a day 24 hours. `without`, as often
+//!   as needed: no such event after the first one, for as long as `within` says, else until `as_of`. A time that is not over
+//!   at `as_of` is judged by what has happened: whoever put something into the cart an hour ago, and did not order yet, has
+//!   left it for now. Never unknown. A sequence of one step needs a `without`.
+//! - **RFM**: the bands of the schema's `[rfm]`, from 1, the most valuable last. Unknown for who has no such event.
+//! - **Scores**: the points of all conditions that are true are added; what is unknown adds nothing. Never unknown.
+//! - **Samples**: everyone is in one of 10,000 buckets of each label, in every epoch in the same, and `sample` says in which
+//!   ones: from the first to before the second. Never unknown. Buckets of two labels have nothing to do with each other.
+//! - **References** name a version, which never changes, and stand for what it says: its expression, and its universe if it
+//!   has one. The fields of both count as named.
+//! - **Limits**: 64 tests and joins, nested 8 deep, as written, where a reference is one test; 256 and 16 with everything
+//!   that is referred to, through at most 8 levels.
+//!
 //! Guarantees: errors give a line, a column and what would be right, and never repeat the text of the segment, which
 //! may hold a personal value; they name schema fields the caller may see. A field that is not visible gives the error
-//! of one that does not exist. Decimals are read from their written digits, never through a float.
-//! Not here yet: `sequence`, `rfm` and `segment` references, which are refused as such.
+//! of one that does not exist, and so does a segment. Decimals are read from their written digits, never through a float.
 
 use super::events::event_test;
 use super::limits;
-use super::predicate::{Scope, comparison, membership, presence, truth};
+use super::predicate::{Scope, comparison, membership, presence, truth, written_number};
+use super::reference::{Find, References, reference};
 use super::scan::scan;
-use super::{EventFilter, Expr, Segment};
+use super::sequence;
+use super::{EventFilter, Expr, SAMPLE_BUCKETS, Sample, Segment};
+use crate::id::SampleLabel;
 use crate::schema::{Field, FieldRef, Schema};
 use cel::common::ast::{CallExpr, Expr as Cel, IdedExpr, LiteralValue, SourceInfo, operators};
 
 /// Longest text of a segment, in bytes.
 pub const MAX_TEXT_BYTES: usize = 16 * 1024;
+/// Longest canonical text, with everything that is referred to, in bytes.
+pub const MAX_CANONICAL_BYTES: usize = 64 * 1024;
 /// Nesting the reader accepts; the first look allows less.
 const MAX_RECURSION: u16 = 64;
 
@@ -71,31 +112,39 @@ impl SegmentError {
     }
 }
 
-/// Parses and checks a segment against a schema. `visible` says which fields the caller may know of: a field that is
-/// not visible gives the very error of one that does not exist.
+/// Parses and checks a segment that refers to no other against a schema. `visible` says which fields the caller may know
+/// of: a field that is not visible gives the very error of one that does not exist.
 pub fn parse(text: &str, schema: &Schema, visible: &dyn Fn(FieldRef) -> bool) -> Result<Segment, SegmentError> {
-    let invalid =
-        |problem: String| SegmentError { line: 1, column: 1, problem, kind: SegmentErrorKind::ExpressionInvalid };
-    let too_long = || invalid(format!("a segment is at most {MAX_TEXT_BYTES} bytes of text"));
-    if text.len() > MAX_TEXT_BYTES {
-        return Err(too_long());
-    }
-    if text.trim().is_empty() {
-        return Err(invalid("empty; `true` is everyone".into()));
-    }
-    scan(text).map_err(|(at, problem)| {
-        let (line, column) = position(text, at);
-        SegmentError { line, column, problem: problem.into(), kind: SegmentErrorKind::ExpressionInvalid }
-    })?;
+    parse_with(text, schema, visible, &|_, _| None)
+}
+
+/// Parses and checks a segment that may refer to stored ones, which `find` finds. A segment that does not exist and one
+/// over a field that is not visible give the same error.
+pub fn parse_with(
+    text: &str,
+    schema: &Schema,
+    visible: &dyn Fn(FieldRef) -> bool,
+    find: &Find<'_>,
+) -> Result<Segment, SegmentError> {
     let (tree, source) = read(text)?;
-    let checker = Checker { text, source, schema, visible };
-    let root = checker.condition(&tree, &Scope::Subject)?;
-    limits::check(&root).map_err(invalid)?;
+    let written = Checker { text, source: &source, schema, visible, references: None };
+    let root = written.condition(&tree, &Scope::Subject)?;
+    limits::check(&root, limits::WRITTEN).map_err(invalid)?;
+    let references = References::new(find);
+    let checker = Checker { references: Some(&references), ..written };
+    let root =
+        checker.condition(&tree, &Scope::Subject).map_err(|error| references.too_many().map_or(error, invalid))?;
+    limits::check(&root, limits::EXPANDED).map_err(invalid)?;
     let segment = Segment::from_expr(root, schema);
-    if segment.canonical().len() > MAX_TEXT_BYTES {
-        return Err(too_long());
+    let most = if references.are_none() { MAX_TEXT_BYTES } else { MAX_CANONICAL_BYTES };
+    if segment.canonical().len() > most {
+        return Err(invalid(format!("written out, with what it names, it is at most {most} bytes of text")));
     }
     Ok(segment)
+}
+
+fn invalid(problem: String) -> SegmentError {
+    SegmentError { line: 1, column: 1, problem, kind: SegmentErrorKind::ExpressionInvalid }
 }
 
 /// Returns the 1-based line and column of a byte offset.
@@ -106,7 +155,18 @@ fn position(text: &str, at: usize) -> (u32, u32) {
     (u32::try_from(line).unwrap_or(u32::MAX), u32::try_from(column).unwrap_or(u32::MAX))
 }
 
-fn read(text: &str) -> Result<(IdedExpr, SourceInfo), SegmentError> {
+/// Reads a text with the grammar.
+pub(super) fn read(text: &str) -> Result<(IdedExpr, SourceInfo), SegmentError> {
+    if text.len() > MAX_TEXT_BYTES {
+        return Err(invalid(format!("a segment is at most {MAX_TEXT_BYTES} bytes of text")));
+    }
+    if text.trim().is_empty() {
+        return Err(invalid("empty; `true` is everyone".into()));
+    }
+    scan(text).map_err(|(at, problem)| {
+        let (line, column) = position(text, at);
+        SegmentError { line, column, problem: problem.into(), kind: SegmentErrorKind::ExpressionInvalid }
+    })?;
     let parser = cel::parser::Parser::new().max_recursion_depth(MAX_RECURSION).error_recovery_limit(1);
     parser.parse_with_source_info(text).map_err(|errors| {
         let (line, column) = errors.errors.first().map_or((0, 0), |error| error.pos);
@@ -119,11 +179,14 @@ fn read(text: &str) -> Result<(IdedExpr, SourceInfo), SegmentError> {
 }
 
 /// What the check of one text needs.
+#[derive(Clone, Copy)]
 pub(super) struct Checker<'a> {
-    text: &'a str,
-    source: SourceInfo,
+    pub(super) text: &'a str,
+    pub(super) source: &'a SourceInfo,
     pub(super) schema: &'a Schema,
-    visible: &'a dyn Fn(FieldRef) -> bool,
+    pub(super) visible: &'a dyn Fn(FieldRef) -> bool,
+    /// Where stored segments come from; without, a reference stands for itself, as one test.
+    pub(super) references: Option<&'a References<'a>>,
 }
 
 impl<'a> Checker<'a> {
@@ -135,7 +198,7 @@ impl<'a> Checker<'a> {
 
     /// Builds the one error for fields and events that do not exist or are not visible; `near` are names the caller
     /// may see.
-    fn unavailable(&self, at: &IdedExpr, what: &str, written: &str, near: Vec<&str>) -> SegmentError {
+    pub(super) fn unavailable(&self, at: &IdedExpr, what: &str, written: &str, near: Vec<&str>) -> SegmentError {
         let (line, column) = self.position(at);
         let hint = nearest(written, near).map_or_else(String::new, |name| format!("; did you mean `{name}`?"));
         let problem = format!("no {what} of this name is available{hint}");
@@ -214,10 +277,19 @@ impl<'a> Checker<'a> {
                 comparison(self, at, operator, left, right, scope)
             }
             ("missing" | "known", false, [inner]) => presence(self, inner, call.func_name == "missing", scope),
-            ("sequence" | "segment", false, _) | ("without" | "within", true, _) => {
-                Err(self.error(at, "not available yet: `sequence`, `rfm` and `segment` references"))
+            (_, _, _) if matches!(scope, Scope::Subject) && sequence::head(at).is_some() => {
+                sequence::sequence(self, at)
             }
             (_, true, _) if matches!(scope, Scope::Subject) => event_test(self, at),
+            ("sample", false, arguments) if matches!(scope, Scope::Subject) => self.sample(at, arguments),
+            ("score", false, _) if matches!(scope, Scope::Subject) => {
+                Err(self
+                    .error(at, "compare `score` with a number, such as `score(order.any(), 10, newsletter, 2) >= 12`"))
+            }
+            ("sequence" | "sample" | "score" | "segment", false, _) if !matches!(scope, Scope::Subject) => {
+                Err(self.error(at, "a `where` tests fields of its own event only"))
+            }
+            ("segment", false, arguments) => reference(self, at, arguments),
             (_, true, _) => Err(self.error(at, "a `where` tests fields of its own event only")),
             _ => Err(self.error(at, NOT_A_CONDITION)),
         }
@@ -242,6 +314,25 @@ impl<'a> Checker<'a> {
         }
     }
 
+    /// Checks `sample("label", from, until)`.
+    fn sample(&self, at: &IdedExpr, arguments: &[IdedExpr]) -> Result<Expr, SegmentError> {
+        let [label, from, until] = arguments else { return Err(self.error(at, SAMPLE)) };
+        let Cel::Literal(LiteralValue::String(text)) = &label.expr else { return Err(self.error(label, SAMPLE)) };
+        let name = SampleLabel::new(text.inner()).map_err(|problem| self.error(label, problem.to_string()))?;
+        let bucket = |at: &IdedExpr| {
+            let number = written_number(self, at, 0, "sample")?;
+            let bucket = u16::try_from(number).ok().filter(|bucket| *bucket <= SAMPLE_BUCKETS);
+            bucket.ok_or_else(|| self.error(at, "buckets of a sample are from 0 to 10000"))
+        };
+        let (from, end) = (bucket(from)?, bucket(until)?);
+        if from >= end {
+            return Err(
+                self.error(until, "the second bucket is above the first, and the first that is not in the sample")
+            );
+        }
+        Ok(Expr::Sample(Sample { label: name, from, until: end }))
+    }
+
     /// Checks the argument of a `where`.
     pub(super) fn filter(&self, at: &IdedExpr, scope: &Scope<'a>) -> Result<EventFilter, SegmentError> {
         Ok(super::canonical::lower(self.condition(at, scope)?))
@@ -250,6 +341,8 @@ impl<'a> Checker<'a> {
 
 pub(super) const NOT_A_PATH: &str = "not available; attributes stand alone (`age_band`), event fields stand within `where(..)`, \
      `sum(..)` or `distinct(..)`";
+const SAMPLE: &str =
+    "a label and two buckets out of 10000 would be right, such as `sample(\"spring-mail\", 0, 5000)` for one half";
 const NOT_A_CONDITION: &str = "this is no condition; right would be a comparison (`==`, `!=`, `<`, `<=`, `>`, `>=`, `in`), `missing(field)`, \
      `known(field)`, `&&`, `||`, `!`, or an event test such as `order.last(\"30d\").any()`";
 

@@ -2,6 +2,7 @@
 
 use super::check::{Checker, NOT_A_PATH, SegmentError};
 use super::events::{measure_comparison, measure_membership};
+use super::rfm::is_band;
 use super::{Expr, Test};
 use crate::schema::number::{NumberError, parse_scaled};
 use crate::schema::{ColumnId, EncodeError, Encoded, EventType, Field, FieldRef, FieldType};
@@ -101,6 +102,12 @@ pub(super) fn comparison<'a>(
         Cel::Call(call) if call.target.is_some() && matches!(scope, Scope::Subject) => {
             measure_comparison(checker, tested, operator, literal)
         }
+        Cel::Call(call) if call.func_name == "score" && matches!(scope, Scope::Subject) => {
+            super::score::comparison(checker, tested, call, operator, literal)
+        }
+        Cel::Select(select) if is_band(select) && matches!(scope, Scope::Subject) => {
+            super::rfm::comparison(checker, tested, select, operator, literal)
+        }
         Cel::Select(_) => Err(checker.error(tested, NOT_A_PATH)),
         _ => Err(checker.error(tested, "a literal is compared with a field or a measure such as `order.count()`")),
     }
@@ -146,6 +153,12 @@ pub(super) fn membership<'a>(
         Cel::Ident(name) => name,
         Cel::Call(call) if call.target.is_some() && matches!(scope, Scope::Subject) => {
             return measure_membership(checker, tested, &list.elements);
+        }
+        Cel::Call(call) if call.func_name == "score" && matches!(scope, Scope::Subject) => {
+            return super::score::membership(checker, tested, call, &list.elements);
+        }
+        Cel::Select(select) if is_band(select) && matches!(scope, Scope::Subject) => {
+            return super::rfm::membership(checker, tested, select, &list.elements);
         }
         Cel::Select(_) => return Err(checker.error(tested, NOT_A_PATH)),
         _ => return Err(checker.error(tested, "a field would be right before `in`")),
@@ -245,7 +258,12 @@ fn null(checker: &Checker<'_>, literal: &IdedExpr) -> SegmentError {
 
 /// Reads a literal as a stored number of a field. `exact` values must lie within the field's bounds, since nothing
 /// could equal them; others may lie outside.
-fn number_of(checker: &Checker<'_>, field: &Field, literal: &IdedExpr, exact: bool) -> Result<i64, SegmentError> {
+pub(super) fn number_of(
+    checker: &Checker<'_>,
+    field: &Field,
+    literal: &IdedExpr,
+    exact: bool,
+) -> Result<i64, SegmentError> {
     let (low, high) = field.ty.bounds().unwrap_or((i64::MIN, i64::MAX));
     let value = match (&field.ty, &literal.expr) {
         (_, Cel::Literal(LiteralValue::Null)) => return Err(null(checker, literal)),

@@ -1,9 +1,11 @@
 //! Properties over random trees and random subjects.
 
 use super::eval::{EventRow, Row, eval, eval_expr};
+use super::limits::{EXPANDED, WRITTEN};
 use super::test_schema::schema;
 use super::*;
-use crate::schema::{FieldType, Schema};
+use crate::id::SampleLabel;
+use crate::schema::{ColumnId, EventTypeId, FieldType, Schema};
 use crate::time::Timestamp;
 use proptest::prelude::*;
 
@@ -50,25 +52,81 @@ fn filter() -> BoxedStrategy<EventFilter> {
     .boxed()
 }
 
+fn window() -> impl Strategy<Value = Window> {
+    // 2024-07-03 is the day of NOW.
+    let today = 19_907;
+    prop_oneof![
+        3 => Just(Window::Ever),
+        3 => (1_u32..9).prop_map(|days| Window::Last(Span::Days(days))),
+        2 => (3_u32..9, 1_u32..3).prop_map(|(from, to)| Window::Between(Span::Days(from), Span::Days(to))),
+        1 => (0_i32..9).prop_map(move |days| Window::Since(today - days)),
+        1 => (0_i32..9, 1_i32..9).prop_map(move |(days, more)| Window::Dates(today - days, today - days + more)),
+    ]
+}
+
+fn maybe_filter() -> impl Strategy<Value = EventFilter> {
+    prop_oneof![Just(EventFilter::Const(true)), filter()]
+}
+
 fn event_test() -> impl Strategy<Value = Expr> {
-    let window = prop_oneof![
-        Just(Window::Ever),
-        (1_u32..9).prop_map(|days| Window::Last(Span::Days(days))),
-        (3_u32..9, 1_u32..3).prop_map(|(from, to)| Window::Between(Span::Days(from), Span::Days(to))),
-    ];
+    let due = schema().events[0].fields[5].ty.bounds().unwrap().0;
     let measure = prop_oneof![
-        Just(Measure::Count),
-        Just(Measure::Sum(ColumnId(1))),
-        Just(Measure::Sum(ColumnId(2))),
-        Just(Measure::Distinct(ColumnId(0))),
-        Just(Measure::Distinct(ColumnId(3))),
+        Just((Measure::Count, 0)),
+        Just((Measure::Days, 0)),
+        Just((Measure::Sum(ColumnId(1)), 0)),
+        Just((Measure::Sum(ColumnId(2)), 0)),
+        Just((Measure::Distinct(ColumnId(0)), 0)),
+        Just((Measure::Distinct(ColumnId(3)), 0)),
+        Just((Measure::Min(ColumnId(2)), 0)),
+        Just((Measure::Max(ColumnId(1)), -50_000)),
+        Just((Measure::Max(ColumnId(5)), due)),
+        Just((Measure::DaysSinceLast, 0)),
+        Just((Measure::DaysSinceFirst, 0)),
     ];
     let end = prop_oneof![-2_i64..6, Just(i64::MAX), Just(i64::MIN), Just(0)];
-    (window, prop_oneof![Just(EventFilter::Const(true)), filter()], measure, end.clone(), end).prop_map(
-        |(window, filter, measure, min, max)| {
-            Expr::Event(EventTest { event: EventTypeId(0), window, filter, measure, min, max })
+    (window(), maybe_filter(), measure, any::<bool>(), end.clone(), end).prop_map(
+        |(window, filter, (measure, base), if_any, min, max)| {
+            let (min, max) = (min.saturating_add(base), max.saturating_add(base));
+            Expr::Event(EventTest { event: EventTypeId(0), window, filter, measure, if_any, min, max })
         },
     )
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let (order, view) = (EventTypeId(0), EventTypeId(1));
+    prop_oneof![
+        2 => maybe_filter().prop_map(move |filter| Step { event: order, filter }),
+        1 => prop::bool::weighted(0.9).prop_map(move |yes| Step { event: view, filter: EventFilter::Const(yes) }),
+    ]
+}
+
+fn sequence() -> impl Strategy<Value = Expr> {
+    let hours = || prop::option::of(prop::sample::select(vec![1_u32, 23, 24, 48, 72, 100]));
+    let (steps, without) = (prop::collection::vec(step(), 1..4), prop::collection::vec(step(), 0..3));
+    (steps, without, hours(), hours(), window())
+        .prop_filter("one step needs something that does not happen, and has no gap", |(steps, without, gap, _, _)| {
+            steps.len() > 1 || (!without.is_empty() && gap.is_none())
+        })
+        .prop_map(|(steps, without, gap_hours, within_hours, window)| {
+            Expr::Sequence(Sequence { steps, without, gap_hours, within_hours, window })
+        })
+}
+
+fn label(name: &str) -> SampleLabel {
+    SampleLabel::new(name).unwrap()
+}
+
+fn sample() -> impl Strategy<Value = Expr> {
+    let label = prop::sample::select(vec![label("spring"), label("autumn")]);
+    (label, 0_u16..9_000, 1_u16..=1_000)
+        .prop_map(|(label, from, buckets)| Expr::Sample(Sample { label, from, until: from + buckets }))
+}
+
+fn score(inner: impl Strategy<Value = Expr>) -> impl Strategy<Value = Expr> {
+    let points = prop::sample::select(vec![-1_000_i64, -6, -1, 0, 2, 3, 6, 1_000]);
+    let end = || prop_oneof![-9_i64..12, Just(i64::MIN), Just(i64::MAX)];
+    (prop::collection::vec((inner, points), 1..5), end(), end())
+        .prop_map(|(parts, min, max)| Expr::Score(Score { parts, min, max }))
 }
 
 fn tree() -> impl Strategy<Value = Expr> {
@@ -77,13 +135,16 @@ fn tree() -> impl Strategy<Value = Expr> {
         1 => any::<bool>().prop_map(Expr::Const),
         8 => prop::sample::select(readable)
             .prop_flat_map(|f| value_test(&f.ty).prop_map(move |test| Expr::Attribute(f.column, test))),
-        3 => event_test(),
+        5 => event_test(),
+        2 => sequence(),
+        1 => sample(),
     ];
     leaf.prop_recursive(4, 20, 4, |inner| {
         prop_oneof![
-            inner.clone().prop_map(|part| Expr::Not(Box::new(part))),
-            prop::collection::vec(inner.clone(), 2..=4).prop_map(Expr::All),
-            prop::collection::vec(inner, 2..=4).prop_map(Expr::Any),
+            3 => inner.clone().prop_map(|part| Expr::Not(Box::new(part))),
+            3 => prop::collection::vec(inner.clone(), 2..=4).prop_map(Expr::All),
+            3 => prop::collection::vec(inner.clone(), 2..=4).prop_map(Expr::Any),
+            1 => score(inner),
         ]
     })
 }
@@ -96,7 +157,14 @@ fn crowded_tree() -> impl Strategy<Value = Expr> {
     };
     let count = (0_i64..3, prop_oneof![0_i64..3, Just(i64::MAX)]).prop_map(|(min, max)| {
         let (event, window, filter) = (EventTypeId(0), Window::Ever, EventFilter::Const(true));
-        Expr::Event(EventTest { event, window, filter, measure: Measure::Count, min, max })
+        Expr::Event(EventTest { event, window, filter, measure: Measure::Count, if_any: false, min, max })
+    });
+    let last = (any::<bool>(), 0_i64..3, prop_oneof![0_i64..3, Just(i64::MAX)]).prop_map(|(if_any, min, max)| {
+        let (event, window, filter) = (EventTypeId(0), Window::Ever, EventFilter::Const(true));
+        Expr::Event(EventTest { event, window, filter, measure: Measure::DaysSinceLast, if_any, min, max })
+    });
+    let share = (0_u16..4, 1_u16..4).prop_map(|(from, more)| {
+        Expr::Sample(Sample { label: label("spring"), from: from * 2_500, until: (from + more).min(4) * 2_500 })
     });
     let leaf = prop_oneof![
         1 => any::<bool>().prop_map(Expr::Const),
@@ -104,12 +172,15 @@ fn crowded_tree() -> impl Strategy<Value = Expr> {
         3 => codes(1, 4),
         3 => codes(2, 3),
         2 => count,
+        2 => last,
+        1 => share,
     ];
     leaf.prop_recursive(5, 24, 4, |inner| {
         prop_oneof![
-            inner.clone().prop_map(|part| Expr::Not(Box::new(part))),
-            prop::collection::vec(inner.clone(), 2..=4).prop_map(Expr::All),
-            prop::collection::vec(inner, 2..=4).prop_map(Expr::Any),
+            3 => inner.clone().prop_map(|part| Expr::Not(Box::new(part))),
+            3 => prop::collection::vec(inner.clone(), 2..=4).prop_map(Expr::All),
+            3 => prop::collection::vec(inner.clone(), 2..=4).prop_map(Expr::Any),
+            1 => score(inner),
         ]
     })
 }
@@ -131,12 +202,23 @@ fn stored(ty: &FieldType) -> BoxedStrategy<Option<i64>> {
 fn row(schema: &Schema) -> impl Strategy<Value = Row> {
     let attributes: Vec<_> = schema.attributes.iter().map(|field| stored(&field.ty)).collect();
     let fields: Vec<_> = schema.events[0].fields.iter().map(|field| stored(&field.ty)).collect();
-    let event = (-10_i64..2, fields).prop_map(|(days, fields)| EventRow {
+    let when = (-10_i64..2, prop::sample::select(vec![0, 1, 3_600_000_000, DAY / 2]));
+    let order = (when.clone(), fields).prop_map(|((days, more), fields)| EventRow {
         event: EventTypeId(0),
-        at: Timestamp(NOW.0 + days * DAY),
+        at: Timestamp(NOW.0 + days * DAY + more),
         fields,
     });
-    (attributes, prop::collection::vec(event, 0..5)).prop_map(|(attributes, events)| Row { attributes, events })
+    let view = when.prop_map(|(days, more)| EventRow {
+        event: EventTypeId(1),
+        at: Timestamp(NOW.0 + days * DAY + more),
+        fields: Vec::new(),
+    });
+    let events = (prop::collection::vec(order, 0..5), prop::collection::vec(view, 0..4));
+    (attributes, events, 0_u16..10_000, 0_u16..10_000).prop_map(|(attributes, (orders, views), spring, autumn)| Row {
+        attributes,
+        events: orders.into_iter().chain(views).collect(),
+        buckets: [(label("spring"), spring), (label("autumn"), autumn)].into(),
+    })
 }
 
 /// `missing` beside tests of the same columns, said twice through a nested join. It is unknown for a subject who lacks
@@ -153,7 +235,7 @@ fn a_repeated_missing_stays_unknown() {
     assert_eq!(segment.canonical(), "age_band in [] && region in []");
     let negated = Segment::from_expr(Expr::Not(Box::new(tree)), &schema);
     assert_eq!(Segment::from_expr(Expr::Not(Box::new(negated.root().clone())), &schema), segment);
-    let row = Row { attributes: vec![None; schema.attributes.len()], events: Vec::new() };
+    let row = Row { attributes: vec![None; schema.attributes.len()], events: Vec::new(), buckets: [].into() };
     for segment in [segment, negated] {
         assert_eq!(eval(&segment, &row, NOW, "Europe/London"), Ok(None), "{}", segment.canonical());
     }
@@ -190,9 +272,9 @@ proptest! {
 
     #[test]
     fn the_canonical_form_is_never_larger(tree in either_tree()) {
-        if limits::check(&tree).is_ok() {
+        if limits::check(&tree, WRITTEN).is_ok() {
             let segment = Segment::from_expr(tree, &schema());
-            prop_assert_eq!(limits::check(segment.root()), Ok(()));
+            prop_assert_eq!(limits::check(segment.root(), WRITTEN), Ok(()));
         }
     }
 }
@@ -203,10 +285,11 @@ proptest! {
     #[test]
     fn canonical_text_parses_to_the_same_segment(tree in tree()) {
         let schema = schema();
-        prop_assume!(limits::check(&tree).is_ok());
+        prop_assume!(limits::check(&tree, WRITTEN).is_ok());
         let segment = Segment::from_expr(tree, &schema);
         let again = parse(segment.canonical(), &schema, &|_| true);
         prop_assert_eq!(again.as_ref(), Ok(&segment), "{}", segment.canonical());
+        prop_assert_eq!(limits::check(segment.root(), EXPANDED), Ok(()));
     }
 
     #[test]
@@ -215,6 +298,7 @@ proptest! {
             "order", ".", "last", "(", ")", "\"30d\"", "where", "category", "==", "\"", "'", "&&", "||", "!", "in",
             "[", "]", "1", "2.5", "-", "newsletter", " ", "\n", "é", "\\", "{", "}", "?", ":", ",", "any()", "e5",
             "0x", "u", "b\"", "r'", "/", "//", "`", "%", "null", "\u{0}", "has(", "all(", "household", ">",
+            "sequence(", "without(", "within(", "sample(", "score(", "rfm.recency", "segment(\"segments/a@1\")", "since(",
         ]), 0..14)
     ) {
         let text = text.concat();

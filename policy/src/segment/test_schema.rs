@@ -2,10 +2,21 @@
 
 use crate::schema::{Schema, parse};
 
-/// Parses [`EXAMPLE`].
+/// Parses [`EXAMPLE`] with [`RFM`].
 pub(crate) fn schema() -> Schema {
-    parse(EXAMPLE).unwrap()
+    parse(&format!("{EXAMPLE}{RFM}")).unwrap()
 }
+
+/// Bands of the orders, for the end of the example.
+pub(crate) const RFM: &str = r#"
+[rfm]
+event = "order"
+amount = "amount"
+window = "52w"
+recency = [30, 90, 180, 300]
+frequency = [2, 4, 8, 16]
+monetary = ["0.00", "50.00", "400.00"]
+"#;
 
 /// Attributes and event fields of every type.
 pub(crate) const EXAMPLE: &str = r#"

@@ -2,10 +2,27 @@
 
 use super::test_schema::schema;
 use super::*;
+use crate::id::SegmentId;
 use crate::schema::{ColumnId, FieldRef};
 
 fn seg(text: &str) -> Segment {
-    parse(text, &schema(), &|_| true).unwrap_or_else(|error| panic!("{text}: {error}"))
+    parse_with(text, &schema(), &|_| true, &stored).unwrap_or_else(|error| panic!("{text}: {error}"))
+}
+
+/// Segments that are stored.
+fn stored(id: &SegmentId, version: u32) -> Option<Stored> {
+    let (cel, universe) = match (id.as_str(), version) {
+        ("lovers", 3) => ("order.where(category == \"ceramics\").any()", ""),
+        ("lovers", 4) => ("order.where(category == \"ceramics\").any()", "newsletter"),
+        ("both", 1) => ("segment(\"segments/lovers@3\") && segment(\"segments/lovers@4\")", ""),
+        ("hidden", 1) => ("order.where(gift).any()", ""),
+        ("broken", 1) => ("order.where(colour == \"red\").any()", ""),
+        ("endless", 1) => ("segment(\"segments/endless@1\")", ""),
+        ("wide", 1) => ("segment(\"segments/wide@2\") || segment(\"segments/wide@2\")", ""),
+        ("wide", 2) => ("segment(\"segments/wide@1\") || segment(\"segments/wide@1\")", ""),
+        _ => return None,
+    };
+    Some(Stored { cel: cel.to_owned(), universe: universe.to_owned() })
 }
 
 #[track_caller]
@@ -25,10 +42,11 @@ fn refused(text: &str, (line, column): (u32, u32), problem: &str) {
 fn every_documented_form_parses() {
     let text = include_str!("check.rs");
     let lines = text.lines().skip_while(|l| !l.ends_with("```text")).skip(1).take_while(|l| !l.ends_with("```"));
-    let forms = lines.flat_map(|line| line.trim_start_matches("//! ").split("   ")).map(str::trim);
-    let types = ["", "enum", "integer", "decimal, date", "bool", "any of these"];
+    let forms = lines.flat_map(|line| line.trim_start_matches("//!").split("   ")).map(str::trim);
+    let types = ["", "enum", "integer", "decimal, date", "bool", "any of these", "integer, decimal", "any field"];
+    let types = types.into_iter().chain(["integer, decimal, date"]).collect::<Vec<_>>();
     let forms: Vec<&str> = forms.filter(|form| !types.contains(form)).collect();
-    assert!(forms.len() >= 20, "{forms:?}");
+    assert!(forms.len() >= 40, "{forms:?}");
     for form in forms {
         seg(&form
             .replace("(a)", "(newsletter)")
@@ -85,6 +103,105 @@ fn tests_of_events_have_one_text() {
 }
 
 #[test]
+fn the_rest_of_the_language_has_one_text() {
+    canonical("order.where(gift).since(\"2024-01-01\").any()", "order.since(\"2024-01-01\").where(gift).any()");
+    canonical("order.days_since_last() <= 30", "order.days_since_last() <= 30");
+    canonical("!(order.days_since_last() <= 30)", "order.days_since_last() >= 31");
+    canonical("order.days_since_last() < 1", "order.days_since_last() < 1");
+    canonical("order.days_since_last() > 0", "order.days_since_last() >= 1");
+    canonical("order.max(due) < \"2024-07-01\"", "order.max(due) <= \"2024-06-30\"");
+    canonical("order.min(amount) > 5", "order.min(amount) >= 5.01");
+    canonical("order.where(false).min(items) > 5", "order.where(false).min(items) < 0");
+    canonical("order.if_any().any()", "order.if_any().count() >= 1");
+    canonical("order.if_any().min(items) > 5", "order.min(items) >= 6");
+    canonical("sequence(view, order).within(\"72h\")", "sequence(view, order).within(\"3d\")");
+    canonical("sequence(view, order).gap(\"1d\")", "sequence(view, order).within(\"1d\")");
+    canonical("!sequence(view, order)", "!sequence(view, order)");
+    canonical("sequence(view, view, order).gap(\"3d\").within(\"2d\")", "sequence(view, view, order).within(\"2d\")");
+    canonical("sequence(view, view, order).gap(\"1d\").within(\"2d\")", "sequence(view, view, order).gap(\"1d\")");
+    canonical(
+        "sequence(order.where(gift)).without(view.where(false)).last(\"3d\")",
+        "order.last(\"3d\").where(gift).any()",
+    );
+    canonical("sequence(view, order.where(gift && !gift && items in []))", "false");
+    canonical("sample(\"spring\", 0, 5000) || sample(\"spring\", 5000, 10000)", "true");
+    canonical("!sample(\"spring\", 0, 5000)", "sample(\"spring\", 5000, 10000)");
+    canonical("score(newsletter, 4, true, 2, false, 1) > 1", "true");
+    canonical("score(newsletter, 4, true, 2) >= 5", "score(newsletter, 1) == 1");
+    canonical("score(newsletter, -5) >= -4", "score(newsletter, 1) == 0");
+    canonical(
+        "score(newsletter, 1000, newsletter, 1, order.any(), 1) > 3",
+        "score(newsletter, 1000, newsletter, 1, order.any(), 1) >= 4",
+    );
+    canonical("rfm.recency == 5", "order.last(\"364d\").days_since_last() <= 30");
+    canonical(
+        "rfm.recency in [1, 5]",
+        "order.last(\"364d\").days_since_last() <= 30 || order.last(\"364d\").days_since_last() >= 301",
+    );
+    canonical("rfm.frequency == 1", "order.last(\"364d\").if_any().count() == 1");
+    canonical("rfm.monetary <= 2", "order.last(\"364d\").if_any().sum(amount) <= 49.99");
+    canonical("rfm.frequency > 0", "order.last(\"364d\").if_any().count() >= 1");
+}
+
+#[test]
+fn references_stand_for_what_they_say() {
+    canonical("segment(\"segments/lovers@3\")", "order.where(category == \"ceramics\").any()");
+    canonical("!segment(\"segments/lovers@4\")", "!newsletter || order.where(category == \"ceramics\").count() == 0");
+    assert_eq!(seg("segment(\"segments/both@1\")").hash(), seg("segment(\"segments/lovers@4\")").hash());
+    let fields = seg("segment(\"segments/lovers@4\")").fields();
+    assert_eq!(fields, seg("newsletter && order.where(category == \"honey\").any()").fields(), "all count as named");
+}
+
+#[test]
+fn a_reference_that_cannot_be_used_does_not_exist() {
+    let schema = schema();
+    let gift = schema.resolve("order.gift").unwrap();
+    let error = |text: &str| parse_with(text, &schema, &|field| field != gift, &stored).unwrap_err();
+    let unknown = error("segment(\"segments/nobody@1\")");
+    assert_eq!(unknown.kind(), SegmentErrorKind::FieldUnavailable);
+    for same in ["hidden@1", "broken@1", "lovers@1"] {
+        assert_eq!(error(&format!("segment(\"segments/{same}\")")), unknown, "{same}");
+    }
+}
+
+#[test]
+fn references_are_bounded() {
+    let error = |text: &str| parse_with(text, &schema(), &|_| true, &stored).unwrap_err().to_string();
+    for text in ["segment(\"segments/endless@1\")", "segment(\"segments/wide@1\")"] {
+        assert!(error(text).contains("at most 8 levels and 64 in all"), "{}", error(text));
+    }
+    let tests = |of: usize| {
+        let tests: Vec<String> =
+            (0..30).map(|n| format!("order.last(\"{}d\").count() >= 3", of * 30 + n + 1)).collect();
+        tests.join(" && ")
+    };
+    let find = |id: &SegmentId, version: u32| {
+        (id.as_str() == "many").then(|| Stored { cel: tests(version as usize), universe: String::new() })
+    };
+    let named = |n: usize| (1..=n).map(|n| format!("segment(\"segments/many@{n}\")")).collect::<Vec<_>>().join(" && ");
+    assert!(parse_with(&named(8), &schema(), &|_| true, &find).is_ok());
+    let error = parse_with(&named(9), &schema(), &|_| true, &find).unwrap_err();
+    assert!(
+        error.problem().contains("with the segments it names, made of 280 tests and joins; at most 256"),
+        "{error}"
+    );
+}
+
+#[test]
+fn bands_of_a_schema_without_any_and_of_hidden_fields_do_not_exist() {
+    let plain = crate::schema::parse(super::test_schema::EXAMPLE).unwrap();
+    let without = parse("rfm.monetary == 3", &plain, &|_| true).unwrap_err();
+    assert_eq!(without.kind(), SegmentErrorKind::FieldUnavailable);
+    let schema = schema();
+    for hidden in ["order", "order.amount"] {
+        let hidden = schema.resolve(hidden).unwrap();
+        assert_eq!(parse("rfm.monetary == 3", &schema, &|field| field != hidden).unwrap_err(), without);
+    }
+    let amount = schema.resolve("order.amount").unwrap();
+    assert!(parse("rfm.recency == 3", &schema, &|field| field != amount).is_ok());
+}
+
+#[test]
 fn paraphrases_share_one_hash() {
     let pairs = [
         ("newsletter && household > 2", "household > 2 && newsletter"),
@@ -131,6 +248,26 @@ fn paraphrases_share_one_hash() {
         ("missing(age_band) && (age_band == \"45+\" && missing(age_band))", "age_band in []"),
         ("known(age_band) || age_band == \"45+\" || known(age_band)", "!(age_band in [])"),
         ("known(age_band) && age_band in [\"18-24\", \"25-34\", \"35-44\", \"45+\"]", "known(age_band)"),
+        (
+            "order.last(\"2d\").days() >= 2 && order.last(\"48h\").any()",
+            "order.last(\"48h\").any() && 1 < order.last(\"2d\").days()",
+        ),
+        ("order.days_since_last() in [1, 2, 3]", "order.days_since_last() <= 3"),
+        ("order.max(amount) <= 5.00 && order.max(amount) > 1", "!(order.max(amount) > 5 || order.max(amount) <= 1.00)"),
+        (
+            "sequence(view).without(order.where(gift)).without(order.where(items > 5))",
+            "sequence(view.where(true)).without(order.where(items >= 6 || gift))",
+        ),
+        ("sequence(view).without(order).without(view)", "sequence(view).without(view).without(order)"),
+        ("sequence(view, order) && sequence(view, order.where(gift || true))", "sequence(view, order)"),
+        ("sequence(view, order) || !sequence(view, order)", "true"),
+        ("score(newsletter, 2, household > 2, 4) > 3", "score(!(household <= 2), 2, !!newsletter, 1) >= 2"),
+        ("score(newsletter, 1, newsletter, 2, order.any(), 3) >= 3", "score(order.count() > 0, 1, newsletter, 1) >= 1"),
+        ("score(newsletter, 5) < 5", "!(score(newsletter, 5) >= 5)"),
+        ("sample(\"spring\", 0, 10) || sample(\"spring\", 5, 20)", "!(sample(\"spring\", 20, 10000))"),
+        ("rfm.frequency in [4, 5]", "rfm.frequency >= 4"),
+        ("rfm.monetary == 1 || rfm.monetary == 2", "!(rfm.monetary > 2)"),
+        ("rfm.recency != 5", "rfm.recency < 5"),
         ("order.where(!(gift || items > 5)).any()", "order.where(items <= 5 && !gift).any()"),
     ];
     let pairs: Vec<_> = pairs.into_iter().filter(|(_, other)| !other.is_empty()).collect();
@@ -164,6 +301,15 @@ fn different_questions_stay_apart() {
         ("order.last(\"30d\").any()", "order.any()"),
         ("household > 2", "household >= 2"),
         ("order.where(gift).any()", "order.any()"),
+        ("order.days_since_last() <= 30", "order.last(\"30d\").any()"),
+        ("order.days_since_last() >= 1 || missing(region)", "true"),
+        ("order.if_any().count() >= 1", "order.any()"),
+        ("order.since(\"2024-01-01\").any()", "order.dates(\"2024-01-01\", \"2199-01-01\").any()"),
+        ("sequence(view, order)", "sequence(order, view)"),
+        ("sequence(view).without(order).within(\"1d\")", "sequence(view).without(order)"),
+        ("sequence(view, view, order).gap(\"1d\")", "sequence(view, view, order).within(\"1d\")"),
+        ("score(newsletter, 1) == 1", "newsletter"),
+        ("sample(\"spring\", 0, 5000)", "sample(\"autumn\", 0, 5000)"),
     ];
     for (left, right) in different {
         assert_ne!(seg(left).hash(), seg(right).hash(), "{left} | {right}");
@@ -218,9 +364,42 @@ fn refusals_say_where_and_what_would_be_right() {
         ("order.where(gift, gift).any()", (1, 7), "event test"),
         ("order.where(view.any()).any()", (1, 18), "its own event"),
         ("order.where(age_band == \"45+\").any()", (1, 13), "no event field"),
-        ("sequence(view, order).within(\"3d\")", (1, 23), "not available yet"),
-        ("segment(\"x@1\")", (1, 1), "not available yet"),
-        ("rfm.recency in [4]", (1, 4), ""),
+        ("order.min(category) > 1", (1, 11), "`category` has no min; an integer, decimal or date field"),
+        ("order.max(due) > 5", (1, 18), "compared with a day"),
+        ("order.max(due) == \"1999-01-01\"", (1, 19), "outside 2020-01-01..=2030-12-31"),
+        ("order.days(3) > 1", (1, 7), "`days()` takes nothing"),
+        ("order.days_since_last()", (1, 7), "compare `days_since_last` with a number"),
+        ("order.since(\"2024\").any()", (1, 13), "a day of the years 1900 to 2199"),
+        ("order.since(\"1024-01-01\").any()", (1, 13), "a day of the years 1900 to 2199"),
+        ("order.dates(\"2024-01-01\", \"2024-01-01\").any()", (1, 7), "the second day comes after the first"),
+        ("order.if_any().any().count() > 1", (1, 16), "a measure ends"),
+        ("sequence()", (1, 1), "1 to 5 steps"),
+        ("sequence(view, view, view, view, view, view)", (1, 1), "1 to 5 steps"),
+        ("sequence(view)", (1, 1), "needs a `.without(..)`"),
+        ("sequence(view).without(order).gap(\"1d\")", (1, 1), "a gap is between two steps"),
+        ("sequence(view, newsletter)", (1, 16), "no event of this name"),
+        ("sequence(view, order.last(\"3d\"))", (1, 22), "the window comes after the sequence"),
+        ("sequence(view, order.any())", (1, 22), "a measure ends"),
+        ("sequence(view, order).within(\"3\")", (1, 30), "length of time"),
+        ("sequence(view, order).within(\"3d\").within(\"4d\")", (1, 36), "says it twice"),
+        ("sequence(view, order).last(\"3d\").last(\"4d\")", (1, 34), "one window"),
+        ("sequence(view, order).any()", (1, 23), "after the steps"),
+        ("order.where(sequence(view, order)).any()", (1, 13), "its own event"),
+        ("sample(\"Spring\", 0, 10)", (1, 8), "sample names are 1-63 characters"),
+        ("sample(\"spring\", 0)", (1, 1), "a label and two buckets"),
+        ("sample(\"spring\", 0, 10001)", (1, 21), "from 0 to 10000"),
+        ("sample(\"spring\", 10, 10)", (1, 22), "the second bucket is above the first"),
+        ("score(newsletter, 5)", (1, 1), "compare `score` with a number"),
+        ("score(newsletter) > 5", (1, 1), "1 to 16 conditions"),
+        ("score(newsletter, 1001) > 5", (1, 19), "from -1000 to 1000"),
+        ("score(newsletter, 1) > 1.5", (1, 24), "whole numbers"),
+        ("rfm.recency == 6", (1, 16), "bands of `rfm.recency` are from 1 to 5"),
+        ("rfm.money == 5", (1, 4), "`rfm.recency`, `rfm.frequency` or `rfm.monetary`"),
+        ("rfm == 5", (1, 1), "no attribute"),
+        ("segment(\"segments/lovers\")", (1, 1), "name a version"),
+        ("segment(\"lovers@3\")", (1, 1), "the name and version of a stored segment"),
+        ("segment(\"segments/lovers@03\")", (1, 1), "the name and version of a stored segment"),
+        ("segment(\"segments/lovers@3\")", (1, 1), "no segment of this name is available"),
         ("age_band.matches(\"x\")", (1, 10), "event test"),
         ("5u == household", (1, 1), "`household` is compared with a number"),
     ];
@@ -252,6 +431,9 @@ fn limits_hold_for_what_is_written() {
     refused(&" ".repeat(MAX_TEXT_BYTES + 1), (1, 1), "at most 16384 bytes");
 }
 
+/// Names itself as deep in brackets as can be.
+const DEEP: &str = "((((((((((((((((((((newsletter || segment(\"segments/endless@1\")))))))))))))))))))))";
+
 #[test]
 fn the_deepest_texts_fit_a_small_stack() {
     let texts = [
@@ -264,10 +446,15 @@ fn the_deepest_texts_fit_a_small_stack() {
         (0..12).fold("a".to_owned(), |inner, _| format!("({inner}.b.b.b)")),
         format!("newsletter{}", " && newsletter".repeat(1100)),
         format!("household in [{}1]", "1, ".repeat(3000)),
+        format!("sequence({})", "view, ".repeat(2000)),
+        format!("sequence(view){}", ".without(order)".repeat(31)),
+        format!("{}newsletter{} > 1", "score(".repeat(22), ", 1) > 1".repeat(22)),
+        format!("{}segment(\"segments/endless@1\"){}", "(".repeat(20), ")".repeat(20)),
     ];
     for text in texts {
         let read = std::thread::Builder::new().stack_size(1 << 20).spawn(move || {
-            let _ = parse(&text, &schema(), &|_| true);
+            let deep = |_: &SegmentId, _| Some(Stored { cel: DEEP.to_owned(), universe: String::new() });
+            let _ = parse_with(&text, &schema(), &|_| true, &deep);
         });
         read.unwrap().join().unwrap();
     }

@@ -51,16 +51,37 @@ impl Span {
 
     /// Returns the instant this long before another: calendar days at the same time of day in the zone, exact hours.
     fn before(self, instant: jiff::Timestamp, zone: &TimeZone) -> Result<i64, WindowError> {
-        let out_of_range = |_| WindowError::OutOfRange;
-        let earlier = match self {
-            Self::Days(days) => {
-                let there = instant.to_zoned(zone.clone());
-                there.checked_sub(i64::from(days).days()).map_err(out_of_range)?.timestamp()
+        match self {
+            Self::Days(days) => days_before(instant, i64::from(days), zone),
+            Self::Hours(hours) => {
+                let earlier = instant.checked_sub(i64::from(hours).hours());
+                earlier.map(jiff::Timestamp::as_microsecond).map_err(|_| WindowError::OutOfRange)
             }
-            Self::Hours(hours) => instant.checked_sub(i64::from(hours).hours()).map_err(out_of_range)?,
-        };
-        Ok(earlier.as_microsecond())
+        }
     }
+
+    /// Returns the length in hours where it is a length of exact time, a day 24 of them.
+    pub(super) fn exact_hours(self) -> u32 {
+        match self {
+            Self::Days(days) => days.saturating_mul(24),
+            Self::Hours(hours) => hours,
+        }
+    }
+}
+
+/// Returns the instant, in microseconds, so many calendar days before another, at the same time of day in the zone.
+pub(super) fn days_before(instant: jiff::Timestamp, days: i64, zone: &TimeZone) -> Result<i64, WindowError> {
+    let days = jiff::Span::new().try_days(days).map_err(|_| WindowError::OutOfRange)?;
+    let earlier = instant.to_zoned(zone.clone()).checked_sub(days).map_err(|_| WindowError::OutOfRange)?;
+    Ok(earlier.timestamp().as_microsecond())
+}
+
+/// Returns the first instant of a day in the zone, in microseconds.
+fn day_start(day: i32, zone: &TimeZone) -> Result<i64, WindowError> {
+    let days = jiff::Span::new().try_days(day).map_err(|_| WindowError::OutOfRange)?;
+    let date = jiff::civil::date(1970, 1, 1).checked_add(days).map_err(|_| WindowError::OutOfRange)?;
+    let start = zone.to_zoned(date.at(0, 0, 0, 0)).map_err(|_| WindowError::OutOfRange)?;
+    Ok(start.timestamp().as_microsecond())
 }
 
 impl fmt::Display for Span {
@@ -79,15 +100,18 @@ impl Window {
     /// A day's edge that a clock change skips or repeats falls on the instant just after the gap, or the first of
     /// the two.
     pub fn resolve(self, as_of: Timestamp, zone: &str) -> Result<(i64, i64), WindowError> {
-        let (from, to) = match self {
-            Self::Ever => return Ok((i64::MIN, as_of.0)),
-            Self::Last(span) => (span, None),
-            Self::Between(from, to) => (from, Some(to)),
-        };
+        if self == Self::Ever {
+            return Ok((i64::MIN, as_of.0));
+        }
         let zone = TimeZone::get(zone).map_err(|_| WindowError::UnknownZone)?;
         let instant = jiff::Timestamp::from_microsecond(as_of.0).map_err(|_| WindowError::OutOfRange)?;
-        let start = from.before(instant, &zone)?;
-        let end = to.map_or(Ok(as_of.0), |to| to.before(instant, &zone))?;
+        let (start, end) = match self {
+            Self::Ever => (i64::MIN, as_of.0),
+            Self::Last(span) => (span.before(instant, &zone)?, as_of.0),
+            Self::Between(from, to) => (from.before(instant, &zone)?, to.before(instant, &zone)?),
+            Self::Since(day) => (day_start(day, &zone)?, as_of.0),
+            Self::Dates(day, end) => (day_start(day, &zone)?, day_start(end, &zone)?.min(as_of.0)),
+        };
         Ok((start.min(end), end))
     }
 }
@@ -137,6 +161,26 @@ mod tests {
         let turned = Window::Between(Span::Days(1), Span::Hours(23));
         let (start, end) = turned.resolve(Timestamp(micros("2024-03-31T23:00:00Z")), "Europe/London").unwrap();
         assert_eq!(start, end);
+    }
+
+    #[test]
+    fn dates_are_whole_days_of_the_zone_and_end_at_the_instant() {
+        let days = |from: &str, to: &str| {
+            let day = |text| crate::time::parse_day(text).unwrap();
+            Window::Dates(day(from), day(to))
+        };
+        // The day on which clocks go forward has 23 hours.
+        let spring = days("2024-03-31", "2024-04-01");
+        check(spring, "2024-06-01T00:00:00Z", "Europe/London", "2024-03-31T00:00:00Z", "2024-03-31T23:00:00Z");
+        check(spring, "2024-03-31T12:00:00Z", "Europe/London", "2024-03-31T00:00:00Z", "2024-03-31T12:00:00Z");
+        check(spring, "2024-01-01T00:00:00Z", "Europe/London", "2024-01-01T00:00:00Z", "2024-01-01T00:00:00Z");
+        // Clocks went from 23:59 to 01:00: the day began at one.
+        let gap = days("2018-11-04", "2018-11-05");
+        check(gap, "2024-01-01T00:00:00Z", "America/Sao_Paulo", "2018-11-04T03:00:00Z", "2018-11-05T02:00:00Z");
+        let leap = days("2024-02-29", "2024-03-01");
+        check(leap, "2024-06-01T00:00:00Z", "UTC", "2024-02-29T00:00:00Z", "2024-03-01T00:00:00Z");
+        let since = Window::Since(crate::time::parse_day("2024-07-01").unwrap());
+        check(since, "2024-07-02T00:00:00Z", "Europe/London", "2024-06-30T23:00:00Z", "2024-07-02T00:00:00Z");
     }
 
     #[test]

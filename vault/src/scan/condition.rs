@@ -5,9 +5,9 @@ use super::plan::{Plan, Slot};
 use super::view::View;
 use crate::blocks::ColumnKey;
 use policy::schema::ColumnId;
-use policy::segment::{EventFilter, Expr, Test, WindowError};
+use policy::segment::{EventFilter, Expr, Score, Test, WindowError};
 use policy::time::Timestamp;
-use zeroize::Zeroize;
+use zeroize::{Zeroize, Zeroizing};
 
 /// Up to this many codes are compared one after the other, which runs 16 rows at a time; more are looked up.
 const COMPARED_CODES: usize = 8;
@@ -21,8 +21,14 @@ pub(super) enum Node {
     Any(Vec<Node>),
     /// A test of a column.
     Column(Slot, Test),
-    /// The outcome of an event test, by number; never unknown.
-    Event(usize),
+    /// The outcome of an event test, a sequence or a sample, by number.
+    Outcome(usize),
+    /// Whether the points of what is true add up to a number in bounds; never unknown.
+    Score {
+        parts: Vec<(Node, i64)>,
+        min: i64,
+        max: i64,
+    },
 }
 
 /// Resolves a condition on subjects.
@@ -36,7 +42,13 @@ pub(super) fn attribute_nodes(expr: &Expr, plan: &mut Plan, as_of: Timestamp, zo
         Expr::All(list) => Node::All(parts(list)?),
         Expr::Any(list) => Node::Any(parts(list)?),
         Expr::Attribute(column, test) => Node::Column(plan.attribute(ColumnKey::of(*column)), test.clone()),
-        Expr::Event(test) => Node::Event(plan.event_test(test, as_of, zone)?),
+        Expr::Event(test) => Node::Outcome(plan.event_test(test, as_of, zone)?),
+        Expr::Sequence(sequence) => Node::Outcome(plan.sequence(sequence, as_of, zone)?),
+        Expr::Sample(sample) => Node::Outcome(plan.sample(sample)),
+        Expr::Score(Score { parts, min, max }) => {
+            let nodes = parts.iter().map(|(part, points)| Ok((attribute_nodes(part, plan, as_of, zone)?, *points)));
+            Node::Score { parts: nodes.collect::<Result<_, WindowError>>()?, min: *min, max: *max }
+        }
     })
 }
 
@@ -82,7 +94,12 @@ impl Masks {
         self.free.push(mask);
     }
 
-    fn give_truth(&mut self, truth: Truth) {
+    /// Gives masks of nothing known yet.
+    pub(super) fn unknown(&mut self, rows: usize) -> Truth {
+        Truth { yes: self.take(rows, 0), no: self.take(rows, 0) }
+    }
+
+    pub(super) fn give_truth(&mut self, truth: Truth) {
         self.give(truth.yes);
         self.give(truth.no);
     }
@@ -95,20 +112,20 @@ impl Drop for Masks {
 }
 
 impl Node {
-    /// Evaluates the condition for `rows` rows. `events` holds the outcome of each event test.
-    pub(super) fn evaluate(&self, rows: usize, views: &[View<'_>], events: &[Vec<u8>], masks: &mut Masks) -> Truth {
+    /// Evaluates the condition for `rows` rows. `outcomes` holds what is known already, by number.
+    pub(super) fn evaluate(&self, rows: usize, views: &[View<'_>], outcomes: &[Truth], masks: &mut Masks) -> Truth {
         match self {
             Self::Const(value) => {
                 Truth { yes: masks.take(rows, u8::from(*value)), no: masks.take(rows, u8::from(!*value)) }
             }
             Self::Not(inner) => {
-                let Truth { yes, no } = inner.evaluate(rows, views, events, masks);
+                let Truth { yes, no } = inner.evaluate(rows, views, outcomes, masks);
                 Truth { yes: no, no: yes }
             }
             Self::All(parts) => {
                 let mut all = Truth { yes: masks.take(rows, 1), no: masks.take(rows, 0) };
                 for part in parts {
-                    let part = part.evaluate(rows, views, events, masks);
+                    let part = part.evaluate(rows, views, outcomes, masks);
                     and(&mut all.yes, &part.yes);
                     or(&mut all.no, &part.no);
                     masks.give_truth(part);
@@ -118,7 +135,7 @@ impl Node {
             Self::Any(parts) => {
                 let mut any = Truth { yes: masks.take(rows, 0), no: masks.take(rows, 1) };
                 for part in parts {
-                    let part = part.evaluate(rows, views, events, masks);
+                    let part = part.evaluate(rows, views, outcomes, masks);
                     or(&mut any.yes, &part.yes);
                     and(&mut any.no, &part.no);
                     masks.give_truth(part);
@@ -129,12 +146,28 @@ impl Node {
                 let view = views.get(*slot).copied().unwrap_or(View::Absent);
                 column(view, test, rows, masks)
             }
-            Self::Event(number) => {
-                let mut truth = Truth { yes: masks.take(rows, 0), no: masks.take(rows, 1) };
-                if let Some(outcome) = events.get(*number) {
-                    or(&mut truth.yes, outcome);
-                    subtract(&mut truth.no, outcome);
+            Self::Outcome(number) => {
+                let mut truth = masks.unknown(rows);
+                if let Some(outcome) = outcomes.get(*number) {
+                    or(&mut truth.yes, &outcome.yes);
+                    or(&mut truth.no, &outcome.no);
                 }
+                truth
+            }
+            Self::Score { parts, min, max } => {
+                let mut sums = Zeroizing::new(vec![0_i64; rows]);
+                for (part, points) in parts {
+                    let part = part.evaluate(rows, views, outcomes, masks);
+                    sums.iter_mut().zip(&part.yes).for_each(|(sum, yes)| *sum += points * i64::from(*yes));
+                    masks.give_truth(part);
+                }
+                let mut truth = masks.unknown(rows);
+                truth
+                    .yes
+                    .iter_mut()
+                    .zip(sums.iter())
+                    .for_each(|(yes, sum)| *yes = u8::from((min..=max).contains(&sum)));
+                truth.no.iter_mut().zip(&truth.yes).for_each(|(no, yes)| *no = yes ^ 1);
                 truth
             }
         }

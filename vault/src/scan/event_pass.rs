@@ -1,7 +1,8 @@
 //! Event tests: one linear pass over the rows of each piece, one accumulator a subject.
 
-use super::condition::{Masks, and};
+use super::condition::{Masks, Truth, and};
 use super::plan::{EventPlan, EventTestPlan, MeasurePlan};
+use super::sequence_pass::Track;
 use super::view::View;
 use crate::blocks::{BlockError, Buffer, ColumnKey, Piece, u32_rows};
 use std::sync::Arc;
@@ -70,16 +71,27 @@ pub(super) fn open_rows<'b>(
     Ok(Rows { first, ranges, times: times.bytes.as_chunks().0, fields })
 }
 
-/// Runs all tests of one event type over a block of `subjects` and sets the outcome of each, by number.
+/// What a plan's conditions say of a block's subjects besides their attributes.
+pub(super) struct Outcomes {
+    /// By number.
+    pub(super) truths: Vec<Truth>,
+    /// By sequence: what it looks at, one track an event type.
+    pub(super) tracks: Vec<Vec<Track>>,
+}
+
+/// Runs all tests of one event type over a block of `subjects`, sets the outcome of each, and collects what sequences look
+/// at.
 pub(super) fn run_tests(
     plan: &EventPlan,
     pieces: &[Arc<Piece>],
     subjects: usize,
     buffer: &mut Buffer,
     masks: &mut Masks,
-    outcomes: &mut [Vec<u8>],
+    outcomes: &mut Outcomes,
 ) -> Result<(), BlockError> {
     let mut accumulators: Vec<Accumulator> = plan.tests.iter().map(|test| Accumulator::new(test, subjects)).collect();
+    let events = pieces.iter().map(|piece| piece.meta().rows as usize).sum();
+    let mut tracks: Vec<Track> = plan.tracks.iter().map(|_| Track::new(subjects, events)).collect();
     let mut quota = Quota::default();
     for piece in pieces {
         let rows = open_rows(piece, plan, &mut quota, buffer)?;
@@ -88,10 +100,16 @@ pub(super) fn run_tests(
             accumulator.take(&rows, &mask);
             masks.give(mask);
         }
+        plan.tracks.iter().zip(&mut tracks).for_each(|(plan, track)| track.take(plan, &rows, masks));
     }
     for (test, accumulator) in plan.tests.iter().zip(&mut accumulators) {
-        if let Some(outcome) = outcomes.get_mut(test.number) {
+        if let Some(outcome) = outcomes.truths.get_mut(test.number) {
             accumulator.finish(test, outcome);
+        }
+    }
+    for (plan, track) in plan.tracks.iter().zip(tracks) {
+        if let Some(tracks) = outcomes.tracks.get_mut(plan.sequence) {
+            tracks.push(track);
         }
     }
     Ok(())
@@ -119,6 +137,8 @@ pub(super) fn in_window(times: &[[u8; 8]], from: i64, until: i64, mask: &mut [u8
 struct Accumulator {
     measure: MeasurePlan,
     totals: Vec<i128>,
+    /// 1 where there was something to measure.
+    seen: Vec<u8>,
     /// For distinct values: the subject whose rows are being read, and its values so far. Rows of a subject are
     /// neighbours, over piece ends too.
     subject: usize,
@@ -127,54 +147,90 @@ struct Accumulator {
 
 impl Accumulator {
     fn new(test: &EventTestPlan, subjects: usize) -> Self {
-        Self { measure: test.measure, totals: vec![0; subjects], subject: 0, values: Vec::new() }
+        let (totals, seen) = (vec![0; subjects], vec![0; subjects]);
+        Self { measure: test.measure.clone(), totals, seen, subject: 0, values: Vec::new() }
     }
 
     fn take(&mut self, rows: &Rows<'_>, mask: &[u8]) {
+        // Why taken out and put back: the measure is read while the totals are written.
+        let measure = std::mem::replace(&mut self.measure, MeasurePlan::Count);
         for (place, (start, end)) in rows.ranges.iter().enumerate() {
             let subject = rows.first + place;
             let matches = mask.get(*start..*end).unwrap_or_default();
-            match self.measure {
-                MeasurePlan::Count => self.add(subject, matches.iter().map(|bit| i128::from(*bit)).sum()),
+            let number = |slot: usize, row| rows.fields.get(slot).and_then(|view: &View<'_>| view.value(row));
+            let time = |row: usize| rows.times.get(row).map(|time| i128::from(i64::from_le_bytes(*time)));
+            let matching = || (*start..*end).zip(matches).filter(|(_, bit)| **bit == 1).map(|(row, _)| row);
+            match &measure {
+                MeasurePlan::Count => self.add(subject, matches.iter().map(|bit| i128::from(*bit)).sum(), matches),
                 MeasurePlan::Sum(slot) => {
-                    let value = |row| rows.fields.get(slot).and_then(|view| view.value(row)).unwrap_or(0);
-                    self.add(
-                        subject,
-                        (*start..*end).zip(matches).map(|(row, bit)| value(row) * i128::from(*bit)).sum(),
-                    );
+                    let value = |row| number(*slot, row).unwrap_or(0);
+                    let sum = (*start..*end).zip(matches).map(|(row, bit)| value(row) * i128::from(*bit)).sum();
+                    self.add(subject, sum, matches);
                 }
                 MeasurePlan::Distinct(slot) => {
-                    if subject != self.subject {
-                        self.flush();
-                        self.subject = subject;
-                    }
-                    let value = |row| rows.fields.get(slot).and_then(|view| view.value(row));
-                    let matching = (*start..*end).zip(matches).filter(|(_, bit)| **bit == 1);
-                    self.values.extend(matching.filter_map(|(row, _)| value(row)));
+                    self.turn_to(subject, matches);
+                    self.values.extend(matching().filter_map(|row| number(*slot, row)));
                 }
+                MeasurePlan::Days(days) => {
+                    self.turn_to(subject, matches);
+                    let day = |time: &[u8; 8]| i128::from(days.day(i64::from_le_bytes(*time)));
+                    self.values.extend(matching().filter_map(|row| rows.times.get(row)).map(day));
+                }
+                MeasurePlan::Min(slot) => {
+                    self.meet(subject, matching().filter_map(|row| number(*slot, row)), i128::min)
+                }
+                MeasurePlan::Max(slot) => {
+                    self.meet(subject, matching().filter_map(|row| number(*slot, row)), i128::max)
+                }
+                MeasurePlan::Last => self.meet(subject, matching().filter_map(time), i128::max),
+                MeasurePlan::First => self.meet(subject, matching().filter_map(time), i128::min),
+            }
+        }
+        self.measure = measure;
+    }
+
+    fn add(&mut self, subject: usize, amount: i128, matches: &[u8]) {
+        if let Some((total, seen)) = self.totals.get_mut(subject).zip(self.seen.get_mut(subject)) {
+            *total += amount;
+            *seen |= matches.iter().fold(0, |any, bit| any | bit);
+        }
+    }
+
+    /// Goes on with the greatest or least of what was and some more.
+    fn meet(&mut self, subject: usize, values: impl Iterator<Item = i128>, better: fn(i128, i128) -> i128) {
+        if let Some((total, seen)) = self.totals.get_mut(subject).zip(self.seen.get_mut(subject)) {
+            let before = (*seen == 1).then_some(*total);
+            if let Some(best) = before.into_iter().chain(values).reduce(better) {
+                (*total, *seen) = (best, 1);
             }
         }
     }
 
-    fn add(&mut self, subject: usize, amount: i128) {
-        if let Some(total) = self.totals.get_mut(subject) {
-            *total += amount;
+    fn turn_to(&mut self, subject: usize, matches: &[u8]) {
+        if subject != self.subject {
+            self.flush();
+            self.subject = subject;
         }
+        self.add(subject, 0, matches);
     }
 
     fn flush(&mut self) {
         self.values.sort_unstable();
         self.values.dedup();
-        self.add(self.subject, self.values.len() as i128);
+        self.add(self.subject, self.values.len() as i128, &[]);
         self.values.clear();
     }
 
-    fn finish(&mut self, test: &EventTestPlan, outcome: &mut [u8]) {
+    fn finish(&mut self, test: &EventTestPlan, outcome: &mut Truth) {
         self.flush();
         let (min, max) = (i128::from(test.min), i128::from(test.max));
-        outcome.iter_mut().zip(&self.totals).for_each(|(outcome, total)| {
+        let Truth { yes, no } = outcome;
+        let measured = self.totals.iter().zip(&self.seen);
+        yes.iter_mut().zip(no).zip(measured).for_each(|((yes, no), (total, seen))| {
             let total = (*total).clamp(i128::from(i64::MIN), i128::from(i64::MAX));
-            *outcome = u8::from(min <= total) & u8::from(total <= max);
+            let known = seen | u8::from(!test.may_be_unknown);
+            *yes = u8::from(min <= total) & u8::from(total <= max) & known;
+            *no = (*yes ^ 1) & known;
         });
     }
 }
@@ -182,6 +238,7 @@ impl Accumulator {
 impl Drop for Accumulator {
     fn drop(&mut self) {
         self.totals.zeroize();
+        self.seen.zeroize();
         self.values.zeroize();
     }
 }

@@ -17,6 +17,7 @@ mod event_pass;
 mod event_tables;
 mod partial;
 mod plan;
+mod sequence_pass;
 mod view;
 mod worker;
 

@@ -2,9 +2,11 @@
 
 use super::condition::{Node, attribute_nodes, filter_nodes};
 use crate::blocks::ColumnKey;
-use policy::schema::{EventTypeId, FieldRef};
-use policy::segment::{Expr, Measure, Window, WindowError};
+use policy::id::SampleLabel;
+use policy::schema::{ColumnId, EventTypeId, FieldRef};
+use policy::segment::{self, Expr, LocalDays, Measure, Step, Window, WindowError, days_since_times};
 use policy::time::Timestamp;
+use std::sync::Arc;
 
 /// One dimension of a table: a closed field.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,10 +45,14 @@ pub struct Plan {
     /// Attribute columns that are read.
     pub(super) columns: Vec<ColumnKey>,
     pub(super) events: Vec<EventPlan>,
-    pub(super) event_tests: usize,
+    pub(super) sequences: Vec<SequencePlan>,
+    pub(super) samples: Vec<SamplePlan>,
+    /// How many event tests, sequences and samples there are.
+    pub(super) outcomes: usize,
     pub(super) tables: Vec<AttributeTable>,
     cells: usize,
     limits: Vec<u32>,
+    days: Option<Arc<LocalDays>>,
 }
 
 /// A table over attributes only.
@@ -66,26 +72,71 @@ pub(super) struct EventPlan {
     /// Field columns that are read, after offsets and time.
     pub(super) columns: Vec<ColumnKey>,
     pub(super) tests: Vec<EventTestPlan>,
+    pub(super) tracks: Vec<TrackPlan>,
     pub(super) tables: Vec<EventTable>,
 }
 
 #[derive(Debug, Clone)]
 pub(super) struct EventTestPlan {
-    /// Its number among all event tests of the plan.
+    /// Its number among all outcomes of the plan.
     pub(super) number: usize,
     pub(super) from: i64,
     pub(super) until: i64,
     pub(super) filter: Node,
     pub(super) measure: MeasurePlan,
+    /// Whether it is unknown where there was nothing to measure.
+    pub(super) may_be_unknown: bool,
     pub(super) min: i64,
     pub(super) max: i64,
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) enum MeasurePlan {
     Count,
     Sum(Slot),
     Distinct(Slot),
+    Days(Arc<LocalDays>),
+    Min(Slot),
+    Max(Slot),
+    /// The time of the last event.
+    Last,
+    /// The time of the first event.
+    First,
+}
+
+/// The mark of an event that must not happen; step `i` has the mark `1 << i`.
+pub(super) const ABSENT: u8 = 1 << 7;
+
+/// Events in an order. Lengths are in microseconds.
+#[derive(Debug, Clone)]
+pub(super) struct SequencePlan {
+    /// Its number among all outcomes of the plan.
+    pub(super) number: usize,
+    pub(super) steps: usize,
+    pub(super) gap: Option<i64>,
+    pub(super) within: Option<i64>,
+    pub(super) from: i64,
+    pub(super) until: i64,
+    pub(super) as_of: i64,
+}
+
+/// What a sequence looks at in the events of one type.
+#[derive(Debug, Clone)]
+pub(super) struct TrackPlan {
+    /// Its place among the plan's sequences.
+    pub(super) sequence: usize,
+    /// Marks, and which events get them.
+    pub(super) marks: Vec<(u8, Node)>,
+}
+
+/// A share of everyone.
+#[derive(Debug, Clone)]
+pub(super) struct SamplePlan {
+    /// Its number among all outcomes of the plan.
+    pub(super) number: usize,
+    pub(super) label: SampleLabel,
+    pub(super) from: u16,
+    pub(super) until: u16,
 }
 
 /// A table with one event field, and perhaps one attribute.
@@ -118,10 +169,13 @@ impl Plan {
             condition: Node::Const(true),
             columns: Vec::new(),
             events: Vec::new(),
-            event_tests: 0,
+            sequences: Vec::new(),
+            samples: Vec::new(),
+            outcomes: 0,
             tables: Vec::new(),
             cells: 0,
             limits: limits.to_vec(),
+            days: None,
         };
         let both = Expr::All(vec![universe.clone(), segment.clone()]);
         plan.condition = attribute_nodes(&both, &mut plan, as_of, zone)?;
@@ -141,26 +195,89 @@ impl Plan {
         slot(&mut self.columns, key)
     }
 
+    fn outcome(&mut self) -> usize {
+        self.outcomes += 1;
+        self.outcomes - 1
+    }
+
     /// Adds a test of events and returns its number.
     pub(super) fn event_test(
         &mut self,
-        test: &policy::segment::EventTest,
+        test: &segment::EventTest,
         as_of: Timestamp,
         zone: &str,
     ) -> Result<usize, WindowError> {
         let (from, until) = test.window.resolve(as_of, zone)?;
-        let number = self.event_tests;
-        self.event_tests += 1;
-        let events = self.event_plan(test.event);
-        let filter = filter_nodes(&test.filter, &mut |column| slot(&mut events.columns, ColumnKey::of(column)));
-        let measure = match test.measure {
-            Measure::Count => MeasurePlan::Count,
-            Measure::Sum(column) => MeasurePlan::Sum(slot(&mut events.columns, ColumnKey::of(column))),
-            Measure::Distinct(column) => MeasurePlan::Distinct(slot(&mut events.columns, ColumnKey::of(column))),
+        let (min, max) = match test.measure {
+            Measure::DaysSinceLast | Measure::DaysSinceFirst => days_since_times(test.min, test.max, as_of, zone)?,
+            _ => (test.min, test.max),
         };
-        let (min, max) = (test.min, test.max);
-        events.tests.push(EventTestPlan { number, from, until, filter, measure, min, max });
+        let number = self.outcome();
+        let days = if test.measure == Measure::Days { Some(self.local_days(as_of, zone)?) } else { None };
+        let events = self.event_plan(test.event);
+        let mut slot = |column: ColumnId| slot(&mut events.columns, ColumnKey::of(column));
+        let filter = filter_nodes(&test.filter, &mut slot);
+        let measure = match (test.measure, days) {
+            (Measure::Count, _) | (Measure::Days, None) => MeasurePlan::Count,
+            (Measure::Days, Some(days)) => MeasurePlan::Days(days),
+            (Measure::Sum(column), _) => MeasurePlan::Sum(slot(column)),
+            (Measure::Distinct(column), _) => MeasurePlan::Distinct(slot(column)),
+            (Measure::Min(column), _) => MeasurePlan::Min(slot(column)),
+            (Measure::Max(column), _) => MeasurePlan::Max(slot(column)),
+            (Measure::DaysSinceLast, _) => MeasurePlan::Last,
+            (Measure::DaysSinceFirst, _) => MeasurePlan::First,
+        };
+        let may_be_unknown = test.may_be_unknown();
+        events.tests.push(EventTestPlan { number, from, until, filter, measure, may_be_unknown, min, max });
         Ok(number)
+    }
+
+    fn local_days(&mut self, as_of: Timestamp, zone: &str) -> Result<Arc<LocalDays>, WindowError> {
+        let days = match self.days.take() {
+            Some(days) => days,
+            None => Arc::new(LocalDays::new(zone, as_of)?),
+        };
+        Ok(Arc::clone(self.days.insert(days)))
+    }
+
+    /// Adds a sequence and returns its number.
+    pub(super) fn sequence(
+        &mut self,
+        sequence: &segment::Sequence,
+        as_of: Timestamp,
+        zone: &str,
+    ) -> Result<usize, WindowError> {
+        let (from, until) = sequence.window.resolve(as_of, zone)?;
+        let (number, place) = (self.outcome(), self.sequences.len());
+        let marks = (0..).map(|step| 1_u8.checked_shl(step).unwrap_or(0));
+        let steps = sequence.steps.iter().zip(marks);
+        for (Step { event, filter }, mark) in steps.chain(sequence.without.iter().map(|step| (step, ABSENT))) {
+            let events = self.event_plan(*event);
+            let filter = filter_nodes(filter, &mut |column| slot(&mut events.columns, ColumnKey::of(column)));
+            match events.tracks.iter_mut().find(|track| track.sequence == place) {
+                Some(track) => track.marks.push((mark, filter)),
+                None => events.tracks.push(TrackPlan { sequence: place, marks: vec![(mark, filter)] }),
+            }
+        }
+        let micros = |hours: u32| i64::from(hours) * 3_600_000_000;
+        self.sequences.push(SequencePlan {
+            number,
+            steps: sequence.steps.len(),
+            gap: sequence.gap_hours.map(micros),
+            within: sequence.within_hours.map(micros),
+            from,
+            until,
+            as_of: as_of.0,
+        });
+        Ok(number)
+    }
+
+    /// Adds a sample and returns its number.
+    pub(super) fn sample(&mut self, sample: &segment::Sample) -> usize {
+        let number = self.outcome();
+        let segment::Sample { label, from, until } = sample.clone();
+        self.samples.push(SamplePlan { number, label, from, until });
+        number
     }
 
     fn add_table(&mut self, table: &TableSpec, (from, until): (i64, i64)) {
@@ -204,7 +321,8 @@ impl Plan {
         let place = self.events.iter().position(|plan| plan.event == event).unwrap_or(self.events.len());
         if place == self.events.len() {
             let limit = self.limits.get(usize::from(event.0)).map_or(usize::MAX, |limit| *limit as usize);
-            self.events.push(EventPlan { event, limit, columns: Vec::new(), tests: Vec::new(), tables: Vec::new() });
+            let (columns, tests, tracks, tables) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+            self.events.push(EventPlan { event, limit, columns, tests, tracks, tables });
         }
         #[expect(clippy::indexing_slicing, reason = "the entry was found or has just been pushed")]
         &mut self.events[place]

@@ -3,9 +3,10 @@
 use super::*;
 use crate::blocks::*;
 use crate::disk::Disk;
+use policy::id::SampleLabel;
 use policy::schema::{ColumnId, EventTypeId, FieldRef, Layout};
 use policy::segment::eval::{EventRow, Row, eval_expr};
-use policy::segment::{EventFilter, EventTest, Expr, Measure, Span, Test, Window};
+use policy::segment::{EventFilter, EventTest, Expr, Measure, Sample, Score, Sequence, Span, Step, Test, Window};
 use policy::time::Timestamp;
 use std::path::{Path, PathBuf};
 
@@ -64,13 +65,18 @@ fn person(dice: &mut Dice) -> Row {
         for _ in 0..dice.below(busy) {
             events.push(EventRow {
                 event: EventTypeId(number as u16),
-                at: Timestamp(AS_OF.0 - dice.below(400) as i64 * DAY / 4 + DAY),
+                // Quarters of a day, so that many fall on one instant, and now and then just before it.
+                at: Timestamp(AS_OF.0 - dice.below(400) as i64 * DAY / 4 + DAY - i64::from(dice.below(5) == 0)),
                 fields: fields.iter().map(|kind| value(dice, *kind)).collect(),
             });
         }
     }
     events.sort_by_key(|event| (event.event, event.at));
-    Row { attributes, events }
+    Row { attributes, events, buckets: [].into() }
+}
+
+fn label(name: &str) -> SampleLabel {
+    SampleLabel::new(name).unwrap()
 }
 
 fn encode(layout: Layout, values: &[Option<i64>]) -> Vec<u8> {
@@ -97,7 +103,12 @@ fn open(dir: &Path, file: u64, meta: &PieceMeta, written: Written) -> Arc<Piece>
     Arc::new(Piece::open(&path, written.key, meta).unwrap())
 }
 
-fn write_block(dir: &Path, block: u32, people: &[Row], next: &mut u64) -> BlockInput {
+fn write_block(dir: &Path, block: u32, people: &mut [Row], next: &mut u64) -> BlockInput {
+    let hidden: Vec<[u8; 32]> = (0..people.len()).map(|place| [block as u8 ^ place as u8; 32]).collect();
+    for (row, hidden) in people.iter_mut().zip(&hidden) {
+        let bucket = |name| (label(name), crate::pseudonym::sample_bucket(hidden, &label(name)));
+        row.buckets = ["spring", "autumn"].map(bucket).into();
+    }
     let subjects = people.len() as u32;
     let meta = PieceMeta {
         dataset: 1,
@@ -115,7 +126,9 @@ fn write_block(dir: &Path, block: u32, people: &[Row], next: &mut u64) -> BlockI
         let values: Vec<Option<i64>> = people.iter().map(|row| row.attributes[column]).collect();
         columns.push((ColumnKey::of(ColumnId(column as u16)), *layout, encode(*layout, &values)));
     }
-    let list: Vec<Column<'_>> = columns.iter().map(|(key, layout, bytes)| (*key, *layout, bytes.as_slice())).collect();
+    let mut list: Vec<Column<'_>> =
+        columns.iter().map(|(key, layout, bytes)| (*key, *layout, bytes.as_slice())).collect();
+    list.extend(split_hidden(&hidden));
     *next += 1;
     let attributes = open(dir, *next, &meta, write_piece(&Disk::default(), dir, *next, &meta, &list).unwrap());
     let events = (0..FIELDS.len()).map(|event| write_events(dir, &meta, event, people, next)).collect();
@@ -155,8 +168,8 @@ fn world(dice: &mut Dice) -> World {
     let (mut people, mut blocks, mut allowed) = (Vec::new(), Vec::new(), RoaringBitmap::new());
     let mut next = 0;
     for block in [0_u32, 1, 5] {
-        let rows: Vec<Row> = (0..40 + dice.below(90)).map(|_| person(dice)).collect();
-        blocks.push(write_block(folder.path(), block, &rows, &mut next));
+        let mut rows: Vec<Row> = (0..40 + dice.below(90)).map(|_| person(dice)).collect();
+        blocks.push(write_block(folder.path(), block, &mut rows, &mut next));
         people.extend((block * BLOCK_SUBJECTS..).zip(rows));
     }
     for (ordinal, _) in &people {
@@ -199,16 +212,23 @@ fn filter(dice: &mut Dice, event: usize, depth: u32) -> EventFilter {
 }
 
 fn window(dice: &mut Dice) -> Window {
-    match dice.below(3) {
+    // The day of AS_OF.
+    let today = 20_254;
+    match dice.below(5) {
         0 => Window::Ever,
         1 => Window::Last(Span::Days(1 + dice.below(60) as u32)),
+        2 => Window::Since(today - dice.below(90) as i32),
+        3 => {
+            let from = today - dice.below(90) as i32;
+            Window::Dates(from, from + 1 + dice.below(90) as i32)
+        }
         _ => Window::Between(Span::Days(40 + dice.below(60) as u32), Span::Hours(1 + dice.below(500) as u32)),
     }
 }
 
 fn expr(dice: &mut Dice, depth: u32) -> Expr {
     let parts = |dice: &mut Dice| (0..2 + dice.below(2)).map(|_| expr(dice, depth - 1)).collect();
-    match dice.below(if depth == 0 { 5 } else { 9 }) {
+    match dice.below(if depth == 0 { 7 } else { 12 }) {
         0 => Expr::Const(dice.below(2) == 0),
         1 | 2 => {
             let column = dice.below(ATTRIBUTES.len() as u64) as usize;
@@ -218,20 +238,52 @@ fn expr(dice: &mut Dice, depth: u32) -> Expr {
         }
         3 | 4 => {
             let event = dice.below(2) as usize;
-            let measure = match dice.below(3) {
-                0 => Measure::Count,
-                1 if event == 0 => Measure::Sum(ColumnId(1)),
+            let measure = match dice.below(8) {
+                0 | 1 => Measure::Count,
+                2 if event == 0 => Measure::Sum(ColumnId(1)),
+                3 if event == 0 => Measure::Min(ColumnId(1)),
+                4 if event == 0 => Measure::Max(ColumnId(1)),
+                5 => Measure::DaysSinceLast,
+                6 => Measure::DaysSinceFirst,
+                7 => Measure::Days,
                 _ => Measure::Distinct(ColumnId(dice.below(FIELDS[event].len() as u64) as u16)),
             };
+            let if_any = dice.below(4) == 0;
             let min = dice.below(6) as i64 - 1;
             let max = if dice.below(2) == 0 { i64::MAX } else { min + dice.below(9) as i64 };
             let filter = filter(dice, event, 2);
-            Expr::Event(EventTest { event: EventTypeId(event as u16), window: window(dice), filter, measure, min, max })
+            let (event, window) = (EventTypeId(event as u16), window(dice));
+            Expr::Event(EventTest { event, window, filter, measure, if_any, min, max })
         }
-        5 => Expr::Not(Box::new(expr(dice, depth - 1))),
-        6 | 7 => Expr::All(parts(dice)),
+        5 => sequence(dice),
+        6 => {
+            let from = dice.below(9_000) as u16;
+            Expr::Sample(Sample { label: label(dice.pick(&["spring", "autumn"])), from, until: from + 1_000 })
+        }
+        7 => Expr::Not(Box::new(expr(dice, depth - 1))),
+        8 | 9 => Expr::All(parts(dice)),
+        10 => {
+            let parts = (0..3).map(|_| (expr(dice, depth - 1), dice.below(9) as i64 - 3)).collect();
+            Expr::Score(Score { parts, min: dice.below(6) as i64 - 2, max: 20 })
+        }
         _ => Expr::Any(parts(dice)),
     }
+}
+
+fn sequence(dice: &mut Dice) -> Expr {
+    let step = |dice: &mut Dice| {
+        let event = dice.below(2) as usize;
+        let filter = if dice.below(2) == 0 { EventFilter::Const(true) } else { filter(dice, event, 1) };
+        Step { event: EventTypeId(event as u16), filter }
+    };
+    let hours = |dice: &mut Dice| [None, Some(6), Some(24), Some(48), Some(300)][dice.below(5) as usize];
+    Expr::Sequence(Sequence {
+        steps: (0..1 + dice.below(4)).map(|_| step(dice)).collect(),
+        without: (0..dice.below(3)).map(|_| step(dice)).collect(),
+        gap_hours: hours(dice),
+        within_hours: hours(dice),
+        window: window(dice),
+    })
 }
 
 fn axis(dice: &mut Dice, event: bool) -> Axis {
@@ -290,7 +342,11 @@ fn counted(row: &Row) -> Row {
         let of_type = row.events.iter().filter(move |e| usize::from(e.event.0) == event);
         of_type.take(*limit as usize).cloned().collect::<Vec<_>>()
     };
-    Row { attributes: row.attributes.clone(), events: LIMITS.iter().enumerate().flat_map(first).collect() }
+    Row {
+        attributes: row.attributes.clone(),
+        events: LIMITS.iter().enumerate().flat_map(first).collect(),
+        buckets: row.buckets.clone(),
+    }
 }
 
 fn expected(world: &World, universe: &Expr, segment: &Expr, tables: &[TableSpec]) -> (Vec<i64>, RoaringBitmap) {
@@ -354,7 +410,7 @@ fn one_block_can_be_taken_out_and_put_back_changed() {
 }
 
 #[test]
-fn a_damaged_piece_stops_the_scan_and_is_named() {
+fn a_damaged_piece_stops_the_scan_that_reads_it_and_is_named() {
     let mut dice = Dice(5);
     let world = world(&mut dice);
     let damaged = world.blocks[1].attributes.path();
@@ -362,10 +418,15 @@ fn a_damaged_piece_stops_the_scan_and_is_named() {
     let last = bytes.len() - 1;
     bytes[last] ^= 1;
     std::fs::write(damaged, bytes).unwrap();
-    let segment = Expr::Attribute(ColumnId(4), Test::Missing);
-    let plan = Plan::new(&Expr::Const(true), &segment, &[], &LIMITS, AS_OF, ZONE).unwrap();
-    let got = Scanner::new(2).unwrap().scan(&plan, &ScanInput { blocks: &world.blocks, allowed: &world.allowed });
-    assert!(matches!(got, Err(BlockError::Damaged { block: 1, kind: PieceKind::Attributes, .. })));
+    let scanner = Scanner::new(2).unwrap();
+    let scan = |segment: &Expr| {
+        let plan = Plan::new(&Expr::Const(true), segment, &[], &LIMITS, AS_OF, ZONE).unwrap();
+        scanner.scan(&plan, &ScanInput { blocks: &world.blocks, allowed: &world.allowed })
+    };
+    // The last byte is in the hidden column, which is read for samples only.
+    let sample = Expr::Sample(Sample { label: label("spring"), from: 0, until: 10_000 });
+    assert!(matches!(scan(&sample), Err(BlockError::Damaged { block: 1, kind: PieceKind::Attributes, .. })));
+    assert!(scan(&Expr::Attribute(ColumnId(4), Test::Missing)).is_ok());
 }
 
 #[test]

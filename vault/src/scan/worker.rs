@@ -1,14 +1,16 @@
 //! One thread's share of a scan.
 
 use super::BlockInput;
-use super::condition::{Masks, and};
+use super::condition::{Masks, Truth, and};
 use super::count::{Counter, counters};
-use super::event_pass::run_tests;
+use super::event_pass::{Outcomes, run_tests};
 use super::event_tables::{Members, run_tables};
 use super::partial::Partial;
-use super::plan::Plan;
+use super::plan::{Plan, SamplePlan};
+use super::sequence_pass::judge;
 use super::view::{self, View};
 use crate::blocks::{BLOCK_SUBJECTS, BlockError, Buffer, Piece};
+use crate::pseudonym::sample_bucket;
 use roaring::RoaringBitmap;
 use std::sync::Arc;
 use zeroize::Zeroize;
@@ -108,18 +110,45 @@ fn members(
 ) -> Result<Vec<u8>, BlockError> {
     let meta = block.attributes.meta();
     let subjects = meta.subjects as usize;
-    let mut outcomes: Vec<Vec<u8>> = (0..plan.event_tests).map(|_| masks.take(subjects, 0)).collect();
-    for event in plan.events.iter().filter(|event| !event.tests.is_empty()) {
+    let mut outcomes = Outcomes {
+        truths: (0..plan.outcomes).map(|_| masks.unknown(subjects)).collect(),
+        tracks: plan.sequences.iter().map(|_| Vec::new()).collect(),
+    };
+    for event in plan.events.iter().filter(|event| !event.tests.is_empty() || !event.tracks.is_empty()) {
         run_tests(event, pieces(block, event.event.0), subjects, buffer, masks, &mut outcomes)?;
     }
-    let truth = plan.condition.evaluate(subjects, views, &outcomes, masks);
-    outcomes.into_iter().for_each(|outcome| masks.give(outcome));
+    let Outcomes { mut truths, tracks } = outcomes;
+    for (sequence, tracks) in plan.sequences.iter().zip(&tracks) {
+        if let Some(outcome) = truths.get_mut(sequence.number) {
+            judge(sequence, tracks, outcome);
+        }
+    }
+    draw_samples(&plan.samples, &block.attributes, &mut truths)?;
+    let truth = plan.condition.evaluate(subjects, views, &truths, masks);
+    truths.into_iter().for_each(|truth| masks.give_truth(truth));
     let mut mask = masks.take(subjects, 0);
     allow(meta.block, allowed, &mut mask, ordinals);
     and(&mut mask, &truth.yes);
     masks.give(truth.yes);
     masks.give(truth.no);
     Ok(mask)
+}
+
+/// Decides samples for every subject of a block. The hidden column is read only if there is one.
+fn draw_samples(samples: &[SamplePlan], attributes: &Piece, truths: &mut [Truth]) -> Result<(), BlockError> {
+    if samples.is_empty() {
+        return Ok(());
+    }
+    let subjects = u16::try_from(attributes.meta().subjects).unwrap_or(u16::MAX);
+    let hidden = attributes.hidden_of(&(0..subjects).collect::<Vec<u16>>())?;
+    for SamplePlan { number, label, from, until } in samples {
+        let Some(Truth { yes, no }) = truths.get_mut(*number) else { continue };
+        for ((yes, no), hidden) in yes.iter_mut().zip(no).zip(hidden.iter()) {
+            *yes = u8::from((*from..*until).contains(&sample_bucket(hidden, label)));
+            *no = *yes ^ 1;
+        }
+    }
+    Ok(())
 }
 
 /// Sets the allowed subjects of a block.

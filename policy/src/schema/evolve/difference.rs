@@ -22,6 +22,8 @@ pub enum Difference {
     Deprecated { path: String },
     Restored { path: String },
     Display { path: String },
+    AddedRfm,
+    Rfm,
 }
 
 impl fmt::Display for Difference {
@@ -72,6 +74,10 @@ impl fmt::Display for Difference {
             ),
             Self::Restored { path } => write!(f, "`{path}` is not deprecated any more"),
             Self::Display { path } => write!(f, "`{path}` has other words for people"),
+            Self::AddedRfm => f.write_str("segments can name bands of recency, frequency and monetary value"),
+            Self::Rfm => {
+                f.write_str("`rfm` cuts its bands elsewhere: segments that name them mean other people from now on")
+            }
         }
     }
 }

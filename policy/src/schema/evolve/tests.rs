@@ -108,6 +108,19 @@ fn what_a_version_adds_is_said_in_plain_words() {
 }
 
 #[test]
+fn bands_may_come_and_move_but_not_go() {
+    use crate::segment::test_schema::RFM;
+    let plain = parse(EXAMPLE).unwrap();
+    let banded = parse(&format!("{EXAMPLE}{RFM}")).unwrap();
+    let moved = parse(&format!("{EXAMPLE}{}", RFM.replace("[30,", "[31,"))).unwrap();
+    let told = |old, new| evolve(old, new).unwrap().differences;
+    assert_eq!(told(&plain, &banded), [Difference::AddedRfm]);
+    assert_eq!(told(&banded, &moved), [Difference::Rfm]);
+    assert_eq!(told(&banded, &banded), []);
+    assert_eq!(evolve(&banded, &plain).unwrap_err().part(), "rfm");
+}
+
+#[test]
 fn what_is_stored_keeps_its_meaning() {
     refused(NEWSLETTER, "", "newsletter", "put it back in its place and say `deprecated = true`");
     refused(&format!("{SCORE}\n"), "", "score", "was removed");
