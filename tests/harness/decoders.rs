@@ -93,6 +93,10 @@ fn segment_seeds() -> Vec<Vec<u8>> {
         "order.last(\"365d\").distinct(category) >= 3 || member_since >= \"2026-01-01\"",
         "!(household_size > 2) && newsletter",
         "&` or `||` would be rig",
+        "order.dates(\"2026-01-01\", \"2026-04-01\").days() >= 2 && order.if_any().max(amount) < 50.00",
+        "sequence(view, cart.where(quantity > 1)).without(order).gap(\"1d\").within(\"3d\").last(\"30d\")",
+        "score(order.days_since_last() <= 30, 10, newsletter, -2) in [8, 10] || sample(\"spring-mail\", 0, 5000)",
+        "rfm.recency in [4, 5] && !(rfm.monetary < 3) && segment(\"segments/lovers@3\")",
     ];
     texts.iter().map(|text| text.as_bytes().to_vec()).collect()
 }

@@ -11,6 +11,7 @@ pub mod crash;
 pub mod decoders;
 pub mod figures;
 pub mod gate;
+pub mod naive;
 pub mod needles;
 pub mod oracle;
 pub mod shop;

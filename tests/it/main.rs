@@ -20,6 +20,7 @@ mod refusals;
 mod rights;
 mod samples;
 mod secrecy;
+mod segments;
 mod serving;
 mod tamper;
 mod tidy;
