@@ -97,7 +97,7 @@ pub fn parse_pseudonym(text: &str, partner: &PartnerId) -> Result<[u8; 16], Pseu
 /// Returns the bucket of a subject under a label, below [`SAMPLE_BUCKETS`].
 pub fn sample_bucket(hidden: &[u8; 32], label: &SampleLabel) -> u16 {
     let drawn = u64::from_be_bytes(first_chunk(&derive(hidden, &[SAMPLE, label.as_str().as_bytes()].concat())));
-    u16::try_from(u128::from(drawn) * u128::from(SAMPLE_BUCKETS) >> 64).unwrap_or(0)
+    u16::try_from((u128::from(drawn) * u128::from(SAMPLE_BUCKETS)) >> 64).unwrap_or(0)
 }
 
 fn derive(key: &[u8; 32], label: &[u8]) -> [u8; 32] {
