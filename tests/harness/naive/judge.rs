@@ -46,19 +46,21 @@ fn judge(condition: &Condition, person: &Person, stored: &[Condition], moment: &
 }
 
 fn and(parts: impl Iterator<Item = Option<bool>>) -> Option<bool> {
-    parts.fold(Some(true), |all, part| match (all, part) {
-        (Some(false), _) | (_, Some(false)) => Some(false),
-        (None, _) | (_, None) => None,
-        _ => Some(true),
-    })
+    let parts: Vec<Option<bool>> = parts.collect();
+    match (parts.contains(&Some(false)), parts.contains(&None)) {
+        (true, _) => Some(false),
+        (false, true) => None,
+        (false, false) => Some(true),
+    }
 }
 
 fn or(parts: impl Iterator<Item = Option<bool>>) -> Option<bool> {
-    parts.fold(Some(false), |any, part| match (any, part) {
-        (Some(true), _) | (_, Some(true)) => Some(true),
-        (None, _) | (_, None) => None,
-        _ => Some(false),
-    })
+    let parts: Vec<Option<bool>> = parts.collect();
+    match (parts.contains(&Some(true)), parts.contains(&None)) {
+        (true, _) => Some(true),
+        (false, true) => None,
+        (false, false) => Some(false),
+    }
 }
 
 fn test(fields: &Fields, values: &[Option<i64>]) -> Option<bool> {

@@ -53,7 +53,7 @@ impl Dice {
         self.below(n) == 0
     }
 
-    fn from_to(&mut self, least: i64, most: i64) -> i64 {
+    fn between(&mut self, least: i64, most: i64) -> i64 {
         least + self.below(usize::try_from(most - least + 1).unwrap()) as i64
     }
 
@@ -67,16 +67,16 @@ impl Dice {
     fn day(&mut self, moment: &Moment) -> i64 {
         let today = moment.day(moment.as_of);
         match self.below(4) {
-            0 => number(date(2024, 2, 29)) + self.from_to(-1, 1),
-            1 => number(date(2024, 3, 31)) + self.from_to(-1, 1),
+            0 => number(date(2024, 2, 29)) + self.between(-1, 1),
+            1 => number(date(2024, 3, 31)) + self.between(-1, 1),
             2 => today - self.pick(&DAYS),
-            _ => today - self.from_to(-2, 40),
+            _ => today - self.between(-2, 40),
         }
     }
 
     /// An instant on or beside an edge, or anywhere.
     fn instant(&mut self, moment: &Moment, before: Option<i64>) -> i64 {
-        let beside = self.from_to(-1, 1);
+        let beside = self.between(-1, 1);
         match (self.below(7), before) {
             (0, Some(before)) => before,
             (1, Some(before)) => before + self.pick(&HOURS) * HOUR + beside,
@@ -84,7 +84,7 @@ impl Dice {
             (3, _) => moment.as_of - self.pick(&HOURS) * HOUR + beside,
             (4, _) => moment.start(self.day(moment)) + beside,
             (5, _) => moment.as_of + beside,
-            _ => moment.as_of - self.from_to(0, 24 * 100) * HOUR / 2,
+            _ => moment.as_of - self.between(0, 24 * 100) * HOUR / 2,
         }
         .min(moment.as_of + 1)
     }
@@ -93,8 +93,8 @@ impl Dice {
         let (least, most) = bounds(sort, event);
         match sort {
             Sort::Hundredths => self.pick(&[least, -1_00, -1, 0, 1, 1_00, 2_50, most]),
-            Sort::Day => number(date(2024, 2, 28)) + self.from_to(0, 3),
-            Sort::Label | Sort::Bool | Sort::Whole | Sort::Id => self.from_to(least, most),
+            Sort::Day => number(date(2024, 2, 28)) + self.between(0, 3),
+            Sort::Label | Sort::Bool | Sort::Whole | Sort::Id => self.between(least, most),
         }
     }
 
@@ -228,7 +228,7 @@ impl Dice {
             12 | 13 => Condition::And(parts(self)),
             14 => Condition::Or(parts(self)),
             _ => {
-                let part = |dice: &mut Self| (dice.condition(moment, stored, depth - 1), dice.from_to(-3, 6));
+                let part = |dice: &mut Self| (dice.condition(moment, stored, depth - 1), dice.between(-3, 6));
                 let parts = (0..1 + self.below(3)).map(|_| part(self)).collect();
                 Condition::Score { parts, check: self.number_check(&[-3, 0, 2, 5, 6]) }
             }
