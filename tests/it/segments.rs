@@ -144,6 +144,9 @@ fn records(number: usize, person: &Person, now: Timestamp) -> Vec<Record> {
         at: Timestamp(now.0 - 1_000_000),
         expires: None,
         source: "form".into(),
+        method: None,
+        notice: None,
+        language: None,
     };
     let mut records = vec![
         Record::Profile { subject: subject.clone(), values },
