@@ -74,8 +74,11 @@ impl From<io::Error> for Fault {
     }
 }
 
-/// What watches a disk. Called from every thread that writes, never from two at once.
+/// What watches a disk. Called from every thread that writes; but for [`Observer::turn`], never from two at once.
 pub trait Observer: Send + Sync {
+    /// Hears of a step that waits for its turn, and may let it wait: so a disk hangs. Called from several threads at once.
+    fn turn(&self, _step: &Step<'_>) {}
+
     /// Hears of a step before it is done; an error refuses it.
     fn before(&self, step: &Step<'_>) -> Result<(), Fault>;
 
@@ -204,6 +207,7 @@ impl Disk {
 
     fn step<T>(&self, step: Step<'_>, act: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
         let Some(watched) = &self.0 else { return act() };
+        watched.observer.turn(&step);
         let _turn = watched.turn.lock();
         watched.observer.before(&step).map_err(|fault| fault.error)?;
         let done = act()?;
@@ -213,6 +217,7 @@ impl Disk {
 
     fn write(&self, step: Step<'_>, bytes: &[u8], mut write: impl FnMut(&[u8]) -> io::Result<()>) -> io::Result<()> {
         let Some(watched) = &self.0 else { return write(bytes) };
+        watched.observer.turn(&step);
         let _turn = watched.turn.lock();
         if let Err(Fault { error, short }) = watched.observer.before(&step) {
             write(bytes.get(..short).unwrap_or(bytes))?;

@@ -43,7 +43,7 @@ pub use schemas::SchemaVersion;
 pub use subjects::AccessReading;
 pub use write::Acknowledging;
 
-use crate::backup::{BackupStatus, Loss, Noted, Seen, Target};
+use crate::backup::{Follower, Loss, Noted};
 use crate::blocks::BlockError;
 use crate::disk::{Disk, Folders};
 use crate::ingest::SubjectKey;
@@ -175,7 +175,7 @@ pub struct Vault {
     /// Threads that scan and fold.
     scanner: Scanner,
     state: Mutex<State>,
-    log: Log,
+    log: Arc<Log>,
     wal: Wal,
     /// Binds frames together.
     tagging: frames::Tagging,
@@ -196,12 +196,8 @@ pub struct Vault {
     closing: Mutex<()>,
     /// Held by the rotation that is under way.
     rotating: Mutex<()>,
-    /// The backup target, if there is one. Taken before the commit lock.
-    backup: Mutex<Option<Target>>,
-    /// What is said of it, which nobody waits for.
-    backup_status: Mutex<Option<BackupStatus>>,
-    /// What the target held when it was last seen to hold it.
-    shipped: Mutex<Option<Seen>>,
+    /// Follows with the backup target, if there is one.
+    follower: Option<Follower>,
     /// What the mirror was told last. Held while it is told, so that what it knows does not get older.
     noted: Mutex<Noted>,
     /// Whether a restore has not ended: then the mirror keeps what it knows.

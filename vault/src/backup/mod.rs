@@ -11,18 +11,22 @@
 //! the old before the old keys go, and remove the old after; the log follows at every tick. With the mirror of the root it
 //! can be restored, as far as its position says, and no older copy of it can.
 //!
-//! Does not: hold up the vault when it fails. Its lag is said in health, in receipts and by the command line, and it catches
+//! Does not: hold up the vault when it fails or hangs: its thread follows, and nobody waits for it long. Its lag is said in health, in receipts and by the command line, and it catches
 //! up by itself. It is not read back before a restore, which compares every piece with its hash: a disk that forgets what was
 //! synced is found out then.
 
 #[cfg(feature = "test-util")]
 pub(crate) mod decoders;
+mod follower;
 mod loss;
 mod noted;
 mod position;
 mod restore;
 mod target;
 
+#[cfg(test)]
+pub(crate) use follower::Patience;
+pub(crate) use follower::{Follower, Job, Named, Said};
 pub use loss::Loss;
 pub(crate) use noted::Noted;
 pub(crate) use position::Seen;

@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// The position's file.
 pub(super) const POSITION_FILE: &str = "position";
@@ -22,11 +23,11 @@ pub(crate) const MAX_PIECE_BYTES: u64 = 1 << 32;
 
 /// What is copied from. Checkpoints are taken before the extent, which covers every leaf under them.
 #[derive(Debug)]
-pub(crate) struct Home<'a> {
+pub(crate) struct Home {
     /// The data folder.
-    pub data: &'a Path,
+    pub data: PathBuf,
     /// The open log.
-    pub log: &'a Log,
+    pub log: Arc<Log>,
     /// Its newest checkpoints.
     pub signed: Signed,
     /// What of the write-ahead log is durable.
@@ -61,6 +62,8 @@ struct Held {
     pieces: BTreeSet<PathBuf>,
     /// Files that nothing needs: they go once the key tree does not name them.
     superseded: BTreeSet<PathBuf>,
+    /// Pieces that are about to be named: they stay until the commit that names them, or is given up for another.
+    promised: BTreeSet<PathBuf>,
 }
 
 /// Why something was not shipped: words for the steward.
@@ -112,20 +115,23 @@ impl Target {
     }
 
     /// Ships pieces that are about to be named, before they are. What fails is remembered and tried again.
-    pub fn ship_new(&mut self, home: &Home<'_>, new: &[PieceEntry]) {
+    pub fn ship_new(&mut self, home: &Home, new: &[PieceEntry]) {
         let shipped = self.held().and_then(|()| self.copy_pieces(home, new.iter(), u64::MAX));
+        if let Some(held) = &mut self.held {
+            held.promised.extend(new.iter().map(PieceEntry::path));
+        }
         self.settle(shipped.map(drop));
     }
 
     /// Ships frames and leaves up to what is durable at home; `next_file` is the file number that the key tree records.
-    pub fn ship_log(&mut self, home: &Home<'_>, next_file: u64) {
+    pub fn ship_log(&mut self, home: &Home, next_file: u64) {
         let shipped = self.held().and_then(|()| self.follow(home, next_file));
         self.settle(shipped);
     }
 
     /// Ships what the key tree names and the target lacks, at most about `most` bytes of it, and the log; then removes what
     /// nothing names. Returns whether it has caught up.
-    pub fn catch_up(&mut self, home: &Home<'_>, entries: &Entries, next_file: u64, most: u64) -> bool {
+    pub fn catch_up(&mut self, home: &Home, entries: &Entries, next_file: u64, most: u64) -> bool {
         self.damaged = None;
         let shipped = self.held().and_then(|()| {
             let missing = self.copy_pieces(home, entries.iter(), most)?;
@@ -142,8 +148,11 @@ impl Target {
         whole
     }
 
-    /// Removes pieces that the key tree does not name any more, and segments that are gone at home.
-    pub fn remove_superseded(&mut self, home: &Home<'_>, entries: &Entries) -> bool {
+    /// Removes pieces that the key tree does not name any more after a commit, and segments that are gone at home.
+    pub fn remove_superseded(&mut self, home: &Home, entries: &Entries) -> bool {
+        if let Some(held) = &mut self.held {
+            held.promised.clear();
+        }
         let removed = self.held().and_then(|()| self.clean(home, entries));
         let done = removed.is_ok();
         self.settle(removed);
@@ -195,7 +204,7 @@ impl Target {
             superseded.extend(list(&folder)?.into_iter().filter_map(within));
         }
         let leaves = position.seen.sizes;
-        self.held = Some(Held { position, leaves, segments, pieces: BTreeSet::new(), superseded });
+        self.held = Some(Held { position, leaves, segments, pieces: BTreeSet::new(), superseded, promised: BTreeSet::new() });
         Ok(())
     }
 
@@ -219,7 +228,7 @@ impl Target {
     /// over, since the others have to follow all the same; it is noted, and lacked.
     fn copy_pieces<'a>(
         &mut self,
-        home: &Home<'_>,
+        home: &Home,
         entries: impl Iterator<Item = &'a PieceEntry>,
         most: u64,
     ) -> Result<u64, Problem> {
@@ -269,10 +278,14 @@ impl Target {
     }
 
     /// Ships frames, then the position that names them, then leaves: a checkpoint is never ahead of the frames that count.
-    fn follow(&mut self, home: &Home<'_>, next_file: u64) -> Result<(), Problem> {
+    fn follow(&mut self, home: &Home, next_file: u64) -> Result<(), Problem> {
+        // Whoever asked first may be served last.
+        if self.held.as_ref().is_some_and(|held| held.position.seen.next_seq > home.extent.next_seq) {
+            return Ok(());
+        }
         self.copy_frames(&home.extent)?;
         let Some(held) = &self.held else { return Ok(()) };
-        let seen = Seen::of(home.log, home.extent.next_seq, held.leaves).map_err(|error| error.to_string())?;
+        let seen = Seen::of(&home.log, home.extent.next_seq, held.leaves).map_err(|error| error.to_string())?;
         let last = home.extent.segments.last().copied().unwrap_or(0);
         let position = Position { identity: self.identity, seen, segment: (last, home.extent.bytes), next_file };
         if position != held.position {
@@ -333,11 +346,13 @@ impl Target {
         Ok(())
     }
 
-    fn clean(&mut self, home: &Home<'_>, entries: &Entries) -> Result<(), Problem> {
+    fn clean(&mut self, home: &Home, entries: &Entries) -> Result<(), Problem> {
         let Some(held) = &mut self.held else { return Ok(()) };
         let named: BTreeSet<PathBuf> = entries.iter().map(PieceEntry::path).collect();
         let gone: Vec<PathBuf> =
             held.pieces.union(&held.superseded).filter(|path| !named.contains(*path)).cloned().collect();
+        let gone: Vec<PathBuf> = gone.into_iter().filter(|path| !held.promised.contains(path)).collect();
+        held.promised.retain(|path| !named.contains(path));
         let mut folders = BTreeSet::new();
         for path in gone {
             let file = self.folder.join(&path);

@@ -1,12 +1,12 @@
 //! The vault and its backup target: following it, and being made again from it.
 //!
-//! Locks are taken in this order: closing, target, commit. So no version of a block is made while its pieces are shipped.
+//! The target's own thread ships; what is committed waits for it a little, and goes on without it when it hangs.
 
 use super::recover::{Opening, VaultRecord, read_record};
 use super::state::State;
 use super::write::require;
 use super::{Config, Vault, VaultError};
-use crate::backup::{BackupLag, BackupStatus, Home, Noted, Seen, Target, is_older};
+use crate::backup::{BackupLag, BackupStatus, Follower, Home, Job, Named, Noted, Said, Seen, Target, is_older};
 use crate::blocks::id_of;
 use crate::fold::pieces::NewPiece;
 use crate::keys::{Changes, KeyTree, PieceEntry, PieceState};
@@ -15,9 +15,11 @@ use crate::wal::Wal;
 use policy::permit::{Permit, Verb};
 use policy::time::Timestamp;
 use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
 
 /// Most bytes of pieces that are shipped at a time: about a second's work of a slow disk.
-const SOME_BYTES: u64 = 64 << 20;
+const SOME_BYTES: u64 = 16 << 20;
 /// The record of what had been done at the last commit that mattered.
 pub(super) const SEEN: &str = "seen";
 
@@ -39,11 +41,12 @@ pub(super) fn check_places(config: &Config) -> Result<(), VaultError> {
     Ok(())
 }
 
-/// Takes the target of the settings for a vault.
-pub(super) fn target(config: &Config, tree: &KeyTree) -> Result<Option<Target>, VaultError> {
+/// Takes the target of the settings for a vault, and starts to follow.
+pub(super) fn follower(config: &Config, tree: &KeyTree) -> Result<Option<Follower>, VaultError> {
     let Some(folder) = &config.backup else { return Ok(None) };
     let identity = tree.identity().ok_or_else(|| VaultError::damaged("key tree", "it has no identity"))?;
-    Ok(Some(Target::new(&config.disk, folder, identity)))
+    let started = Follower::start(Target::new(&config.disk, folder, identity), SOME_BYTES);
+    started.map(Some).map_err(|error| VaultError::Io(error.to_string()))
 }
 
 /// Refuses frames and a log that are older than what the key tree or its mirror has seen.
@@ -84,62 +87,63 @@ fn entry_of(new: &NewPiece) -> PieceEntry {
 }
 
 impl Vault {
-    fn home(&self) -> Home<'_> {
+    fn home(&self) -> Home {
         // In this order: what is signed is durable in the write-ahead log.
         let signed = self.log.signed();
-        Home { data: &self.config.data, log: &self.log, signed, extent: self.wal.extent() }
+        Home { data: self.config.data.clone(), log: Arc::clone(&self.log), signed, extent: self.wal.extent() }
     }
 
-    /// Ships new pieces before the commit lock is taken. One that fails is no failure of what made them.
-    pub(super) fn ship_pieces<'a>(&self, target: &mut Option<Target>, new: impl Iterator<Item = &'a NewPiece>) {
-        if let Some(target) = target {
-            target.ship_new(&self.home(), &new.map(entry_of).collect::<Vec<_>>());
-        }
+    /// Ships new pieces, and the frames so far, before the commit lock is taken. One that fails is no failure of what made
+    /// them.
+    pub(super) fn ship_pieces<'a>(&self, new: impl Iterator<Item = &'a NewPiece>) -> Result<(), VaultError> {
+        let Some(follower) = &self.follower else { return Ok(()) };
+        let record: VaultRecord = read_record(&self.lock()?.tree, "vault")?;
+        let job = Job::Log(new.map(entry_of).collect(), record.next_file);
+        follower.ship(self.home(), job, follower.patience().alone);
+        Ok(())
     }
 
     /// Commits changes of the key tree that put pieces in the place of others. The target has them before, with all frames so
-    /// far, and the tree says from now on what had been done.
-    pub(super) fn commit_pieces(
-        &self,
-        target: &mut Option<Target>,
-        state: &mut State,
-        mut changes: Changes,
-    ) -> Result<(), VaultError> {
+    /// far, unless it is late; and the tree says from now on what had been done.
+    pub(super) fn commit_pieces(&self, state: &mut State, mut changes: Changes) -> Result<(), VaultError> {
         self.wal.sync()?;
         let seen = Seen::of(&self.log, state.next_seq, self.log.sizes())?;
         changes.put_records.push((SEEN.to_owned(), seen.encode()));
-        let record: VaultRecord = read_record(&state.tree, "vault")?;
-        if let Some(target) = target {
-            let home = self.home();
-            target.ship_new(&home, &changes.put);
-            target.ship_log(&home, record.next_file.min(target.trusted()));
+        if let Some(follower) = &self.follower {
+            let record: VaultRecord = read_record(&state.tree, "vault")?;
+            // Nearly all of it was shipped before the lock was taken.
+            let job = Job::Log(changes.put.clone(), record.next_file);
+            follower.ship(self.home(), job, follower.patience().locked);
         }
         Ok(state.tree.commit(changes)?)
     }
 
     /// Removes from the target what a commit superseded, and says how far it is; none without a target.
-    pub(super) fn after_commit(&self, target: &mut Option<Target>) -> Option<BackupLag> {
-        let target = target.as_mut()?;
-        let entries = self.state.lock().tree.entries();
-        let cleaned = target.problem().is_none() && target.remove_superseded(&self.home(), &entries);
-        let BackupStatus { shipped, current, missing, .. } = self.say(target);
+    pub(super) fn after_commit(&self) -> Option<BackupLag> {
+        let follower = self.follower.as_ref()?;
+        let named = Self::named(&self.state.lock()).ok()?;
+        let said = follower.ship(self.home(), Job::Clean(named), follower.patience().alone);
+        let cleaned = said.is_some_and(|said| said.whole);
+        let BackupStatus { shipped, current, missing, .. } = self.backup_status()?;
         Some(BackupLag { shipped, current, missing, cleaned })
     }
 
-    /// Ships some of what the target lacks, and says whether it lacks more. Its failure is no failure of the vault's.
-    pub(super) fn follow(&self) -> Result<bool, VaultError> {
-        let mut target = self.backup.lock();
-        let Some(target) = target.as_mut() else { return Ok(false) };
-        let (entries, record) = {
-            let state = self.lock()?;
-            (state.tree.entries(), read_record::<VaultRecord>(&state.tree, "vault")?)
-        };
-        let whole = target.catch_up(&self.home(), &entries, record.next_file, SOME_BYTES);
-        if let (None, Some(position)) = (target.problem(), target.position()) {
-            *self.shipped.lock() = Some(position.seen);
-        }
-        self.say(target);
-        Ok(!whole && target.problem().is_none())
+    /// Ships some of what the target lacks; the rest follows by itself. Returns what is known then; none if the target is late.
+    /// Its failure is no failure of the vault's.
+    fn catch_up(&self, patience: impl Fn(&Follower) -> Duration) -> Result<Option<Said>, VaultError> {
+        let Some(follower) = &self.follower else { return Ok(None) };
+        let named = Self::named(&*self.lock()?)?;
+        Ok(follower.ship(self.home(), Job::CatchUp(named), patience(follower)))
+    }
+
+    fn named(state: &State) -> Result<Named, VaultError> {
+        let VaultRecord { next_file, .. } = read_record(&state.tree, "vault")?;
+        Ok(Named { generation: state.tree.generation(), entries: state.tree.entries(), next_file })
+    }
+
+    /// Lets the target follow, and waits a little.
+    pub(super) fn follow(&self) -> Result<(), VaultError> {
+        self.catch_up(|follower| follower.patience().alone).map(drop)
     }
 
     /// Notes in the mirror how far home and the target are, and what was spent, unless it knows; not before a restore has
@@ -157,7 +161,8 @@ impl Vault {
             }
             (state.next_seq, self.log.sizes(), state.shared.ledgers.clone())
         };
-        let shipped = *self.shipped.lock();
+        let shipped = self.follower.as_ref().and_then(|follower| follower.said().shipped);
+        let shipped = shipped.filter(|seen| seen.next_seq > 0).or(noted.shipped);
         if noted.shipped == shipped && noted.home.is_some_and(|home| home.next_seq == next_seq) {
             return Ok(());
         }
@@ -170,31 +175,22 @@ impl Vault {
         Ok(())
     }
 
-    fn say(&self, target: &Target) -> BackupStatus {
-        let status = BackupStatus {
-            target: target.folder().to_owned(),
-            shipped: target.position().map_or(0, |position| position.seen.next_seq.saturating_sub(1)),
-            current: self.wal.durable_seq(),
-            missing: target.missing(),
-            problem: target.problem().map(str::to_owned),
-        };
-        *self.backup_status.lock() = Some(status.clone());
-        status
-    }
-
-    /// Says how far the backup target had followed after the last shipment; none if there is no target. Waits for nothing.
+    /// Says how far the backup target has followed; none if there is no target. Waits for nothing.
     pub fn backup_status(&self) -> Option<BackupStatus> {
-        let said = self.backup_status.lock().clone()?;
-        Some(BackupStatus { current: self.wal.durable_seq(), ..said })
+        let follower = self.follower.as_ref()?;
+        let Said { shipped, missing, problem, .. } = follower.said();
+        let target = follower.folder().to_owned();
+        let shipped = shipped.map_or(0, |seen| seen.next_seq.saturating_sub(1));
+        Some(BackupStatus { target, shipped, current: self.wal.durable_seq(), missing, problem })
     }
 
-    /// Ships at once all that the target lacks, and waits for it; none if there is no target.
+    /// Ships at once all that the target lacks, and waits for it as long as it goes on; none if there is no target.
     pub fn backup_now(&self, permit: &Permit, now: Timestamp) -> Result<Option<BackupStatus>, VaultError> {
         require(permit, &[Verb::Maintain])?;
         self.lock()?.latest_at_least(now);
         self.persist_log()?;
         // Closes and erasures may come between.
-        while self.follow()? {}
+        while self.catch_up(|follower| follower.patience().asked)?.is_some_and(|said| said.goes_on()) {}
         self.note(now)?;
         Ok(self.backup_status())
     }

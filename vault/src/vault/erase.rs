@@ -24,7 +24,7 @@ use super::recover::{SHARED_STATE, VaultRecord, read_record, restart_name};
 use super::state::{Dataset, State};
 use super::write::{dataset_of, leaf_of, place, refuse, require};
 use super::{Tree, Vault, VaultError};
-use crate::backup::{BackupLag, Target};
+use crate::backup::BackupLag;
 use crate::blocks::{BLOCK_SUBJECTS, Piece, piece_path};
 use crate::consent::ConsentBitmaps;
 use crate::erasure::{ErasureReceipt, MAX_PEOPLE};
@@ -386,14 +386,12 @@ impl Vault {
             own,
             consent,
         };
-        let mut target = self.backup.lock();
-        self.ship_pieces(&mut target, rewritten.closed.iter().chain(&rewritten.building).map(|(new, _)| new));
+        self.ship_pieces(rewritten.closed.iter().chain(&rewritten.building).map(|(new, _)| new))?;
         let mut state = self.lock()?;
-        let done = self.replace_keys(&mut target, &mut state, erasing, rewritten);
+        let done = self.replace_keys(&mut state, erasing, rewritten);
         let (mut done, readers) = self.poison_on_error(Ok(done))?;
         drop((state, old));
-        done.lag = self.after_commit(&mut target);
-        drop(target);
+        done.lag = self.after_commit();
         // Draws and rows that began before; then scans, which hold the old pieces and their keys.
         self.fence();
         self.waiting.wipe(erasing.number, &erasing.people);
@@ -414,7 +412,6 @@ impl Vault {
     /// Swaps pieces, journals and root. An error leaves the state in memory ahead of the disk.
     fn replace_keys(
         &self,
-        target: &mut Option<Target>,
         state: &mut State,
         erasing: &Erasing,
         rewritten: Rewritten<'_>,
@@ -444,7 +441,7 @@ impl Vault {
         changes.put_records.push(record.named()?);
         done.generation.0 = state.tree.generation();
         done.top.0 = state.tree.top_sha256()?;
-        self.commit_pieces(target, state, changes)?;
+        self.commit_pieces(state, changes)?;
         done.generation.1 = state.tree.generation();
         done.top.1 = state.tree.top_sha256()?;
         let dataset = state.datasets.get_mut(&number).ok_or_else(missing)?;

@@ -274,8 +274,7 @@ impl Vault {
         for folder in [&dir, &home] {
             self.config.disk.sync_folder(folder).map_err(|error| VaultError::Io(error.to_string()))?;
         }
-        let mut target = self.backup.lock();
-        self.ship_pieces(&mut target, new.iter());
+        self.ship_pieces(new.iter())?;
         let mut state = self.lock()?;
         let mut blocks = work.old.folded_blocks().to_vec();
         let (version, replaced) = match work.closes {
@@ -309,7 +308,7 @@ impl Vault {
             let domains = state.tree.secrets("pseudonym/").map(|(name, _)| name.to_owned());
             changes.remove_secrets.extend(domains.filter(|name| ended(name, &work.schema.dataset, served)));
         }
-        self.commit_pieces(&mut target, &mut state, changes)?;
+        self.commit_pieces(&mut state, changes)?;
         // Not before: had the commit failed, an erasure would destroy keys that are needed still.
         [SHARED, number].iter().for_each(|of| state.key_uses.forget_folded(*of, work.seq));
         let Some(dataset) = state.datasets.get_mut(&number) else { return Ok(()) };
@@ -327,7 +326,7 @@ impl Vault {
         let old = std::mem::replace(&mut dataset.closed, Arc::clone(&next));
         old.supersede(&self.config.disk, gone, &next);
         drop(state);
-        self.after_commit(&mut target);
+        self.after_commit();
         Ok(())
     }
 

@@ -11,7 +11,6 @@ use super::recover::{SIGNING_SEED, read_record};
 use super::state::State;
 use super::write::leaf_of;
 use super::{Tree, Vault, VaultError};
-use crate::backup::Target;
 use crate::keys::{Changes, KeyTree, SecretKey};
 use crate::log::{Kind, Leaf, RetiredKey, Sizes};
 use crate::rotation::Rotated;
@@ -74,7 +73,6 @@ impl Vault {
     pub(super) fn rotate_log(&self, permit: &Permit, now: Timestamp) -> Result<Rotated, VaultError> {
         let next = SecretKey::random().map_err(|error| VaultError::Io(error.to_string()))?;
         let announcement = self.log.announcement(&next)?;
-        let mut target = self.backup.lock();
         let mut state = self.lock()?;
         let put_secrets = vec![(NEXT_SEED.to_owned(), next.clone())];
         state.tree.commit(Changes { put_secrets, ..Changes::default() })?;
@@ -88,20 +86,14 @@ impl Vault {
         let ticket = self.commit(&mut state, Outgoing { leaves, ..Outgoing::default() })?;
         ticket.wait()?;
         // From here on a checkpoint of the old key would contradict the log.
-        let done = self.poison_on_error(Ok(self.hand_over_log(&mut target, &mut state, &next, at)))?;
-        drop((state, target));
+        let done = self.poison_on_error(Ok(self.hand_over_log(&mut state, &next, at)))?;
+        drop(state);
         self.persist_log()?;
         Ok(done)
     }
 
     /// Makes the announced key the one that signs, and destroys the one before it.
-    fn hand_over_log(
-        &self,
-        target: &mut Option<Target>,
-        state: &mut State,
-        next: &SecretKey,
-        at: Sizes,
-    ) -> Result<Rotated, VaultError> {
+    fn hand_over_log(&self, state: &mut State, next: &SecretKey, at: Sizes) -> Result<Rotated, VaultError> {
         let mut retired = retired(&state.tree)?;
         retired.push(RetiredKey { public: self.log.public_key(), until: at });
         let record = serde_json::to_vec(&retired).map_err(|_| VaultError::damaged("record", "it can't be written"))?;
@@ -111,18 +103,17 @@ impl Vault {
             put_records: vec![(RETIRED.to_owned(), record)],
             ..Changes::default()
         };
-        self.commit_pieces(target, state, changes)?;
+        self.commit_pieces(state, changes)?;
         self.log.hand_over(next, at)?;
         Ok(Rotated { keys: 1, bytes: 0, generation: state.tree.generation() })
     }
 
     /// Ends what a crash broke off: an announced key takes over, one that was not announced is forgotten.
     pub(super) fn settle_log_key(&self, announced: &Announced) -> Result<(), VaultError> {
-        let mut target = self.backup.lock();
         let mut state = self.lock()?;
         let Some(next) = state.tree.secret(NEXT_SEED) else { return Ok(()) };
         match announced.at() {
-            Some(at) => self.hand_over_log(&mut target, &mut state, &next, at).map(drop),
+            Some(at) => self.hand_over_log(&mut state, &next, at).map(drop),
             None => {
                 let remove_secrets = vec![NEXT_SEED.to_owned()];
                 Ok(state.tree.commit(Changes { remove_secrets, ..Changes::default() })?)

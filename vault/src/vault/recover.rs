@@ -158,7 +158,7 @@ impl Vault {
         let seed =
             tree.secret(SIGNING_SEED).ok_or_else(|| VaultError::damaged("key tree", "the signing seed is gone"))?;
         let retired = super::log_key::retired(&tree)?;
-        let log = Log::open(&config.disk, &config.data.join("log"), ORIGIN, &seed, &retired)?;
+        let log = Arc::new(Log::open(&config.disk, &config.data.join("log"), ORIGIN, &seed, &retired)?);
         let mut announced = Announced::of(&log, tree.secret(NEXT_SEED).as_ref())?;
         let scanner = Scanner::new(config.threads).map_err(|error| VaultError::Io(error.to_string()))?;
         let shared = read_shared(config, &tree)?;
@@ -211,7 +211,7 @@ impl Vault {
         remove_strays(config, &state)?;
         let named = state.tree.entries().iter().map(|entry| entry.file.saturating_add(1)).max();
         let next_file = record.next_file.max(named.unwrap_or(0));
-        let backup = Mutex::new(backup::target(config, &state.tree)?);
+        let follower = backup::follower(config, &state.tree)?;
         let vault = Self {
             // What the lock needs is in the key tree; the passphrase is not kept.
             config: Config { lock: SecondLock::None, ..config.clone() },
@@ -229,9 +229,7 @@ impl Vault {
             folders: Folders::default(),
             closing: Mutex::new(()),
             rotating: Mutex::new(()),
-            backup,
-            backup_status: Mutex::default(),
-            shipped: Mutex::new(noted.shipped),
+            follower,
             noted: Mutex::new(noted),
             restoring: opening == Opening::Restoring,
             delivering: Mutex::new(()),

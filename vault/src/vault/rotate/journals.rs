@@ -5,7 +5,6 @@ use super::super::recover::{VaultRecord, read_record};
 use super::super::state::{SHARED, State};
 use super::super::{Vault, VaultError};
 use super::{Watch, begun, rotated};
-use crate::backup::Target;
 use crate::keys::{Changes, KeyTree};
 use crate::rotation::{Progress, Rotated};
 
@@ -27,7 +26,6 @@ impl Vault {
         let mut bytes = 0;
         loop {
             let _closing = self.closing.lock();
-            let mut target = self.backup.lock();
             let mut state = self.lock()?;
             let old = |state: &State| state.key_uses.places_under(|key| u64::from(key) < first);
             let places = old(&state);
@@ -39,7 +37,7 @@ impl Vault {
                 return Ok(rotated(&state.tree, all.saturating_sub(old_keys(&state.tree, first)), bytes));
             };
             state.readable(number)?;
-            let step = self.renew_journal(&mut target, &mut state, number, block);
+            let step = self.renew_journal(&mut state, number, block);
             bytes += self.poison_on_error(Ok(step))?;
             let left = old_keys(&state.tree, first);
             drop(state);
@@ -51,7 +49,6 @@ impl Vault {
     /// wrote. An error leaves the state in memory ahead of the disk.
     fn renew_journal(
         &self,
-        target: &mut Option<Target>,
         state: &mut State,
         number: u32,
         block: u32,
@@ -76,7 +73,7 @@ impl Vault {
         changes.remove_secrets.extend(unneeded(&state.tree, needed));
         record.next_file = self.file_number();
         changes.put_records.push(record.named()?);
-        self.commit_pieces(target, state, changes)?;
+        self.commit_pieces(state, changes)?;
         self.unlink(gone);
         Ok(bytes)
     }

@@ -106,8 +106,7 @@ impl Vault {
     /// old ones served.
     fn adopt_resealed(&self, step: Step, new: Resealed, first: u64) -> Result<(u64, Option<Readers>), VaultError> {
         let number = step.number;
-        let mut target = self.backup.lock();
-        self.ship_pieces(&mut target, new.closed.iter().chain(&new.building));
+        self.ship_pieces(new.closed.iter().chain(&new.building))?;
         let mut state = self.lock()?;
         let (mut changes, mut gone) = (Changes::default(), Vec::new());
         changes.put_records.push(self.numbered(&state)?);
@@ -117,7 +116,7 @@ impl Vault {
                 gone.extend(self.replace(&mut changes, piece, EpochId(0), &entries));
             }
             drop(entries);
-            self.commit_pieces(&mut target, &mut state, changes)?;
+            self.commit_pieces(&mut state, changes)?;
             self.unlink(gone);
             return Ok((left(&state, first), None));
         }
@@ -133,7 +132,7 @@ impl Vault {
             consent: Consent::without(&closed, &RoaringBitmap::new()),
         };
         let next = self.adopt_rewritten(&state, &closed, number, rewritten, &mut changes, &mut gone);
-        self.commit_pieces(&mut target, &mut state, changes)?;
+        self.commit_pieces(&mut state, changes)?;
         drop(closed);
         let dataset = state.datasets.get_mut(&number).ok_or_else(missing)?;
         let old = std::mem::replace(&mut dataset.closed, Arc::clone(&next));

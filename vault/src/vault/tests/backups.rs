@@ -1,6 +1,7 @@
 //! A dead machine: what the mirror and the target give back elsewhere, and what no older copy of them does.
 
 use super::*;
+use crate::backup::Patience;
 use crate::erasure::ErasureReceipt;
 use crate::log::judge::judge;
 use crate::vault::Tree;
@@ -440,6 +441,90 @@ fn a_data_folder_of_before_a_charge_is_refused_though_its_keys_are_the_same() {
     shop.vault = None;
     shop.put_back(&shop.folder("older"), "data");
     is_older(Vault::open(&shop.config, later(60)).map(drop));
+}
+
+/// A disk that does not answer below a folder while it hangs.
+struct Hanging {
+    below: PathBuf,
+    hangs: parking_lot::Mutex<bool>,
+    changed: parking_lot::Condvar,
+}
+
+impl Hanging {
+    fn below(below: PathBuf) -> std::sync::Arc<Self> {
+        std::sync::Arc::new(Self { below, hangs: Default::default(), changed: Default::default() })
+    }
+
+    fn set(&self, hangs: bool) {
+        *self.hangs.lock() = hangs;
+        self.changed.notify_all();
+    }
+}
+
+impl crate::disk::Observer for Hanging {
+    fn turn(&self, step: &crate::disk::Step<'_>) {
+        use crate::disk::Step::*;
+        let (CreateFolder(path) | Create(path) | Write { path, .. } | Cut { path, .. } | Sync(path)
+        | Rename { to: path, .. } | Unlink(path) | RemoveFolder(path) | SyncFolder(path)) = step;
+        if path.starts_with(&self.below) {
+            self.changed.wait_while(&mut self.hangs.lock(), |hangs| *hangs);
+        }
+    }
+
+    fn before(&self, _: &crate::disk::Step<'_>) -> Result<(), crate::disk::Fault> {
+        Ok(())
+    }
+}
+
+#[test]
+fn a_target_that_hangs_holds_up_nobody_and_catches_up() {
+    let mut shop = shop();
+    let target = shop.folder("backup");
+    let hanging = Hanging::below(target.clone());
+    shop.vault().close(later(10)).unwrap();
+    shop.config.disk = Disk::observed(std::sync::Arc::clone(&hanging) as _);
+    shop.reopen();
+    shop.fill(0, 60, PURPOSES);
+    shop.close(20);
+    shop.ship();
+    let patient = |shop: &Shop, patience| shop.vault().follower.as_ref().unwrap().be_patient(patience);
+    let none = std::time::Duration::ZERO;
+    patient(&shop, Patience { alone: none, locked: none, asked: none });
+    hanging.set(true);
+    shop.vault().tick(later(30)).unwrap();
+    shop.fill(60, 10, PURPOSES);
+    let lag = shop.erase_some([3]).backup.unwrap();
+    assert!(!lag.cleaned && lag.shipped < lag.current, "{lag:?}");
+    shop.close(44);
+    assert_eq!(shop.size("true"), 69);
+    shop.vault().tick(later(45)).unwrap();
+    let permit = shop.permit(Role::Steward, Verb::Maintain, None);
+    let status = shop.vault().backup_now(&permit, later(46)).unwrap().unwrap();
+    assert_eq!(status.problem.as_deref(), Some("its disk does not answer"));
+    assert!(shop.vault().health().is_ok());
+
+    hanging.set(false);
+    patient(&shop, Patience::default());
+    while shop.vault().backup_status().unwrap().problem.is_some() {
+        shop.vault().tick(later(47)).unwrap();
+        std::thread::yield_now();
+    }
+    shop.ship();
+    let named: BTreeSet<PathBuf> = shop.vault().state.lock().tree.entries().iter().map(|entry| entry.path()).collect();
+    let held: BTreeSet<PathBuf> =
+        files(&target.join("blocks")).iter().map(|path| path.strip_prefix(&target).unwrap().to_owned()).collect();
+    assert_eq!(held, named);
+    shop.vault().close(later(48)).unwrap();
+    shop.die();
+    shop.restore().unwrap();
+    assert_eq!(shop.size("true"), 69);
+    // One that hangs at the end is left to itself.
+    shop.fill(70, 1, PURPOSES);
+    patient(&shop, Patience { alone: none, locked: none, asked: none });
+    hanging.set(true);
+    shop.vault().close(later(80)).unwrap();
+    shop.vault = None;
+    hanging.set(false);
 }
 
 #[test]
