@@ -22,6 +22,7 @@ mod inventory;
 mod journal_keys;
 mod journals;
 mod log_key;
+mod noting;
 mod passes;
 mod recipients;
 mod recover;
@@ -198,6 +199,8 @@ pub struct Vault {
     rotating: Mutex<()>,
     /// Follows with the backup target, if there is one.
     follower: Option<Follower>,
+    /// Tells the mirror, if there is one.
+    noter: Option<noting::Noter>,
     /// What the mirror was told last. Held while it is told, so that what it knows does not get older.
     noted: Mutex<Noted>,
     /// Whether a restore has not ended: then the mirror keeps what it knows.

@@ -209,12 +209,12 @@ impl Mirror {
         &self.note
     }
 
-    /// Notes something, durably.
-    pub(super) fn write_note(&mut self, disk: &Disk, root: &Root, value: &[u8]) -> Result<(), KeysError> {
-        let sync = || disk.sync_folder(&self.pages).map_err(at(&self.pages));
-        put_note(disk, &self.pages, root, value).and_then(|()| sync()).map_err(of(&self.folder))?;
+    /// Takes what is to be noted: every commit carries it over from here on, and until one has, it has to be written.
+    pub(super) fn take_note(&mut self, disk: &Disk, root: &Root, value: &[u8]) -> Result<Note, KeysError> {
+        let page = seal_note(root, value)?;
         self.note = value.to_vec();
-        Ok(())
+        let path = self.pages.join(PageId::Note.file_name(root.generation));
+        Ok(Note { disk: disk.clone(), mirror: self.folder.clone(), pages: self.pages.clone(), path, page })
     }
 
     /// Removes what a switch left over; what stays is sealed under keys that no longer exist.
@@ -226,9 +226,33 @@ impl Mirror {
     }
 }
 
-/// Writes the note of a generation. Its page takes a fresh salt each time, so no key seals two of them.
+/// A note that is sealed and not written: whoever writes it needs no key, and no lock but its own.
+#[derive(Debug)]
+pub(crate) struct Note {
+    disk: Disk,
+    mirror: PathBuf,
+    pages: PathBuf,
+    path: PathBuf,
+    page: Vec<u8>,
+}
+
+impl Note {
+    /// Writes it, durably. One of a generation that is over is a stray: the commit that ended it has carried it over.
+    pub(crate) fn write(self) -> Result<(), KeysError> {
+        let Self { disk, mirror, pages, path, page } = self;
+        let written = write_durably(&disk, &passing(&path), &path, &page);
+        let synced = written.and_then(|()| disk.sync_folder(&pages).map_err(at(&pages)));
+        synced.map_err(of(&mirror))
+    }
+}
+
+/// Seals the note of a generation. Its page takes a fresh salt each time, so no key seals two of them.
+fn seal_note(root: &Root, value: &[u8]) -> Result<Vec<u8>, KeysError> {
+    page::seal(PageId::Note, root.generation, &root.key, Zeroizing::new(value.to_vec()))
+}
+
 fn put_note(disk: &Disk, pages: &Path, root: &Root, value: &[u8]) -> Result<(), KeysError> {
-    let page = page::seal(PageId::Note, root.generation, &root.key, Zeroizing::new(value.to_vec()))?;
+    let page = seal_note(root, value)?;
     let path = pages.join(PageId::Note.file_name(root.generation));
     write_durably(disk, &passing(&path), &path, &page)
 }

@@ -51,7 +51,7 @@ pub use error::{KeysError, MirrorFault, Part};
 pub use lock::{BadPassphrase, MAX_PASSPHRASE, MIN_PASSPHRASE, Passphrase, SecondLock};
 pub(crate) use mac::Mac;
 pub use mirror::Mirroring;
-pub(crate) use mirror::{MirrorCopy, is_mirror};
+pub(crate) use mirror::{MirrorCopy, Note, is_mirror};
 pub(crate) use page::HEADER_FIELDS;
 pub use sealer::{SealError, Sealer, TAG_BYTES};
 pub use secret::{RandomUnavailable, SecretKey, random_bytes};

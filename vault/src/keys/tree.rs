@@ -5,7 +5,7 @@ use super::entry::{Entries, Group, PieceEntry, PieceId, PieceState, group_of};
 use super::error::{KeysError, MirrorFault, Part, at};
 use super::load::{self, Child, Children, Tree};
 use super::lock::{OpenLock, SecondLock, Shut, Unlocking};
-use super::mirror::{self, IDENTITY, MIRROR, Mirror, Mirroring};
+use super::mirror::{self, IDENTITY, MIRROR, Mirror, Mirroring, Note};
 use super::page::{self, PageId};
 use super::secret::SecretKey;
 use crate::disk::{self, Disk};
@@ -277,13 +277,11 @@ impl KeyTree {
         self.record(IDENTITY)?.try_into().ok()
     }
 
-    /// Notes something in the mirror, if there is one, sealed under the root: durable when it returns, and carried over by
-    /// every commit. At most as long as a record.
-    pub fn note(&mut self, value: &[u8]) -> Result<(), KeysError> {
-        match &mut self.mirror {
-            Some(mirror) if mirror.note() != value => mirror.write_note(&self.disk, &self.root, value),
-            _ => Ok(()),
-        }
+    /// Takes something to be noted in the mirror, if there is one, sealed under the root, and carried over by every commit. It
+    /// is durable there once what is returned is written, or the next commit is done.
+    pub(crate) fn note(&mut self, value: &[u8]) -> Result<Option<Note>, KeysError> {
+        let Self { mirror, disk, root, .. } = self;
+        mirror.as_mut().map(|mirror| mirror.take_note(disk, root, value)).transpose()
     }
 
     /// Returns what was noted last; none without a mirror.

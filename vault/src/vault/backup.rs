@@ -146,35 +146,6 @@ impl Vault {
         self.catch_up(|follower| follower.patience().alone).map(drop)
     }
 
-    /// Notes in the mirror how far home and the target are, and what was spent, unless it knows; not before a restore has
-    /// ended.
-    pub(super) fn note(&self, now: Timestamp) -> Result<(), VaultError> {
-        if self.restoring { Ok(()) } else { self.note_home(now) }
-    }
-
-    pub(super) fn note_home(&self, now: Timestamp) -> Result<(), VaultError> {
-        let mut noted = self.noted.lock();
-        let (next_seq, sizes, ledgers) = {
-            let state = self.lock()?;
-            if state.tree.noted().is_none() {
-                return Ok(());
-            }
-            (state.next_seq, self.log.sizes(), state.shared.ledgers.clone())
-        };
-        let shipped = self.follower.as_ref().and_then(|follower| follower.said().shipped);
-        let shipped = shipped.filter(|seen| seen.next_seq > 0).or(noted.shipped);
-        if noted.shipped == shipped && noted.home.is_some_and(|home| home.next_seq == next_seq) {
-            return Ok(());
-        }
-        // Nothing is noted that a power cut could take back.
-        self.wal.sync()?;
-        let home = Seen::of(&self.log, next_seq, sizes)?;
-        let news = Noted { at: now, home: Some(home), shipped, ledgers };
-        self.lock()?.tree.note(&news.encode())?;
-        *noted = news;
-        Ok(())
-    }
-
     /// Says how far the backup target has followed; none if there is no target. Waits for nothing.
     pub fn backup_status(&self) -> Option<BackupStatus> {
         let follower = self.follower.as_ref()?;
@@ -191,7 +162,7 @@ impl Vault {
         self.persist_log()?;
         // Closes and erasures may come between.
         while self.catch_up(|follower| follower.patience().asked)?.is_some_and(|said| said.goes_on()) {}
-        self.note(now)?;
+        self.note_and_wait(now)?;
         Ok(self.backup_status())
     }
 }

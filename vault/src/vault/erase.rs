@@ -181,6 +181,7 @@ impl Vault {
             let message = format!("an erasure is of 1 to {MAX_PEOPLE} people");
             return refuse(Reason::MessageTooLarge, message, "send several");
         }
+        self.mirror_answers()?;
         let _closing = self.closing.lock();
         let erasing = self.intend_erasure(permit, subjects, now)?;
         let done = self.carry_out(&erasing)?;
@@ -228,6 +229,7 @@ impl Vault {
         for (leaf, (number, people)) in pending {
             let people = decode(&people).ok_or_else(|| VaultError::damaged("erasure", "it does not parse"))?;
             let Some(erasing) = self.take_up_again(leaf, number, people)? else { continue };
+            self.mirror_answers()?;
             let done = match self.carry_out(&erasing) {
                 Err(VaultError::Damaged { part, problem }) => {
                     // The dataset refuses every call until it is repaired; the others are served.

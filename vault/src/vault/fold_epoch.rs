@@ -275,6 +275,7 @@ impl Vault {
             self.config.disk.sync_folder(folder).map_err(|error| VaultError::Io(error.to_string()))?;
         }
         self.ship_pieces(new.iter())?;
+        self.mirror_answers()?;
         let mut state = self.lock()?;
         let mut blocks = work.old.folded_blocks().to_vec();
         let (version, replaced) = match work.closes {

@@ -85,6 +85,7 @@ impl Vault {
         now: Timestamp,
     ) -> Result<Option<ErasureReport>, VaultError> {
         require(permit, &[Verb::HoldSubject])?;
+        self.mirror_answers()?;
         let _closing = self.closing.lock();
         let mut state = self.lock()?;
         state.latest_at_least(now);

@@ -212,18 +212,23 @@ impl Vault {
     /// Does periodic work: checkpoints, holds whose time has come, erasures that could not be ended, and what the backup target lacks. Call about once a second.
     pub fn tick(&self, now: Timestamp) -> Result<(), VaultError> {
         self.lock()?.latest_at_least(now);
-        // What keeps an erasure from its end keeps nothing else from being done, and is told last.
-        let erased = self.end_holds(now).and_then(|()| self.resume_erasures(now));
+        // What keeps an erasure from its end keeps nothing else from being done, and is told last. What commits to the key tree
+        // waits for the mirror: not here.
+        let resume = || if self.mirror_problem().is_none() { self.resume_erasures(now) } else { Ok(()) };
+        let erased = self.end_holds(now).and_then(|()| resume());
         self.step(now)?;
         erased
     }
 
     /// Does what every tick has to do, and what an opening has to.
     pub(super) fn step(&self, now: Timestamp) -> Result<(), VaultError> {
-        self.step_tokens(now)?;
+        if self.mirror_problem().is_none() {
+            self.step_tokens(now)?;
+            self.stock_journal_keys()?;
+        }
         self.persist_log()?;
         self.follow()?;
-        self.note(now)
+        self.note_and_wait(now)
     }
 
     /// Stops: the last leaf, a checkpoint, a barrier in each database, and what the backup target lacks.
@@ -240,7 +245,7 @@ impl Vault {
         ticket.wait()?;
         self.persist_log()?;
         self.follow()?;
-        self.note(now)
+        self.note_and_wait(now)
     }
 }
 

@@ -56,6 +56,17 @@ impl JournalKeys {
         Ok(keys)
     }
 
+    /// Draws more keys for the stock when half of it is gone, so that a write seldom has to.
+    pub fn stock(&mut self, tree: &mut KeyTree) -> Result<(), VaultError> {
+        if self.spare.len() >= STOCK / 2 {
+            return Ok(());
+        }
+        let (stock, put_secrets) = self.draw(STOCK)?;
+        tree.commit(Changes { put_secrets, ..Changes::default() })?;
+        self.spare.extend(stock);
+        Ok(())
+    }
+
     /// Draws keys for the stock, to which they belong once the returned secrets are in the key tree.
     fn draw(&mut self, count: usize) -> Result<Drawn, VaultError> {
         let (mut stock, mut secrets) = (VecDeque::with_capacity(count), Vec::with_capacity(count));

@@ -212,6 +212,7 @@ impl Vault {
         let named = state.tree.entries().iter().map(|entry| entry.file.saturating_add(1)).max();
         let next_file = record.next_file.max(named.unwrap_or(0));
         let follower = backup::follower(config, &state.tree)?;
+        let noter = state.tree.noted().map(|_| super::noting::Noter::start()).transpose().map_err(io)?;
         let vault = Self {
             // What the lock needs is in the key tree; the passphrase is not kept.
             config: Config { lock: SecondLock::None, ..config.clone() },
@@ -230,6 +231,7 @@ impl Vault {
             closing: Mutex::new(()),
             rotating: Mutex::new(()),
             follower,
+            noter,
             noted: Mutex::new(noted),
             restoring: opening == Opening::Restoring,
             delivering: Mutex::new(()),

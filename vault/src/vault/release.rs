@@ -147,6 +147,8 @@ impl Vault {
                 self.drawn.notify_all();
                 return Err(error.into());
             }
+            // If the machine dies now, the mirror knows that it was paid; what it could not be told, the next tick tells it.
+            self.note(now).ok();
             return Ok(Begun::Owed(owed));
         }
     }

@@ -172,7 +172,7 @@ fn finish(config: &Config, mirror: &Path, now: Timestamp) -> Result<Option<Loss>
     let leaf = Leaf { what: Word::new("restored").ok(), ..Leaf::new(Kind::Start, now) };
     vault.log_change(lost(leaf, marker.loss)?, vault.unpaid())?;
     vault.close(now)?;
-    vault.note_home(now)?;
+    vault.note_durably(now)?;
     drop(vault);
     config.disk.unlink(&path).map_err(at(&path))?;
     // One that a power cut brings back asks for the same restore again, which then has nothing left to do.
@@ -192,8 +192,8 @@ fn lost(leaf: Leaf, loss: Option<Loss>) -> Result<Leaf, VaultError> {
 impl Vault {
     /// Returns what raises balances to those that the mirror knows of.
     fn unpaid(&self) -> Vec<Change> {
-        let ledgers = &self.state.lock().shared.ledgers;
         let noted = self.noted.lock();
+        let ledgers = &self.state.lock().shared.ledgers;
         let raised = noted.ledgers.iter().filter(|(population, noted)| {
             let mut here = ledgers.get(*population).cloned().unwrap_or_default();
             let before = here.clone();

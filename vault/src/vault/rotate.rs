@@ -45,6 +45,7 @@ impl Vault {
             return refuse(Reason::RequestInvalid, "another rotation is under way", "wait until it has ended");
         };
         self.log_change(leaf_of(permit, Kind::Key, &format!("rotate {}", what.word()), now), Vec::new())?;
+        self.mirror_answers()?;
         let done = match what {
             Rotation::Pieces => self.rotate_pieces(watch),
             Rotation::Journals => self.rotate_journals(watch),
@@ -64,6 +65,7 @@ impl Vault {
         require(permit, &[Verb::Maintain, Verb::ManageDataset])?;
         whole(permit)?;
         self.log_change(leaf_of(permit, Kind::Key, "rotate lock of the root", now), Vec::new())?;
+        self.mirror_answers()?;
         let generation = {
             let mut state = self.lock()?;
             state.tree.relock(lock, Changes { all_pages: true, ..Changes::default() })?;

@@ -225,12 +225,12 @@ fn a_note_is_carried_over_and_can_not_be_forged_or_lost() {
     let place = Place::with_mirror();
     let mut tree = place.open_mirrored().unwrap();
     assert_eq!(tree.noted(), Some(&b""[..]));
-    tree.note(b"so far").unwrap();
+    tree.note(b"so far").unwrap().unwrap().write().unwrap();
     let name = || place.mirror_pages().into_iter().find(|name| name.starts_with("note-")).unwrap();
     let older = fs::read(place.mirror().join("keys").join(name())).unwrap();
     tree.commit(switch()).unwrap();
     assert_eq!(tree.noted(), Some(&b"so far"[..]));
-    tree.note(b"further").unwrap();
+    tree.note(b"further").unwrap().unwrap().write().unwrap();
     drop(tree);
     assert_eq!(place.open_mirrored().unwrap().noted(), Some(&b"further"[..]));
 

@@ -26,6 +26,7 @@ impl Vault {
         let mut bytes = 0;
         loop {
             let _closing = self.closing.lock();
+            self.mirror_answers()?;
             let mut state = self.lock()?;
             let old = |state: &State| state.key_uses.places_under(|key| u64::from(key) < first);
             let places = old(&state);

@@ -107,6 +107,7 @@ impl Vault {
     fn adopt_resealed(&self, step: Step, new: Resealed, first: u64) -> Result<(u64, Option<Readers>), VaultError> {
         let number = step.number;
         self.ship_pieces(new.closed.iter().chain(&new.building))?;
+        self.mirror_answers()?;
         let mut state = self.lock()?;
         let (mut changes, mut gone) = (Changes::default(), Vec::new());
         changes.put_records.push(self.numbered(&state)?);

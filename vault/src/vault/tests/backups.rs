@@ -528,6 +528,69 @@ fn a_target_that_hangs_holds_up_nobody_and_catches_up() {
 }
 
 #[test]
+fn a_mirror_that_hangs_holds_up_an_erasure_and_no_read_or_write() {
+    let mut shop = shop();
+    let hanging = Hanging::below(shop.folder("mirror"));
+    shop.vault().close(later(10)).unwrap();
+    shop.config.disk = Disk::observed(std::sync::Arc::clone(&hanging) as _);
+    shop.reopen();
+    shop.fill(0, 60, PURPOSES);
+    shop.close(20);
+    shop.vault().tick(later(21)).unwrap();
+    shop.vault().noter.as_ref().unwrap().be_patient(std::time::Duration::ZERO);
+    hanging.set(true);
+    let done = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let erasing = scope.spawn(|| {
+            let receipt = shop.erase_some([3]);
+            done.store(true, std::sync::atomic::Ordering::Release);
+            receipt
+        });
+        shop.fill(60, 10, PURPOSES);
+        shop.withdraw_these(0..5);
+        assert_eq!(shop.size("true"), 55);
+        shop.vault().tick(later(30)).unwrap();
+        assert_eq!(shop.vault().mirror_problem().as_deref(), Some("its disk does not answer"));
+        assert!(shop.vault().health().is_ok());
+        assert!(!done.load(std::sync::atomic::Ordering::Acquire), "erased without the mirror");
+        hanging.set(false);
+        let receipt = erasing.join().unwrap();
+        assert_eq!(receipt.people, 1);
+    });
+    let charged = shop.charged();
+    while shop.vault().mirror_problem().is_some() {
+        shop.vault().tick(later(45)).unwrap();
+        std::thread::yield_now();
+    }
+    shop.vault().noter.as_ref().unwrap().be_patient(std::time::Duration::from_secs(60));
+    shop.ship();
+    shop.vault().close(later(46)).unwrap();
+    shop.die();
+    shop.restore().unwrap();
+    assert_eq!(shop.charged(), charged);
+}
+
+#[test]
+fn a_charge_is_noted_in_the_mirror_before_the_next_tick() {
+    let mut shop = shop();
+    shop.fill(0, 60, PURPOSES);
+    shop.close(20);
+    shop.ship();
+    shop.take_target_away();
+    shop.size("true");
+    // Dropped as if killed: what was handed in is written.
+    let charged = shop.charged();
+    shop.die();
+    shop.put_target_back();
+    let target = shop.folder("backup");
+    let refused = Vault::restore(&shop.config, &target, false, later(50)).unwrap_err();
+    assert!(matches!(refused, VaultError::Lossy(_)), "{refused:?}");
+    Vault::restore(&shop.config, &target, true, later(51)).unwrap();
+    shop.vault = Some(Vault::open(&shop.config, later(52)).unwrap());
+    assert_eq!(shop.charged(), charged);
+}
+
+#[test]
 fn a_piece_that_is_damaged_at_home_holds_up_nothing_else() {
     let mut shop = shop();
     shop.config.backup = None;
