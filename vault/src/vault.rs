@@ -61,7 +61,7 @@ use policy::time::Timestamp;
 use state::State;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
 /// Where the vault lives.
@@ -195,6 +195,8 @@ pub struct Vault {
     folders: Folders,
     /// Serializes closing of epochs, which works outside the commit lock for most of its time.
     closing: Mutex<()>,
+    /// Erasures that wait for it.
+    interrupting: AtomicUsize,
     /// Held by the rotation that is under way.
     rotating: Mutex<()>,
     /// Follows with the backup target, if there is one.

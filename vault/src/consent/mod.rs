@@ -229,6 +229,19 @@ impl ConsentBitmaps {
         }
     }
 
+    /// Takes some blocks over from a later state of the same people.
+    pub fn take_blocks(&mut self, later: &Self, blocks: &std::collections::BTreeSet<u32>) {
+        self.tree.clone_from(&later.tree);
+        for number in blocks.iter().map(|block| *block as usize) {
+            if self.blocks.len() <= number {
+                self.blocks.resize_with(number + 1, Arc::default);
+            }
+            if let (Some(mine), Some(theirs)) = (self.blocks.get_mut(number), later.blocks.get(number)) {
+                *mine = Arc::clone(theirs);
+            }
+        }
+    }
+
     /// Turns the state of one block into bytes, to be sealed.
     pub fn block_bytes(&self, block: u32) -> Zeroizing<Vec<u8>> {
         match self.blocks.get(block as usize) {

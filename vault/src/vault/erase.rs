@@ -182,7 +182,7 @@ impl Vault {
             return refuse(Reason::MessageTooLarge, message, "send several");
         }
         self.mirror_answers()?;
-        let _closing = self.closing.lock();
+        let _closing = self.interrupt_fold();
         let erasing = self.intend_erasure(permit, subjects, now)?;
         let done = self.carry_out(&erasing)?;
         let mut receipt = self.receipt(&erasing, done, now)?;

@@ -15,7 +15,9 @@
 //! holds it. Values of attributes that have no day yet get that of the close, in blocks that are written again for it.
 //!
 //! Guarantees: a fold changes no answer, since questions read the closed epoch; a crash leaves all of it or nothing; an
-//! attempt that fails leaves no file behind.
+//! attempt that fails leaves no file behind. An erasure does not wait for a fold to end: when one waits, the blocks that are
+//! folded so far are published, which a record for each says, and the fold goes on after it with what is left. A close folds
+//! in that way first, and then closes over what little came meanwhile.
 
 use super::adopt::Adopting;
 use super::backlog::Trouble;
@@ -23,10 +25,11 @@ use super::commit::{JOURNAL, Outgoing, aad, nonce};
 use super::epochs::{Building, ClosedEpoch};
 use super::journal_keys::{sealers, unneeded};
 use super::journals::Sealed;
-use super::recover::{DatasetRecord, SHARED_STATE, VaultRecord, restart_name};
+use super::recover::{DatasetRecord, SHARED_STATE, VaultRecord, read_record, restart_name};
 use super::state::{SHARED, State};
 use super::write::{dataset_of, leaf_of, place, refuse, require};
 use super::{EpochInfo, Vault, VaultError};
+use crate::blocks::BLOCK_SUBJECTS;
 use crate::consent::ConsentBitmaps;
 use crate::fold::pieces::{BlockPieces, CONSENT_STATE, NewPiece, Writer, read_block};
 use crate::fold::retention::{Concern, HeldIn, Retention};
@@ -42,6 +45,12 @@ use policy::time::Timestamp;
 use rayon::prelude::*;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+/// Blocks that are folded before it is looked whether an erasure waits.
+const TURN: usize = if cfg!(test) { 1 } else { 8 };
+/// A close of more blocks than these folds beforehand.
+const FEW: usize = if cfg!(test) { 1 } else { 32 };
 
 /// What folding needs, taken under the commit lock.
 struct Work {
@@ -72,6 +81,8 @@ struct Work {
     closes: Option<EpochInfo>,
     /// Number of the first file that this attempt may write.
     first_file: u64,
+    /// The blocks that were folded, if an erasure did not wait for all of them.
+    part: Option<BTreeSet<u32>>,
 }
 
 const NOTHING_HELD: &HeldIn = &HeldIn::new();
@@ -80,6 +91,16 @@ impl Work {
     /// Returns what is held in a block.
     fn held_in(&self, block: u32) -> &HeldIn {
         self.held.get(&block).unwrap_or(NOTHING_HELD)
+    }
+
+    /// Leaves the other blocks to the next turn.
+    fn take_part(&mut self, part: BTreeSet<u32>) {
+        let folded = self.old.building.as_ref().map_or(self.old.bound, |building| building.bound);
+        let last = part.last().map_or(0, |last| last.saturating_add(1).saturating_mul(BLOCK_SUBJECTS));
+        self.bound = self.bound.min(last.max(folded));
+        let mut consent = self.old.folded_consent().clone();
+        consent.take_blocks(&self.consent, &part);
+        (self.consent, self.part) = (consent, Some(part));
     }
 
     /// Returns the epoch that the new pieces are of.
@@ -98,8 +119,15 @@ impl Vault {
         if as_of > now {
             return refuse(Reason::EpochNotClosed, "an epoch can't end in the future", "close it when it has ended");
         }
-        let _closing = self.closing.lock();
+        let mut closing = self.closing.lock();
         let mut state = self.lock()?;
+        let dataset = dataset_of(&mut state, permit)?;
+        if dataset.dirty.len() > FEW {
+            let leaf = leaf_of(permit, Kind::Fold, "fold", now);
+            let number = dataset.number;
+            self.fold_in_turns(&mut closing, state, number, &leaf, now)?;
+            state = self.lock()?;
+        }
         let dataset = dataset_of(&mut state, permit)?;
         if as_of < dataset.closed.info.as_of {
             return refuse(Reason::EpochNotClosed, "an epoch can't end before the last one did", "close it later");
@@ -107,6 +135,7 @@ impl Vault {
         let number = dataset.number;
         let info = EpochInfo { epoch: EpochId(dataset.closed.info.epoch.0 + 1), as_of };
         let leaf = Leaf { epoch: Some(info.epoch), ..leaf_of(permit, Kind::Epoch, "close epoch", now) };
+        self.log_fold(&mut state, &leaf)?;
         self.fold_and_publish(state, number, &leaf, Some(info), now)?;
         Ok(info)
     }
@@ -115,10 +144,47 @@ impl Vault {
     /// nothing: answers stay as they are. Returns how many blocks were folded.
     pub fn fold(&self, permit: &Permit, now: Timestamp) -> Result<usize, VaultError> {
         require(permit, &[Verb::Maintain])?;
-        let _closing = self.closing.lock();
+        let mut closing = self.closing.lock();
         let mut state = self.lock()?;
         let number = dataset_of(&mut state, permit)?.number;
-        self.fold_and_publish(state, number, &leaf_of(permit, Kind::Fold, "fold", now), None, now)
+        self.fold_in_turns(&mut closing, state, number, &leaf_of(permit, Kind::Fold, "fold", now), now)
+    }
+
+    /// Takes the lock of closing for an erasure, for which a fold that is under way breaks off.
+    pub(super) fn interrupt_fold(&self) -> MutexGuard<'_, ()> {
+        self.interrupting.fetch_add(1, Ordering::Relaxed);
+        let closing = self.closing.lock();
+        self.interrupting.fetch_sub(1, Ordering::Relaxed);
+        closing
+    }
+
+    /// Folds, and lets erasures that wait go before the rest. Returns how many blocks were folded.
+    fn fold_in_turns(
+        &self,
+        closing: &mut MutexGuard<'_, ()>,
+        mut state: MutexGuard<'_, State>,
+        number: u32,
+        leaf: &Leaf,
+        now: Timestamp,
+    ) -> Result<usize, VaultError> {
+        self.log_fold(&mut state, leaf)?;
+        let mut folded = 0;
+        loop {
+            let (some, is_all) = self.fold_and_publish(state, number, leaf, None, now)?;
+            folded += some;
+            if is_all {
+                return Ok(folded);
+            }
+            MutexGuard::bump(closing);
+            state = self.lock()?;
+        }
+    }
+
+    fn log_fold(&self, state: &mut State, leaf: &Leaf) -> Result<(), VaultError> {
+        let leaves = vec![(Tree::Access, leaf.to_json().into_bytes())];
+        // What is folded is durable before it counts, and this with it.
+        let _ = self.commit(state, Outgoing { leaves, ..Outgoing::default() })?;
+        Ok(())
     }
 
     /// Returns the last closed epoch; `None` for an unknown dataset or before the first close.
@@ -136,9 +202,7 @@ impl Vault {
         leaf: &Leaf,
         closes: Option<EpochInfo>,
         now: Timestamp,
-    ) -> Result<usize, VaultError> {
-        let leaves = vec![(Tree::Access, leaf.to_json().into_bytes())];
-        let ticket = self.commit(&mut state, Outgoing { leaves, ..Outgoing::default() })?;
+    ) -> Result<(usize, bool), VaultError> {
         let mut work = self.gather_work(&mut state, number, closes)?;
         // What comes after what is folded here is in another segment, so that those before it can go.
         self.wal.renew();
@@ -146,16 +210,17 @@ impl Vault {
         if let Some(info) = closes {
             work.consent.prune(info.as_of);
         }
-        ticket.wait()?;
+        self.wal.sync()?;
         if let Some(info) = closes {
             (work.past, work.undated) = concerned(&work, info)?;
             self.log_past(leaf, work.past.len())?;
         }
-        let (folded, first_file) = (work.dirty.len(), work.first_file);
-        let published = self.fold_or_reread(&work).and_then(|new| {
+        let first_file = work.first_file;
+        let published = self.fold_or_reread(&mut work).and_then(|new| {
             // Frames that are folded are not replayed: their leaves must be in the permanent log first.
             self.persist_log()?;
-            self.publish(work, new)
+            let folded = work.part.as_ref().map_or((work.dirty.len(), true), |part| (part.len(), false));
+            self.publish(work, new).map(|()| folded)
         });
         if published.is_err() {
             self.discard(number, first_file);
@@ -163,7 +228,7 @@ impl Vault {
         if let Some(dataset) = self.state.lock().datasets.get_mut(&number) {
             dataset.trouble = published.as_ref().err().map(|error| Trouble::new(error, now));
         }
-        published?;
+        let folded = published?;
         self.let_go(number);
         Ok(folded)
     }
@@ -204,6 +269,7 @@ impl Vault {
             shared,
             closes,
             first_file: self.first_file(),
+            part: None,
         })
     }
 
@@ -218,7 +284,7 @@ impl Vault {
     }
 
     /// Folds; when an entry is missing or does not open, the database lied, and the entries are read from the log instead.
-    fn fold_or_reread(&self, work: &Work) -> Result<Vec<NewPiece>, VaultError> {
+    fn fold_or_reread(&self, work: &mut Work) -> Result<Vec<NewPiece>, VaultError> {
         match self.fold_blocks(work, None) {
             Err(VaultError::Damaged { part, .. }) if part.starts_with("journal") => {
                 self.discard(work.number, work.first_file);
@@ -233,7 +299,7 @@ impl Vault {
         }
     }
 
-    fn fold_blocks(&self, work: &Work, entries: Option<&Entries>) -> Result<Vec<NewPiece>, VaultError> {
+    fn fold_blocks(&self, work: &mut Work, entries: Option<&Entries>) -> Result<Vec<NewPiece>, VaultError> {
         let dir = self.dataset_dir(work.number);
         self.settle_folder(&dir)?;
         let next_file = || self.file_number();
@@ -251,8 +317,19 @@ impl Vault {
         };
         let blocks: BTreeSet<u32> = work.dirty.iter().chain(&work.past).chain(&work.undated).copied().collect();
         let blocks: Vec<u32> = blocks.into_iter().collect();
-        let folded: Result<Vec<Vec<NewPiece>>, VaultError> = blocks.par_iter().with_max_len(1).map(fold).collect();
-        Ok(folded?.into_iter().flatten().collect())
+        let (mut new, mut done) = (Vec::new(), 0);
+        for some in blocks.chunks(TURN) {
+            let folded: Result<Vec<Vec<NewPiece>>, VaultError> = some.par_iter().with_max_len(1).map(fold).collect();
+            new.extend(folded?.into_iter().flatten());
+            done += some.len();
+            // New blocks come last, so that those that are folded follow each other.
+            if work.closes.is_none() && done < blocks.len() && self.interrupting.load(Ordering::Relaxed) > 0 {
+                let part = blocks.into_iter().take(done).collect();
+                work.take_part(part);
+                break;
+            }
+        }
+        Ok(new)
     }
 
     /// Reads a block's entries from the database. The commit lock is held for one block at a time, so that writers go on.
@@ -293,14 +370,28 @@ impl Vault {
         let Adopting { mut changes, mut gone, .. } = adopting;
         gone.extend(self.replace(&mut changes, &shared, epoch, &entries));
         drop(entries);
-        changes.put_records.push(record_of(&work).named(number)?);
+        let folded_seq = match work.part {
+            Some(_) => state.datasets.get(&number).map_or(0, |dataset| dataset.folded_seq),
+            None => work.seq,
+        };
+        changes.put_records.push(record_of(&work, folded_seq).named(number)?);
         if work.closes.is_some_and(|info| Retention::new(schema, info.as_of).is_limited()) {
             // What was taken out may have come under a key that is still in use.
             work.dirty.union(&work.past).for_each(|block| state.journal.retire((number, *block)));
         }
-        let first_seq = settle_journals(&state, &work, &mut changes);
-        let restarts = work.restarts.keys().map(|block| restart_name(number, *block));
-        changes.remove_records.extend(restarts);
+        let restart = work.seq.saturating_add(1);
+        let first_seq = match &work.part {
+            Some(part) => {
+                let restarts = part.iter().map(|block| (restart_name(number, *block), restart.to_le_bytes().to_vec()));
+                changes.put_records.extend(restarts);
+                read_record::<VaultRecord>(&state.tree, "vault")?.first_seq
+            }
+            None => {
+                let restarts = work.restarts.keys().map(|block| restart_name(number, *block));
+                changes.remove_records.extend(restarts);
+                settle_journals(&state, &work, &mut changes)
+            }
+        };
         changes
             .put_records
             .push(VaultRecord { next_file: self.file_number(), shared_seq: work.seq, first_seq }.named()?);
@@ -311,12 +402,23 @@ impl Vault {
         }
         self.commit_pieces(&mut state, changes)?;
         // Not before: had the commit failed, an erasure would destroy keys that are needed still.
-        [SHARED, number].iter().for_each(|of| state.key_uses.forget_folded(*of, work.seq));
+        state.key_uses.forget_folded(SHARED, work.seq);
+        if work.part.is_none() {
+            state.key_uses.forget_folded(number, work.seq);
+        }
         let Some(dataset) = state.datasets.get_mut(&number) else { return Ok(()) };
-        dataset.folded_seq = work.seq;
-        dataset.restarts.clear();
+        dataset.folded_seq = folded_seq;
         dataset.fresh.retain(|ordinal, _| *ordinal >= work.bound);
-        dataset.dirty = dataset.journal.drop_folded(work.seq);
+        dataset.dirty = match &work.part {
+            Some(part) => {
+                dataset.restarts.extend(part.iter().map(|block| (*block, restart)));
+                dataset.journal.drop_folded_of(part, work.seq)
+            }
+            None => {
+                dataset.restarts.clear();
+                dataset.journal.drop_folded(work.seq)
+            }
+        };
         let next = Arc::new(match work.closes {
             Some(info) => {
                 dataset.consent.share_unchanged(&work.consent);
@@ -366,14 +468,14 @@ fn concerned(work: &Work, info: EpochInfo) -> Result<(BTreeSet<u32>, BTreeSet<u3
     Ok((blocks(Concern::Past).collect(), blocks(Concern::Undated).collect()))
 }
 
-fn record_of(work: &Work) -> DatasetRecord {
+fn record_of(work: &Work, folded_seq: u64) -> DatasetRecord {
     let closed = work.closes.unwrap_or(work.old.info);
     DatasetRecord {
         epoch: closed.epoch,
         as_of: closed.as_of,
         bound: if work.closes.is_some() { work.bound } else { work.old.bound },
         folded_bound: work.bound,
-        folded_seq: work.seq,
+        folded_seq,
     }
 }
 

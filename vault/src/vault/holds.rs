@@ -86,7 +86,7 @@ impl Vault {
     ) -> Result<Option<ErasureReport>, VaultError> {
         require(permit, &[Verb::HoldSubject])?;
         self.mirror_answers()?;
-        let _closing = self.closing.lock();
+        let _closing = self.interrupt_fold();
         let mut state = self.lock()?;
         state.latest_at_least(now);
         let now = state.latest;

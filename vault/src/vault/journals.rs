@@ -48,6 +48,8 @@ pub(crate) struct Journals {
     bytes: u64,
     /// Entries of frames up to this one are folded.
     folded_seq: u64,
+    /// By block, if more of it is folded: entries of frames up to this one are too.
+    folded_of: BTreeMap<u32, u64>,
     /// Blocks that may have folded entries in the database.
     to_sweep: BTreeSet<u32>,
     /// Set when the database failed; it must not be read before it was made again.
@@ -88,6 +90,7 @@ impl Journals {
             waiting_bytes: 0,
             bytes: 0,
             folded_seq: 0,
+            folded_of: BTreeMap::new(),
             to_sweep: BTreeSet::new(),
             stale: true,
         }
@@ -156,7 +159,7 @@ impl Journals {
         }
         let mut entries: BTreeMap<(u64, u16), Vec<u8>> = BTreeMap::new();
         let gather = |key: &[u8], value: &[u8]| {
-            if let Some(place) = place(key).filter(|(seq, _)| *seq > self.folded_seq) {
+            if let Some(place) = place(key).filter(|(seq, _)| *seq > self.folded(block)) {
                 entries.entry(place).or_default().extend_from_slice(value);
             }
             ControlFlow::Continue(())
@@ -194,9 +197,30 @@ impl Journals {
         self.stale |= removed.is_err();
     }
 
+    fn folded(&self, block: u32) -> u64 {
+        self.folded_of.get(&block).map_or(self.folded_seq, |folded| self.folded_seq.max(*folded))
+    }
+
+    /// Forgets what is folded of some blocks, and returns all blocks that have later entries.
+    pub fn drop_folded_of(&mut self, blocks: &BTreeSet<u32>, folded_seq: u64) -> BTreeSet<u32> {
+        for block in blocks {
+            self.folded_of.insert(*block, folded_seq);
+            if let Some(places) = self.expected.get_mut(block) {
+                let later = places.split_off(&(folded_seq.saturating_add(1), 0));
+                let gone: usize = std::mem::replace(places, later).into_values().sum();
+                self.bytes = self.bytes.saturating_sub(gone as u64);
+            }
+        }
+        self.to_sweep.extend(blocks);
+        self.expected.retain(|_, places| !places.is_empty());
+        self.waiting.retain(|(of, entry)| entry.seq > folded_seq || !blocks.contains(of));
+        self.expected.keys().copied().collect()
+    }
+
     /// Forgets what is folded and returns the blocks that have later entries. [`Journals::sweep`] removes it.
     pub fn drop_folded(&mut self, folded_seq: u64) -> BTreeSet<u32> {
         self.folded_seq = folded_seq;
+        self.folded_of.clear();
         self.to_sweep.extend(self.expected.keys());
         for places in self.expected.values_mut() {
             let later = places.split_off(&(folded_seq.saturating_add(1), 0));
@@ -245,7 +269,7 @@ impl Journals {
         let mut keys: Vec<Vec<u8>> = Vec::new();
         store.scan_prefix(&prefix(block), |key: &[u8], _: &[u8]| {
             match place(key) {
-                Some((seq, _)) if seq <= self.folded_seq && keys.len() < SWEPT => keys.push(key.to_vec()),
+                Some((seq, _)) if seq <= self.folded(block) && keys.len() < SWEPT => keys.push(key.to_vec()),
                 _ => return ControlFlow::Break(()),
             }
             ControlFlow::Continue(())

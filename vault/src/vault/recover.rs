@@ -37,7 +37,7 @@ use roaring::RoaringBitmap;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, AtomicUsize};
 use std::sync::{Arc, OnceLock};
 
 /// State piece of dataset 0: the gateway's own state.
@@ -229,6 +229,7 @@ impl Vault {
             next_file: AtomicU64::new(next_file),
             folders: Folders::default(),
             closing: Mutex::new(()),
+            interrupting: AtomicUsize::new(0),
             rotating: Mutex::new(()),
             follower,
             noter,

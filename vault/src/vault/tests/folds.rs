@@ -305,6 +305,122 @@ fn a_fold_on_a_full_disk_leaves_nothing_behind_and_is_done_later() {
     assert_eq!(shop.size("true"), 60);
 }
 
+/// A disk that has no space for pieces once a root was replaced.
+#[derive(Default)]
+struct FullAfterACommit {
+    armed: AtomicBool,
+    committed: AtomicBool,
+}
+
+impl Observer for FullAfterACommit {
+    fn before(&self, step: &Step<'_>) -> Result<(), Fault> {
+        match step {
+            Step::Write { path, .. } if path.ends_with("root.cell") && self.armed.load(Ordering::Relaxed) => {
+                self.committed.store(true, Ordering::Relaxed);
+                Ok(())
+            }
+            Step::Create(path) if path.extension().is_some_and(|end| end == "tmp") => {
+                let full = self.committed.load(Ordering::Relaxed);
+                if full { Err(std::io::Error::from_raw_os_error(28).into()) } else { Ok(()) }
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+const TWO_BLOCKS: usize = 8_192 + 60;
+
+#[test]
+fn what_a_fold_published_before_it_failed_counts_once_after_the_next_opening() {
+    let full = Arc::new(FullAfterACommit::default());
+    let mut shop = Shop::new();
+    shop.vault = None;
+    shop.config.disk = Disk::observed(Arc::<FullAfterACommit>::clone(&full));
+    shop.reopen();
+    shop.fill(0, TWO_BLOCKS - 50, PURPOSE);
+    shop.close(20);
+    // Some orders again in both blocks, and some people who are new in the second.
+    let orders = (0..TWO_BLOCKS - 50).step_by(91).map(|number| order(number, 2, 3, -60));
+    shop.ingest(orders.collect());
+    shop.fill(TWO_BLOCKS - 50, 50, PURPOSE);
+    full.armed.store(true, Ordering::Relaxed);
+    // As if an erasure always waited.
+    shop.vault().interrupting.store(1, Ordering::Relaxed);
+    let permit = shop.permit(Role::System, Verb::Maintain, None);
+    assert!(matches!(shop.vault().fold(&permit, later(21)), Err(VaultError::Io(_))));
+    assert_eq!(shop.vault().state.lock().datasets[&1].dirty, [1].into(), "the first block was published");
+    assert_eq!(shop.size("true"), i64::try_from(TWO_BLOCKS - 50).unwrap());
+    shop.vault = None;
+    shop.config.disk = Disk::default();
+    shop.reopen();
+    assert_eq!(shop.vault().state.lock().datasets[&1].dirty, [1].into());
+    shop.ingest(vec![order(0, 3, 2, -50)]);
+    shop.close(50);
+    assert_eq!(shop.size("true"), i64::try_from(TWO_BLOCKS).unwrap());
+    let twice = (0..TWO_BLOCKS - 50).step_by(91).count();
+    assert_eq!(shop.size("order.count() >= 2"), i64::try_from(twice).unwrap());
+    assert_eq!(shop.size("order.count() >= 3"), 1);
+    let [there, named] = shop.files();
+    assert_eq!(there, named);
+}
+
+/// A disk on which the first piece waits.
+#[derive(Default)]
+struct Waiting {
+    holds: parking_lot::Mutex<bool>,
+    reached: AtomicBool,
+    changed: parking_lot::Condvar,
+}
+
+impl Observer for Waiting {
+    fn turn(&self, step: &Step<'_>) {
+        if matches!(step, Step::Create(path) if path.extension().is_some_and(|end| end == "tmp")) {
+            let mut holds = self.holds.lock();
+            self.reached.store(*holds, Ordering::Release);
+            self.changed.wait_while(&mut holds, |holds| *holds);
+        }
+    }
+
+    fn before(&self, _: &Step<'_>) -> Result<(), Fault> {
+        Ok(())
+    }
+}
+
+#[test]
+fn an_erasure_does_not_wait_for_the_end_of_a_fold() {
+    let waiting = Arc::new(Waiting::default());
+    let mut shop = Shop::new();
+    shop.vault = None;
+    shop.config.disk = Disk::observed(Arc::<Waiting>::clone(&waiting));
+    shop.reopen();
+    shop.fill(0, TWO_BLOCKS, PURPOSE);
+    let erase = shop.permit(Role::Portal, Verb::EraseSubject, None);
+    *waiting.holds.lock() = true;
+    let receipt = std::thread::scope(|scope| {
+        let folding = scope.spawn(|| shop.fold(21));
+        while !waiting.reached.load(Ordering::Acquire) {
+            std::thread::yield_now();
+        }
+        let erasing = scope.spawn(|| shop.vault().erase(&erase, &[key(3), key(TWO_BLOCKS - 1)], later(22)).unwrap());
+        while shop.vault().interrupting.load(Ordering::Relaxed) == 0 {
+            std::thread::yield_now();
+        }
+        *waiting.holds.lock() = false;
+        waiting.changed.notify_all();
+        folding.join().unwrap();
+        erasing.join().unwrap()
+    });
+    let last = shop.vault().state.lock().tree.generation();
+    assert!(receipt.generation_after < last, "the fold ended before the erasure");
+    shop.reopen();
+    shop.close(50);
+    assert_eq!(shop.size("true"), i64::try_from(TWO_BLOCKS - 2).unwrap());
+    let report = shop.vault().erase_subjects(&erase, &[key(4)], later(60)).unwrap();
+    assert!(report.confirmed);
+    let [there, named] = shop.files();
+    assert_eq!(there, named);
+}
+
 #[test]
 fn a_database_that_lost_entries_is_made_again_from_the_log() {
     let shop = Shop::new();
