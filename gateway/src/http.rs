@@ -43,9 +43,10 @@ pub fn troubles(app: &App) -> impl Iterator<Item = String> {
     let datasets = app.vault.troubles().into_iter().map(|(dataset, problem)| format!("dataset {dataset}: {problem}"));
     // The data is safe at home: whoever reads this mends the target, and nobody restarts the gateway for it.
     let backup = app.vault.backup_status().and_then(|status| status.problem);
-    let mirror = app.vault.mirror_problem().map(|problem| {
-        format!("the mirror does not follow, and folds and erasures wait for it: {problem}")
-    });
+    let mirror = app
+        .vault
+        .mirror_problem()
+        .map(|problem| format!("the mirror does not follow, and folds and erasures wait for it: {problem}"));
     datasets.chain(backup.map(|problem| format!("the backup does not follow: {problem}"))).chain(mirror)
 }
 

@@ -13,6 +13,7 @@ mod repair;
 pub use repair::{Repair, Repaired, Source};
 
 use crate::keys::{self, HEADER_FIELDS, KeysError, SecondLock};
+use crate::log::LogError;
 use crate::wal::{self, WalError};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
@@ -64,6 +65,9 @@ pub enum FsckError {
     /// The key tree does not open.
     #[error(transparent)]
     Keys(#[from] KeysError),
+    /// A tile of the log can't be written.
+    #[error(transparent)]
+    Log(#[from] LogError),
     /// A segment of the write-ahead log can't be read at all.
     #[error(transparent)]
     Wal(#[from] WalError),

@@ -30,6 +30,7 @@ mod release;
 mod restore;
 mod rotate;
 mod schemas;
+mod space;
 mod state;
 mod subjects;
 mod tokens;

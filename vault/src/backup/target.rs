@@ -204,7 +204,8 @@ impl Target {
             superseded.extend(list(&folder)?.into_iter().filter_map(within));
         }
         let leaves = position.seen.sizes;
-        self.held = Some(Held { position, leaves, segments, pieces: BTreeSet::new(), superseded, promised: BTreeSet::new() });
+        self.held =
+            Some(Held { position, leaves, segments, pieces: BTreeSet::new(), superseded, promised: BTreeSet::new() });
         Ok(())
     }
 

@@ -2,17 +2,19 @@
 //!
 //! Guarantees: a file is replaced only by bytes that a verified parent names. The root and the pages of the key tree: by the
 //! mirror's, which open, if no slot of the root is later. Pieces: by those of the hash that the key tree names. Segments of
-//! the write-ahead log: by the beginning that was shipped, if all that was written later follows on it frame by frame. So
+//! the write-ahead log: by the beginning that was shipped, if all that was written later follows on it frame by frame. Tiles of
+//! the permanent log: by those that hash to what the log's checkpoint covers. So
 //! nobody who was erased comes back, and no budget or consent is another afterwards; opening compares all of it with what was
 //! seen, as ever. Each file is durable before the next; a repair that was broken off is begun again.
 //!
-//! Does not: make up for what neither place holds, which is listed; nor touch the permanent log, whose last leaves are in the
-//! write-ahead log; nor the databases, which opening makes again by itself.
+//! Does not: make up for what neither place holds, which is listed; nor touch a checkpoint of the permanent log; nor the
+//! databases, which opening makes again by itself.
 
 use super::{FsckError, map_piece};
 use crate::backup::MAX_PIECE_BYTES;
 use crate::disk::{self, Disk};
 use crate::keys::{self, KeysError, MirrorCopy, PieceEntry, SecondLock};
+use crate::log;
 use crate::wal;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
@@ -74,6 +76,7 @@ impl<'a> Repair<'a> {
             }
         }
         self.frames(&mut done)?;
+        self.tiles(&mut done)?;
         Ok(done)
     }
 
@@ -113,6 +116,16 @@ impl<'a> Repair<'a> {
             let path = PathBuf::from("wal").join(file.file_name().unwrap_or_default());
             let from = self.segment(&path, first)?;
             done.push(Repaired { path, from, problem });
+        }
+        Ok(())
+    }
+
+    fn tiles(&self, done: &mut Vec<Repaired>) -> Result<(), FsckError> {
+        let copy = self.backup.map(|backup| backup.join("log"));
+        for mended in log::mend(&self.disk, &self.data.join("log"), copy.as_deref())? {
+            let path = mended.path.strip_prefix(self.data).map(Path::to_owned).unwrap_or(mended.path);
+            let problem = "it does not hash to what the log's checkpoint covers".to_owned();
+            done.push(Repaired { path, from: mended.done.then_some(Source::Backup), problem });
         }
         Ok(())
     }

@@ -18,6 +18,7 @@
 pub(crate) mod decoders;
 mod explain;
 mod leaf;
+mod mend;
 mod merkle;
 mod note;
 mod proof;
@@ -27,6 +28,7 @@ mod tree;
 
 pub use explain::explain;
 pub use leaf::{Decision, FieldPath, Kind, Leaf, LeafError, Word};
+pub(crate) use mend::mend;
 pub(crate) use ship::{Copy, Signed};
 
 use crate::disk::Disk;

@@ -389,6 +389,13 @@ impl Vault {
             consent,
         };
         self.ship_pieces(rewritten.closed.iter().chain(&rewritten.building).map(|(new, _)| new))?;
+        let journals = {
+            let state = self.lock()?;
+            let of =
+                |block: &u32| state.datasets.get(&erasing.number).map_or(0, |dataset| dataset.journal.bytes_of(*block));
+            rewritten.blocks.iter().map(of).sum()
+        };
+        self.check_space(journals)?;
         let mut state = self.lock()?;
         let done = self.replace_keys(&mut state, erasing, rewritten);
         let (mut done, readers) = self.poison_on_error(Ok(done))?;

@@ -23,6 +23,7 @@ use super::adopt::Adopting;
 use super::backlog::Trouble;
 use super::commit::{JOURNAL, Outgoing, aad, nonce};
 use super::epochs::{Building, ClosedEpoch};
+use super::frames::outlived;
 use super::journal_keys::{sealers, unneeded};
 use super::journals::Sealed;
 use super::recover::{DatasetRecord, SHARED_STATE, VaultRecord, read_record, restart_name};
@@ -159,10 +160,10 @@ impl Vault {
     }
 
     /// Folds, and lets erasures that wait go before the rest. Returns how many blocks were folded.
-    fn fold_in_turns(
-        &self,
+    fn fold_in_turns<'a>(
+        &'a self,
         closing: &mut MutexGuard<'_, ()>,
-        mut state: MutexGuard<'_, State>,
+        mut state: MutexGuard<'a, State>,
         number: u32,
         leaf: &Leaf,
         now: Timestamp,
@@ -392,6 +393,7 @@ impl Vault {
                 settle_journals(&state, &work, &mut changes)
             }
         };
+        changes.remove_secrets.extend(outlived(&state.tree, first_seq));
         changes
             .put_records
             .push(VaultRecord { next_file: self.file_number(), shared_seq: work.seq, first_seq }.named()?);

@@ -183,6 +183,11 @@ impl Journals {
         self.bytes
     }
 
+    /// Counts the sealed bytes of a block that are not folded.
+    pub fn bytes_of(&self, block: u32) -> usize {
+        self.expected.get(&block).into_iter().flat_map(BTreeMap::values).sum()
+    }
+
     /// Counts the entries that are not folded.
     pub fn entries(&self) -> usize {
         self.expected.values().map(BTreeMap::len).sum()

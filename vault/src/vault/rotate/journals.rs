@@ -18,6 +18,7 @@ impl Vault {
             match begun(&state.tree, JOURNALS)? {
                 Some(first) => (first, old_keys(&state.tree, first)),
                 None => {
+                    self.rotate_frames(&mut state)?;
                     let all = old_keys(&state.tree, u64::MAX);
                     (renew(&mut state)?, all)
                 }
@@ -38,6 +39,7 @@ impl Vault {
                 return Ok(rotated(&state.tree, all.saturating_sub(old_keys(&state.tree, first)), bytes));
             };
             state.readable(number)?;
+            self.check_space(state.datasets.get(&number).map_or(0, |dataset| dataset.journal.bytes_of(block)))?;
             let step = self.renew_journal(&mut state, number, block);
             bytes += self.poison_on_error(Ok(step))?;
             let left = old_keys(&state.tree, first);
@@ -48,12 +50,7 @@ impl Vault {
 
     /// Seals again what a place's journal holds, and destroys keys that nothing is under any more. Returns how many bytes it
     /// wrote. An error leaves the state in memory ahead of the disk.
-    fn renew_journal(
-        &self,
-        state: &mut State,
-        number: u32,
-        block: u32,
-    ) -> Result<u64, VaultError> {
+    fn renew_journal(&self, state: &mut State, number: u32, block: u32) -> Result<u64, VaultError> {
         let mut changes = Changes::default();
         let mut record: VaultRecord = read_record(&state.tree, "vault")?;
         let mut gone = Vec::new();

@@ -464,8 +464,15 @@ impl Hanging {
 impl crate::disk::Observer for Hanging {
     fn turn(&self, step: &crate::disk::Step<'_>) {
         use crate::disk::Step::*;
-        let (CreateFolder(path) | Create(path) | Write { path, .. } | Cut { path, .. } | Sync(path)
-        | Rename { to: path, .. } | Unlink(path) | RemoveFolder(path) | SyncFolder(path)) = step;
+        let (CreateFolder(path)
+        | Create(path)
+        | Write { path, .. }
+        | Cut { path, .. }
+        | Sync(path)
+        | Rename { to: path, .. }
+        | Unlink(path)
+        | RemoveFolder(path)
+        | SyncFolder(path)) = step;
         if path.starts_with(&self.below) {
             self.changed.wait_while(&mut self.hangs.lock(), |hangs| *hangs);
         }

@@ -22,6 +22,48 @@ impl Shop {
 
 const PURPOSE: &[&str] = &["marketing.segmentation"];
 
+/// A disk that has no space for much while it is told so.
+#[derive(Default)]
+struct Short(std::sync::atomic::AtomicBool);
+
+impl crate::disk::Observer for Short {
+    fn before(&self, step: &crate::disk::Step<'_>) -> Result<(), crate::disk::Fault> {
+        let much = matches!(step, crate::disk::Step::Write { bytes, .. } if *bytes >= 1 << 20);
+        let full = much && self.0.load(std::sync::atomic::Ordering::Relaxed);
+        if full { Err(std::io::Error::from_raw_os_error(28).into()) } else { Ok(()) }
+    }
+}
+
+#[test]
+fn an_erasure_or_rotation_without_space_is_refused_and_done_when_there_is_some() {
+    let short = std::sync::Arc::new(Short::default());
+    let mut shop = Shop::new();
+    shop.vault = None;
+    shop.config.disk = Disk::observed(std::sync::Arc::clone(&short) as _);
+    shop.reopen();
+    shop.fill(0, 60, &["marketing.segmentation"]);
+    shop.close(20);
+    shop.fill(60, 10, &["marketing.segmentation"]);
+    short.0.store(true, std::sync::atomic::Ordering::Relaxed);
+    let erase = shop.permit(Role::Portal, Verb::EraseSubject, None);
+    let refused = shop.vault().erase(&erase, &[key(3)], later(30));
+    assert!(matches!(&refused, Err(VaultError::Io(why)) if why.contains("No space left")), "{refused:?}");
+    let whole = permit_for_all(&shop.rules);
+    let refused = shop.vault().rotate(&whole, crate::rotation::Rotation::Journals, later(31), &|_| ());
+    assert!(matches!(refused, Err(VaultError::Io(_))), "{refused:?}");
+    assert!(shop.vault().tick(later(32)).is_err(), "the erasure is still to be done");
+    assert!(shop.vault().health().is_ok());
+    shop.fill(70, 5, &["marketing.segmentation"]);
+    assert_eq!(shop.size("true"), 59, "the erased are allowed for nothing from the intent on");
+    short.0.store(false, std::sync::atomic::Ordering::Relaxed);
+    shop.vault().tick(later(33)).unwrap();
+    assert!(shop.vault().state.lock().shared.erasures.is_empty());
+    shop.vault().rotate(&whole, crate::rotation::Rotation::Journals, later(34), &|_| ()).unwrap();
+    shop.reopen();
+    shop.close(50);
+    assert_eq!(shop.size("true"), 74);
+}
+
 #[test]
 fn the_erased_are_gone_and_the_others_stay() {
     let mut shop = Shop::new();

@@ -20,6 +20,34 @@ fn keys_of_block(shop: &Shop) -> usize {
     shop.vault().lock().unwrap().key_uses.clone_of((1, 0)).len()
 }
 
+/// Keys of frames: how many were replaced and are still there, and the one in force.
+fn frame_keys(shop: &Shop) -> (usize, crate::keys::SecretKey) {
+    let state = shop.vault().state.lock();
+    (state.tree.secrets("frames/").count(), state.tree.secret("frames").unwrap())
+}
+
+#[test]
+fn the_key_of_frames_is_replaced_and_the_one_before_goes_with_its_frames() {
+    let mut shop = Shop::new();
+    shop.fill(0, 40, &["marketing.segmentation"]);
+    let (none, first) = frame_keys(&shop);
+    rotate(&shop, Rotation::Journals);
+    let (kept, second) = frame_keys(&shop);
+    assert_eq!((none, kept), (0, 1));
+    assert!(first.expose() != second.expose());
+    shop.fill(40, 20, &["marketing.segmentation"]);
+    // Frames of both are replayed.
+    shop.reopen();
+    rotate(&shop, Rotation::Journals);
+    assert_eq!(frame_keys(&shop).0, 2);
+    shop.fill(60, 5, &["marketing.segmentation"]);
+    shop.reopen();
+    shop.close(20);
+    assert_eq!(frame_keys(&shop).0, 0, "their frames are folded");
+    shop.reopen();
+    assert_eq!(shop.size("true"), 65);
+}
+
 #[test]
 fn a_journal_key_that_has_sealed_enough_is_replaced_before_the_next_write() {
     let mut shop = Shop::new();
