@@ -50,8 +50,15 @@ pub(crate) struct Named {
 /// What there is to do.
 #[derive(Debug)]
 pub(crate) enum Job {
-    /// Ships pieces that are about to be named, and frames and leaves; the file number is the one that the key tree records.
-    Log(Vec<PieceEntry>, u64),
+    /// Ships pieces that are about to be named, by a generation after this one, and frames and leaves.
+    Log {
+        /// The pieces.
+        new: Vec<PieceEntry>,
+        /// The generation of the key tree.
+        generation: u64,
+        /// The file number that it records.
+        next_file: u64,
+    },
     /// Ships, some of it at a time, whatever the key tree names and the target lacks, and removes what nothing names.
     CatchUp(Named),
     /// Removes what the key tree does not name any more, after a commit.
@@ -202,7 +209,7 @@ impl Shared {
         while let Some((number, home, job)) = self.next() {
             let stale = |desk: &Desk| match &job {
                 Job::CatchUp(named) | Job::Clean(named) => named.generation < desk.generation,
-                Job::Log(..) => false,
+                Job::Log { .. } => false,
             };
             let skipped = stale(&self.desk.lock());
             let whole = !skipped && target.work(&home, &job, most);
@@ -238,12 +245,12 @@ impl Target {
     /// Does a job, and says whether it was done to its end.
     fn work(&mut self, home: &Home, job: &Job, most: u64) -> bool {
         match job {
-            Job::Log(new, next_file) => {
-                self.ship_new(home, new);
+            Job::Log { new, generation, next_file } => {
+                self.ship_new(home, new, *generation);
                 self.ship_log(home, (*next_file).min(self.trusted()));
             }
-            Job::CatchUp(named) => return self.catch_up(home, &named.entries, named.next_file, most),
-            Job::Clean(named) => return self.problem().is_none() && self.remove_superseded(home, &named.entries),
+            Job::CatchUp(named) => return self.catch_up(home, named, most),
+            Job::Clean(named) => return self.problem().is_none() && self.remove_superseded(home, named),
         }
         self.problem().is_none()
     }

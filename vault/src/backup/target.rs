@@ -1,8 +1,9 @@
 //! Bringing a target up to date.
 
+use super::follower::Named;
 use super::position::{POSITION_BYTES, Position, Seen};
 use crate::disk::{self, Disk, Folders};
-use crate::keys::{Entries, PieceEntry};
+use crate::keys::PieceEntry;
 use crate::log::{self, Log, Signed, Sizes};
 use crate::wal::Extent;
 use sha2::{Digest, Sha256};
@@ -62,8 +63,8 @@ struct Held {
     pieces: BTreeSet<PathBuf>,
     /// Files that nothing needs: they go once the key tree does not name them.
     superseded: BTreeSet<PathBuf>,
-    /// Pieces that are about to be named: they stay until the commit that names them, or is given up for another.
-    promised: BTreeSet<PathBuf>,
+    /// Pieces that are about to be named, and the generation before the one that does: they stay until a later one is known.
+    promised: BTreeMap<PathBuf, u64>,
 }
 
 /// Why something was not shipped: words for the steward.
@@ -115,10 +116,10 @@ impl Target {
     }
 
     /// Ships pieces that are about to be named, before they are. What fails is remembered and tried again.
-    pub fn ship_new(&mut self, home: &Home, new: &[PieceEntry]) {
+    pub fn ship_new(&mut self, home: &Home, new: &[PieceEntry], generation: u64) {
         let shipped = self.held().and_then(|()| self.copy_pieces(home, new.iter(), u64::MAX));
         if let Some(held) = &mut self.held {
-            held.promised.extend(new.iter().map(PieceEntry::path));
+            held.promised.extend(new.iter().map(|entry| (entry.path(), generation)));
         }
         self.settle(shipped.map(drop));
     }
@@ -131,16 +132,16 @@ impl Target {
 
     /// Ships what the key tree names and the target lacks, at most about `most` bytes of it, and the log; then removes what
     /// nothing names. Returns whether it has caught up.
-    pub fn catch_up(&mut self, home: &Home, entries: &Entries, next_file: u64, most: u64) -> bool {
+    pub fn catch_up(&mut self, home: &Home, named: &Named, most: u64) -> bool {
         self.damaged = None;
         let shipped = self.held().and_then(|()| {
-            let missing = self.copy_pieces(home, entries.iter(), most)?;
+            let missing = self.copy_pieces(home, named.entries.iter(), most)?;
             self.missing = Some(missing);
             let whole = missing == 0;
             // A number from which on pieces are not trusted must not grow while some are missing.
             let known = self.position().map_or(0, |position| position.next_file);
-            self.follow(home, if whole { next_file } else { known })?;
-            self.clean(home, entries)?;
+            self.follow(home, if whole { named.next_file } else { known })?;
+            self.clean(home, named)?;
             Ok(whole)
         });
         let whole = *shipped.as_ref().unwrap_or(&false);
@@ -149,11 +150,8 @@ impl Target {
     }
 
     /// Removes pieces that the key tree does not name any more after a commit, and segments that are gone at home.
-    pub fn remove_superseded(&mut self, home: &Home, entries: &Entries) -> bool {
-        if let Some(held) = &mut self.held {
-            held.promised.clear();
-        }
-        let removed = self.held().and_then(|()| self.clean(home, entries));
+    pub fn remove_superseded(&mut self, home: &Home, named: &Named) -> bool {
+        let removed = self.held().and_then(|()| self.clean(home, named));
         let done = removed.is_ok();
         self.settle(removed);
         done
@@ -205,7 +203,7 @@ impl Target {
         }
         let leaves = position.seen.sizes;
         self.held =
-            Some(Held { position, leaves, segments, pieces: BTreeSet::new(), superseded, promised: BTreeSet::new() });
+            Some(Held { position, leaves, segments, pieces: BTreeSet::new(), superseded, promised: BTreeMap::new() });
         Ok(())
     }
 
@@ -347,13 +345,13 @@ impl Target {
         Ok(())
     }
 
-    fn clean(&mut self, home: &Home, entries: &Entries) -> Result<(), Problem> {
+    fn clean(&mut self, home: &Home, Named { generation, entries, .. }: &Named) -> Result<(), Problem> {
         let Some(held) = &mut self.held else { return Ok(()) };
         let named: BTreeSet<PathBuf> = entries.iter().map(PieceEntry::path).collect();
         let gone: Vec<PathBuf> =
             held.pieces.union(&held.superseded).filter(|path| !named.contains(*path)).cloned().collect();
-        let gone: Vec<PathBuf> = gone.into_iter().filter(|path| !held.promised.contains(path)).collect();
-        held.promised.retain(|path| !named.contains(path));
+        held.promised.retain(|_, promised| *promised >= *generation);
+        let gone: Vec<PathBuf> = gone.into_iter().filter(|path| !held.promised.contains_key(path)).collect();
         let mut folders = BTreeSet::new();
         for path in gone {
             let file = self.folder.join(&path);

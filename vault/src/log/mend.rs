@@ -87,9 +87,11 @@ impl Mending {
     /// Reads the tiles at the right edge, each from here or from the copy, so that together they hash to the root; none if they
     /// don't in any way.
     fn edge(&mut self, edge: &[At], root: &Hash) -> Result<Option<Vec<Vec<Hash>>>, LogError> {
-        let read = |dir: &Path| edge.iter().map(|(level, n, width)| tiles::read_hashes(dir, *level, *n, *width).ok());
-        let here: Vec<_> = read(&self.dir).collect();
-        let there: Vec<_> = self.copy.as_deref().map_or_else(|| vec![None; edge.len()], |copy| read(copy).collect());
+        let read = |dir: &Path| -> Vec<Option<Vec<Hash>>> {
+            edge.iter().map(|(level, n, width)| tiles::read_hashes(dir, *level, *n, *width).ok()).collect()
+        };
+        let here = read(&self.dir);
+        let there = self.copy.as_deref().map_or_else(|| vec![None; edge.len()], read);
         // A log has few levels.
         for choice in 0_u32..1 << edge.len().min(8) {
             let of_copy = |at: usize| choice >> at & 1 == 1;

@@ -97,8 +97,8 @@ impl Vault {
     /// them.
     pub(super) fn ship_pieces<'a>(&self, new: impl Iterator<Item = &'a NewPiece>) -> Result<(), VaultError> {
         let Some(follower) = &self.follower else { return Ok(()) };
-        let record: VaultRecord = read_record(&self.lock()?.tree, "vault")?;
-        let job = Job::Log(new.map(entry_of).collect(), record.next_file);
+        let Named { generation, next_file, .. } = Self::named(&*self.lock()?)?;
+        let job = Job::Log { new: new.map(entry_of).collect(), generation, next_file };
         follower.ship(self.home(), job, follower.patience().alone);
         Ok(())
     }
@@ -110,9 +110,9 @@ impl Vault {
         let seen = Seen::of(&self.log, state.next_seq, self.log.sizes())?;
         changes.put_records.push((SEEN.to_owned(), seen.encode()));
         if let Some(follower) = &self.follower {
-            let record: VaultRecord = read_record(&state.tree, "vault")?;
             // Nearly all of it was shipped before the lock was taken.
-            let job = Job::Log(changes.put.clone(), record.next_file);
+            let Named { generation, next_file, .. } = Self::named(state)?;
+            let job = Job::Log { new: changes.put.clone(), generation, next_file };
             follower.ship(self.home(), job, follower.patience().locked);
         }
         Ok(state.tree.commit(changes)?)
