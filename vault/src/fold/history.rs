@@ -50,7 +50,7 @@ impl History {
         Ok(())
     }
 
-    /// Adds anything else that happened to the person at a position, which reads back as a [`Happened`], and the index of its
+    /// Adds anything else that happened to the person at a position, which reads back as a `Happened`, and the index of its
     /// leaf.
     pub fn other(&mut self, position: u16, leaf: u64, event: &impl Serialize) -> Result<(), JournalError> {
         let json = serde_json::to_vec(event).map_err(|_| JournalError)?;
