@@ -9,16 +9,18 @@ use crate::records::Client;
 use crate::status::{self, Failure};
 use crate::wire;
 use policy::consent::LawfulBasis;
-use policy::decide::{Decision, Principal, Reason, Request as Ask, decide, decide_for};
+use policy::decide::{Decision, Principal, Reason, Request as Ask, decide, decide_for, decide_for_both};
 use policy::id::{DatasetId, PurposeId};
 use policy::permit::{Permit, Role, Verb};
 use policy::purpose::covers;
+use policy::rules::Rules;
 use policy::schema::{FieldRef, Schema};
 use policy::time::Timestamp;
 use policy::treatment::Treatment;
 use proto::v1;
 use std::sync::Arc;
 use tonic::{Request, Response, Status};
+use vault::ingest::SubjectKey;
 
 /// For what personal data is used, and on which basis.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -141,8 +143,30 @@ impl Call {
         self.permit_as(&self.principal, verb, dataset, used_for, fields)
     }
 
-    /// Asks for a permit to act for one person, named by the key that the dataset knows them by.
-    pub fn permit_about(&self, verb: Verb, dataset: &Schema, subject: &str) -> Result<Permit, Failure> {
+    /// Asks for a permit to act for one person, named by the key that the dataset knows them by; of whom none could be read,
+    /// for nobody.
+    pub fn permit_about(&self, verb: Verb, dataset: &Schema, subject: Option<&SubjectKey>) -> Result<Permit, Failure> {
+        let decided = |rules: &Rules, ask: &Ask<'_>| decide_for(rules, ask, named(subject));
+        self.permit_for(verb, dataset, decided)
+    }
+
+    /// Asks for a permit to act about two people who are one.
+    pub fn permit_about_both(
+        &self,
+        verb: Verb,
+        dataset: &Schema,
+        (first, second): (Option<&SubjectKey>, Option<&SubjectKey>),
+    ) -> Result<Permit, Failure> {
+        let decided = |rules: &Rules, ask: &Ask<'_>| decide_for_both(rules, ask, named(first), named(second));
+        self.permit_for(verb, dataset, decided)
+    }
+
+    fn permit_for(
+        &self,
+        verb: Verb,
+        dataset: &Schema,
+        decided: impl Fn(&Rules, &Ask<'_>) -> Decision,
+    ) -> Result<Permit, Failure> {
         let ask = Ask {
             principal: &self.principal,
             verb,
@@ -152,7 +176,7 @@ impl Call {
             fields: &[],
             request_id: &self.request_id,
         };
-        match decide_for(&self.app.rules.load(), &ask, subject.as_bytes()) {
+        match decided(&self.app.rules.load(), &ask) {
             Decision::Permit(permit) => Ok(permit),
             Decision::Refusal(refusal) => Err(Failure::Refused(refusal)),
         }
@@ -239,6 +263,11 @@ impl Call {
             }
         }
     }
+}
+
+/// Returns the bytes that a permit names a person by; no key is empty.
+fn named(subject: Option<&SubjectKey>) -> &[u8] {
+    subject.map(SubjectKey::expose).unwrap_or_default()
 }
 
 /// Runs a call that answers once.

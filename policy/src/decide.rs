@@ -127,7 +127,7 @@ impl Refusal {
 /// A permit carries the whole disclosure table, not only the fields asked for; the vault reads treatments from it.
 /// Fields that do not exist and fields that are not granted give one and the same refusal.
 pub fn decide(rules: &Rules, request: &Request<'_>) -> Decision {
-    decision(rules, request, None)
+    decision(rules, request, &[])
 }
 
 /// Decides what a portal may do for one person, named by the key that the dataset knows them by.
@@ -135,19 +135,24 @@ pub fn decide(rules: &Rules, request: &Request<'_>) -> Decision {
 /// Only here is [`Treatment::Clear`] granted: the permit is for [`Verb::AccessSubject`], names this person, and opens
 /// nobody else's data. Verbs that are about one person get no permit from [`decide`].
 pub fn decide_for(rules: &Rules, request: &Request<'_>, subject: &[u8]) -> Decision {
-    decision(rules, request, Some(SubjectMark::of(subject)))
+    decision(rules, request, &[SubjectMark::of(subject)])
 }
 
-fn decision(rules: &Rules, request: &Request<'_>, subject: Option<SubjectMark>) -> Decision {
-    match check(rules, request, subject) {
+/// Decides what a portal may do about two people of a dataset that it has made sure are one: link them.
+pub fn decide_for_both(rules: &Rules, request: &Request<'_>, first: &[u8], second: &[u8]) -> Decision {
+    decision(rules, request, &[SubjectMark::of(first), SubjectMark::of(second)])
+}
+
+fn decision(rules: &Rules, request: &Request<'_>, subjects: &[SubjectMark]) -> Decision {
+    match check(rules, request, subjects) {
         Ok(permit) => Decision::Permit(permit),
         Err(refusal) => Decision::Refusal(refusal),
     }
 }
 
-fn check(rules: &Rules, request: &Request<'_>, subject: Option<SubjectMark>) -> Result<Permit, Refusal> {
+fn check(rules: &Rules, request: &Request<'_>, subjects: &[SubjectMark]) -> Result<Permit, Refusal> {
     let used_for = used_for(request)?;
-    if request.verb.needs_subject() != subject.is_some() {
+    if request.verb.subjects() != subjects.len() {
         return Err(verb_denied(request.verb));
     }
     let row = rules.row(request.principal, request.dataset, used_for);
@@ -179,7 +184,8 @@ fn check(rules: &Rules, request: &Request<'_>, subject: Option<SubjectMark>) -> 
         table_hash: disclosure.hash,
         policy_epoch: rules.epoch(),
         request_id: request.request_id.to_owned(),
-        subject,
+        subject: subjects.first().copied(),
+        other: subjects.get(1).copied(),
     })
 }
 
@@ -242,5 +248,5 @@ fn grants(request: &Request<'_>, table: &BTreeMap<FieldRef, Treatment>, field: F
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "tests")]
+#[expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
 mod tests;

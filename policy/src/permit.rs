@@ -43,11 +43,13 @@ pub enum Verb {
     EraseSubject,
     /// Hold what a law says must be kept of one person, release or list holds.
     HoldSubject,
+    /// Link two subjects that are one person, or end a link.
+    LinkSubject,
 }
 
 impl Verb {
     /// All verbs, in a fixed order.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::ManageDataset,
         Self::Ingest,
         Self::RecordConsent,
@@ -64,6 +66,7 @@ impl Verb {
         Self::RestrictSubject,
         Self::EraseSubject,
         Self::HoldSubject,
+        Self::LinkSubject,
     ];
 
     /// Returns the Cedar action that stands for this verb.
@@ -85,6 +88,7 @@ impl Verb {
             Self::RestrictSubject => "restrict_subject",
             Self::EraseSubject => "erase_subject",
             Self::HoldSubject => "hold_subject",
+            Self::LinkSubject => "link_subject",
         }
     }
 
@@ -93,9 +97,13 @@ impl Verb {
         matches!(self, Self::Release | Self::Audience)
     }
 
-    /// Returns whether the verb is about exactly one person, whom its permit names.
-    pub const fn needs_subject(self) -> bool {
-        matches!(self, Self::AccessSubject | Self::RectifySubject | Self::RestrictSubject)
+    /// Returns how many subjects the verb is about, whom its permit names: none, one, or the two that are linked.
+    pub const fn subjects(self) -> usize {
+        match self {
+            Self::AccessSubject | Self::RectifySubject | Self::RestrictSubject => 1,
+            Self::LinkSubject => 2,
+            _ => 0,
+        }
     }
 
     /// Returns whether a role can hold the verb at all, whatever the policies say: only the portal speaks for a person,
@@ -103,7 +111,7 @@ impl Verb {
     pub const fn open_to(self, role: &Role) -> bool {
         let portal = matches!(role, Role::Portal);
         match self {
-            Self::AccessSubject | Self::RectifySubject | Self::RestrictSubject => portal,
+            Self::AccessSubject | Self::RectifySubject | Self::RestrictSubject | Self::LinkSubject => portal,
             Self::EraseSubject => matches!(role, Role::Portal | Role::Steward | Role::System),
             Self::HoldSubject => matches!(role, Role::Steward),
             Self::RecordConsent => true,
@@ -157,7 +165,7 @@ impl Role {
     }
 }
 
-/// The one person that a permit is about, as a hash: whoever holds the permit learns nothing from it.
+/// A person that a permit is about, as a hash: whoever holds the permit learns nothing from it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct SubjectMark([u8; 32]);
 
@@ -207,6 +215,8 @@ pub struct Permit {
     pub(crate) policy_epoch: u64,
     pub(crate) request_id: String,
     pub(crate) subject: Option<SubjectMark>,
+    /// The second of two.
+    pub(crate) other: Option<SubjectMark>,
 }
 
 impl Permit {
@@ -256,9 +266,14 @@ impl Permit {
     }
 
     /// Returns whether the permit is about this one person, named by the key that the dataset knows them by. A permit
-    /// about nobody in particular is about no one.
+    /// about nobody in particular is about no one, and neither is one about two.
     pub fn is_about(&self, subject: &[u8]) -> bool {
-        self.subject == Some(SubjectMark::of(subject))
+        self.subject == Some(SubjectMark::of(subject)) && self.other.is_none()
+    }
+
+    /// Returns whether the permit is about these two people, in this order.
+    pub fn is_about_both(&self, first: &[u8], second: &[u8]) -> bool {
+        self.subject == Some(SubjectMark::of(first)) && self.other == Some(SubjectMark::of(second))
     }
 
     /// Returns the caller's request id (a UUID), for idempotency and the log.

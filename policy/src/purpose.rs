@@ -10,6 +10,9 @@ pub fn covers(wider: &PurposeId, purpose: &PurposeId) -> bool {
     purpose.as_str().strip_prefix(wider.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
 }
 
+/// The purpose that two subjects who are one person both consent to before they are linked. A link rests on nothing else.
+pub const LINKING: &str = "identity.linking";
+
 /// The branch of the tree whose purposes name who data is shared with.
 const SHARING: &str = "sharing";
 

@@ -97,7 +97,8 @@ fn over_grpc(config: &Config, spread: &mut Spread) -> Result<(), Box<dyn Error>>
         let steward = gate.steward().await;
         let mut client = SubjectServiceClient::new(steward.line()).max_decoding_message_size(64 << 20);
         let subjects = (0..people).map(|_| crate::ingest::name(spread.next())).collect();
-        let request = v1::EraseSubjectsRequest { dataset: "datasets/shop".into(), subjects, request_id: String::new() };
+        let dataset = "datasets/shop".into();
+        let request = v1::EraseSubjectsRequest { dataset, subjects, ..Default::default() };
         let start = Since::now();
         let answer = client.erase_subjects(request).await?.into_inner();
         let took = start.millis();

@@ -113,6 +113,7 @@ fn header(dataset: &v1::Dataset, fields: u16) -> v1::StreamRecordsRequest {
         schema_hash: dataset.schema_hash.clone(),
         attributes: (1..=fields).map(|n| format!("c{n}")).collect(),
         events: vec![v1::EventLayout { event: "order".into(), fields: vec!["category".into(), "amount".into()] }],
+        identity: String::new(),
     };
     v1::StreamRecordsRequest { message: Some(Message::Header(header)) }
 }

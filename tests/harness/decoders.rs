@@ -194,6 +194,7 @@ fn header(columns: usize) -> v1::IngestHeader {
         schema_hash: schema::hash(&SHOP),
         attributes: SHOP.attributes.iter().take(columns).map(|field| field.name.to_string()).collect(),
         events: SHOP.events.iter().map(event).collect(),
+        identity: String::new(),
     }
 }
 
@@ -226,7 +227,8 @@ fn given() -> v1::ConsentEvent {
 fn consent_event(bytes: &[u8]) {
     let Ok(event) = v1::ConsentEvent::decode(bytes) else { return };
     // Words of ours, whatever was sent: what is sent may be the same words.
-    let decoded: Result<_, (&'static str, &'static str)> = consent::decode(event);
+    let decoded: Result<_, (&'static str, &'static str)> =
+        consent::decode(policy::schema::IdentityKind::SUBJECT_KEY, event);
     if let Err((part, problem)) = decoded {
         assert!(!part.is_empty() && !problem.is_empty());
     }

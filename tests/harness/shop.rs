@@ -22,11 +22,16 @@ display = "A shop"
 kind = "test"
 time_zone = "Europe/Berlin"
 subject_key = "customer"
-purposes = ["marketing.segmentation", "marketing.portrait", "sharing.partner.acme", "sharing.partner.bolt"]
+purposes = ["marketing.segmentation", "marketing.portrait", "sharing.partner.acme", "sharing.partner.bolt", "identity.linking"]
 
 [budget]
 quarter = "1000"
 lifetime = "4000"
+
+[[identities]]
+name = "visitor"
+display = "Visitor of the web shop"
+max_bytes = 64
 
 [[attributes]]
 name = "customer"
@@ -103,6 +108,7 @@ pub fn header(dataset: &v1::Dataset) -> v1::StreamRecordsRequest {
         schema_hash: dataset.schema_hash.clone(),
         attributes: vec!["age_band".into(), "region".into()],
         events: vec![v1::EventLayout { event: "order".into(), fields: vec!["category".into(), "amount".into()] }],
+        identity: String::new(),
     };
     v1::StreamRecordsRequest { message: Some(Message::Header(header)) }
 }

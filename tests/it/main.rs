@@ -15,6 +15,7 @@ mod decoders;
 mod door;
 mod ingest;
 mod keys;
+mod links;
 mod real_data;
 mod refusals;
 mod rights;

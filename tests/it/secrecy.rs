@@ -174,6 +174,7 @@ fn header(dataset: &v1::Dataset) -> v1::StreamRecordsRequest {
         schema_hash: dataset.schema_hash.clone(),
         attributes: vec!["age_band".into(), "region".into(), "email".into()],
         events: vec![v1::EventLayout { event: "order".into(), fields }],
+        identity: String::new(),
     };
     v1::StreamRecordsRequest { message: Some(Message::Header(header)) }
 }
@@ -247,7 +248,7 @@ async fn ingest(producer: &Caller, dataset: &v1::Dataset, values: &[String], hea
         let answers = shop::stream(producer, vec![header(dataset), shop::message(batch)]).await.unwrap();
         assert_eq!(answers[0].rejected.len(), rows);
         heard.message(&answers[0]);
-        let request = v1::RecordConsentsRequest { dataset: shop::SHOP.into(), consents, request_id: String::new() };
+        let request = v1::RecordConsentsRequest { dataset: shop::SHOP.into(), consents, ..Default::default() };
         heard.refused("a consent", ConsentServiceClient::new(producer.line()).record_consents(request).await);
     }
     // Values that break a whole stream.

@@ -45,6 +45,7 @@ fn city_header(dataset: &v1::Dataset) -> v1::StreamRecordsRequest {
         schema_hash: dataset.schema_hash.clone(),
         attributes: vec!["city".into()],
         events: Vec::new(),
+        identity: String::new(),
     };
     v1::StreamRecordsRequest { message: Some(v1::stream_records_request::Message::Header(header)) }
 }

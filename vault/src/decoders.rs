@@ -3,7 +3,7 @@
 //! What is checked: a decoder may refuse, it never panics, and what it accepts it writes again as the same thing. Nothing
 //! here opens a vault or holds a key that seals anything.
 
-use crate::consent::{ConsentBitmaps, StoredBlock};
+use crate::consent::{ConsentBitmaps, Link, StoredBlock};
 use crate::fold::history::History;
 use crate::fold::set_day::SetDay;
 use crate::holds::Held;
@@ -90,6 +90,8 @@ fn journal_seeds() -> Vec<Vec<u8>> {
         &[(0, &Value::Code(3)), (1, &Value::Missing), (2, &Value::Int(-9))],
     );
     delta.event(2, 0, 77, 1_000_000, &[Value::Bytes(b"reference".to_vec()), Value::Code(1)]);
+    delta.copied(2, 1, 0, 78, 1_000_001, &[Value::Missing, Value::Code(2)]);
+    delta.uncopied(2, 1);
     delta.new_subject(3, &[8; 32], b"member-3");
     for event in consents() {
         _ = delta.consent(3, 12, &event);
@@ -128,7 +130,9 @@ fn consent_seeds() -> Vec<Vec<u8>> {
     }
     consent.restrict(9);
     consent.erase(10);
-    vec![nobody, state(&consent)]
+    let alone = state(&consent);
+    consent.link(Link { primary: 700, secondary: 5_000, mark: 1, leaf: 12, ended: false });
+    vec![nobody, alone, state(&consent)]
 }
 
 fn consent_state(bytes: &[u8]) {

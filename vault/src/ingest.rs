@@ -1,22 +1,51 @@
 //! What a producer writes: profiles, events and consents, already typed and checked against the schema.
 
 use policy::consent::{ConsentAct, ConsentEvent};
-use policy::schema::{ColumnId, EventTypeId, Field, FieldType, Schema};
+use policy::schema::{ColumnId, EventTypeId, Field, FieldType, IdentityKind, Schema};
 use policy::time::Timestamp;
 use zeroize::Zeroize;
 
-/// A subject's key as the producer knows it (the value of the schema's `subject_key`). Redacted, wiped on drop.
+/// A subject's key as the producer knows it: a value of the schema's `subject_key`, or of another kind of identifier, whose
+/// number is part of the key, so that two kinds never meet. Redacted, wiped on drop.
+///
+/// Stored as the value's UTF-8 bytes; of another kind, after a byte that no UTF-8 text has and the kind's number.
 #[derive(Clone, PartialEq, Eq, Hash, Zeroize, zeroize::ZeroizeOnDrop)]
 pub struct SubjectKey(Vec<u8>);
 
+/// Begins a key of another kind than the subject key.
+const OTHER_KIND: u8 = 0xFF;
+
 impl SubjectKey {
-    /// Takes the value's UTF-8 bytes, 1-255.
+    /// Takes the UTF-8 bytes of a value of the subject key, 1-255.
     pub fn new(value: &str) -> Option<Self> {
-        (1..=255).contains(&value.len()).then(|| Self(value.as_bytes().to_vec()))
+        Self::of(IdentityKind::SUBJECT_KEY, value)
     }
 
-    /// Shows the bytes.
-    pub(crate) fn expose(&self) -> &[u8] {
+    /// Takes the UTF-8 bytes of an identifier of a kind: 1-255 of the subject key, 1-253 of another.
+    pub fn of(kind: IdentityKind, value: &str) -> Option<Self> {
+        let mut bytes = Vec::with_capacity(value.len() + 2);
+        if kind != IdentityKind::SUBJECT_KEY {
+            bytes.extend_from_slice(&[OTHER_KIND, kind.0]);
+        }
+        bytes.extend_from_slice(value.as_bytes());
+        (!value.is_empty() && bytes.len() <= 255).then_some(Self(bytes))
+    }
+
+    /// Takes a key as it is stored.
+    pub(crate) fn from_stored(bytes: &[u8]) -> Self {
+        Self(bytes.to_vec())
+    }
+
+    /// Returns of which kind it is, and the value.
+    pub(crate) fn parts(&self) -> (IdentityKind, &[u8]) {
+        match self.0.as_slice() {
+            [OTHER_KIND, kind, value @ ..] => (IdentityKind(*kind), value),
+            value => (IdentityKind::SUBJECT_KEY, value),
+        }
+    }
+
+    /// Shows the bytes, by which a permit names the subject.
+    pub fn expose(&self) -> &[u8] {
         &self.0
     }
 }
@@ -110,6 +139,9 @@ pub struct Receipt {
 /// Why a record can't be written. Names a field, never a value.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RecordProblem {
+    /// A key of a kind that the schema does not have, or longer than its kind allows.
+    #[error("the key is of a kind that the schema does not have, or longer than its kind allows")]
+    BadKey,
     /// A column or event type that the schema does not have.
     #[error("the schema has no such field or event type")]
     UnknownField,
@@ -148,6 +180,7 @@ pub const CLOCK_SKEW_SECONDS: i64 = 300;
 
 /// Checks a record against the schema. Callers report problems row by row; the vault refuses a batch with one.
 pub fn check(schema: &Schema, record: &Record, now: Timestamp) -> Result<(), RecordProblem> {
+    check_key(schema, record.subject())?;
     match record {
         Record::Profile { values, .. } => values.iter().try_for_each(|(column, value)| {
             let field = schema.attributes.get(usize::from(column.0)).ok_or(RecordProblem::UnknownField)?;
@@ -171,6 +204,14 @@ pub fn check(schema: &Schema, record: &Record, now: Timestamp) -> Result<(), Rec
             event.fields.iter().zip(values).try_for_each(|(field, value)| check_new(field, value))
         }
         Record::Consent { consent, .. } => check_consent(schema, consent, now),
+    }
+}
+
+fn check_key(schema: &Schema, key: &SubjectKey) -> Result<(), RecordProblem> {
+    let (kind, value) = key.parts();
+    match schema.identity_bytes(kind) {
+        Some(most) if value.len() <= most => Ok(()),
+        _ => Err(RecordProblem::BadKey),
     }
 }
 
@@ -231,4 +272,20 @@ fn check_value(field: &Field, value: &Value) -> Result<(), RecordProblem> {
         _ => false,
     };
     if fits { Ok(()) } else { Err(RecordProblem::OutOfBounds(field.name.to_string())) }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_of_two_kinds_never_meet_and_are_stored_as_they_were() {
+        let stored = |kind: u8, value: &str| SubjectKey::of(IdentityKind(kind), value).map(|key| key.expose().to_vec());
+        assert_eq!(stored(0, "a").unwrap(), b"a");
+        assert_eq!(stored(1, "a").unwrap(), b"\xff\x01a");
+        assert_eq!(SubjectKey::from_stored(b"\xff\x02b").parts(), (IdentityKind(2), b"b".as_slice()));
+        assert_eq!((stored(1, ""), stored(1, &"x".repeat(254)), stored(0, &"x".repeat(256))), (None, None, None));
+        assert!(stored(1, &"x".repeat(253)).is_some());
+    }
 }

@@ -4,7 +4,8 @@
 //! Version 1: 1 new subject (hidden 32 bytes, key length u8, key), 2 profile (count u16, then column u16 and a value
 //! each), 3 event (type u16, id u64, time i64 micros, a value for each field), 4 consent (leaf u64, length u16, JSON),
 //! 5 request of the person (leaf u64, length u16, JSON). Version 2: 8 profile of a day (day u16, then as 2); 2 is read and
-//! not written any more.
+//! not written any more; 6 event of a linked subject (mark u8, then as an event); 7 end of a link (mark u8): the events that
+//! bear the mark go.
 //! A value is a tag byte (0 missing, 1 code u16, 2 integer i64, 3 bytes with length u8).
 
 use crate::fold::set_day::SetDay;
@@ -57,6 +58,24 @@ pub enum Entry {
         /// What happened.
         event: ConsentEvent,
     },
+    /// An event of a subject that is linked to this one, beside its own.
+    Copied {
+        /// Which link it came by, from 1.
+        mark: u8,
+        /// Its type.
+        event: u16,
+        /// Its id.
+        id: u64,
+        /// Its time in microseconds.
+        at: i64,
+        /// Its fields.
+        values: Vec<Value>,
+    },
+    /// A link was ended: the events that came by it go.
+    Uncopied {
+        /// Which link.
+        mark: u8,
+    },
     /// A request of the person that was fulfilled, and the index of the leaf in the subject tree that says so.
     Rights {
         /// The leaf.
@@ -84,7 +103,7 @@ impl Seen {
         match entry {
             Entry::NewSubject { .. } => self.subjects.insert(position),
             Entry::Consent { leaf, .. } | Entry::Rights { leaf, .. } => self.leaves.insert((position, *leaf)),
-            Entry::Profile { .. } | Entry::Event { .. } => true,
+            Entry::Profile { .. } | Entry::Event { .. } | Entry::Copied { .. } | Entry::Uncopied { .. } => true,
         }
     }
 }
@@ -147,6 +166,23 @@ impl Delta {
     /// Appends an event.
     pub fn event(&mut self, position: u16, event: u16, id: u64, at: i64, values: &[Value]) {
         self.head(3, position);
+        self.event_body(event, id, at, values);
+    }
+
+    /// Appends an event of a subject that is linked to this one.
+    pub fn copied(&mut self, position: u16, mark: u8, event: u16, id: u64, at: i64, values: &[Value]) {
+        self.head(6, position);
+        self.0.push(mark);
+        self.event_body(event, id, at, values);
+    }
+
+    /// Appends the end of a link.
+    pub fn uncopied(&mut self, position: u16, mark: u8) {
+        self.head(7, position);
+        self.0.push(mark);
+    }
+
+    fn event_body(&mut self, event: u16, id: u64, at: i64, values: &[Value]) {
         self.0.extend_from_slice(&event.to_le_bytes());
         self.0.extend_from_slice(&id.to_le_bytes());
         self.0.extend_from_slice(&at.to_le_bytes());
@@ -214,15 +250,26 @@ impl Delta {
                     self.profile_of(position, *set, &kept);
                 }
             }
-            Entry::Event { event, id, at, values } if held.event(EventTypeId(*event)) => {
+            Entry::Event { event, id, at, values } | Entry::Copied { mark: _, event, id, at, values }
+                if held.event(EventTypeId(*event)) =>
+            {
                 let field = |(column, value): (u16, &Value)| {
                     let held = held.field(EventTypeId(*event), ColumnId(column));
                     if held { value.clone() } else { Value::Missing }
                 };
                 let values: Vec<Value> = (0..).zip(values).map(field).collect();
-                self.event(position, *event, *id, *at, &values);
+                match entry {
+                    Entry::Copied { mark, .. } => self.copied(position, *mark, *event, *id, *at, &values),
+                    _ => self.event(position, *event, *id, *at, &values),
+                }
             }
-            Entry::Event { .. } | Entry::Consent { .. } | Entry::Rights { .. } => {}
+            // The copies that it takes out may be among what is left.
+            Entry::Uncopied { mark } if !held.is_nothing() => self.uncopied(position, *mark),
+            Entry::Event { .. }
+            | Entry::Copied { .. }
+            | Entry::Uncopied { .. }
+            | Entry::Consent { .. }
+            | Entry::Rights { .. } => {}
         }
     }
 
@@ -301,6 +348,20 @@ impl<'a> Reader<'a> {
         Ok((leaf, event))
     }
 
+    /// Reads type, id, time and fields of an event.
+    fn event(&mut self) -> Result<(u16, u64, i64, Vec<Value>), JournalError> {
+        let event = self.u16()?;
+        let id = u64::from_le_bytes(self.array()?);
+        let at = i64::from_le_bytes(self.array()?);
+        let count = self.u8()?;
+        let values = (0..count).map(|_| self.value()).collect::<Result<_, _>>()?;
+        Ok((event, id, at, values))
+    }
+
+    fn mark(&mut self) -> Result<u8, JournalError> {
+        Some(self.u8()?).filter(|mark| *mark > 0).ok_or(JournalError)
+    }
+
     /// Reads the next entry and the subject's position in its block; `None` at the end.
     pub fn next_entry(&mut self) -> Result<Option<(u16, Entry)>, JournalError> {
         if self.0.is_empty() {
@@ -312,11 +373,7 @@ impl<'a> Reader<'a> {
             1 => Entry::NewSubject { hidden: self.array()?, key: self.short()?.to_vec() },
             2 => Entry::Profile { set: None, values: self.columns()? },
             3 => {
-                let event = self.u16()?;
-                let id = u64::from_le_bytes(self.array()?);
-                let at = i64::from_le_bytes(self.array()?);
-                let count = self.u8()?;
-                let values = (0..count).map(|_| self.value()).collect::<Result<_, _>>()?;
+                let (event, id, at, values) = self.event()?;
                 Entry::Event { event, id, at, values }
             }
             4 => {
@@ -331,6 +388,12 @@ impl<'a> Reader<'a> {
                 let set = SetDay::read(self.u16()?).ok_or(JournalError)?;
                 Entry::Profile { set: Some(set), values: self.columns()? }
             }
+            6 => {
+                let mark = self.mark()?;
+                let (event, id, at, values) = self.event()?;
+                Entry::Copied { mark, event, id, at, values }
+            }
+            7 => Entry::Uncopied { mark: self.mark()? },
             _ => return Err(JournalError),
         };
         Ok(Some((position, entry)))

@@ -10,7 +10,7 @@ use crate::ingest::Value;
 use parking_lot::{ArcRwLockReadGuard, RawRwLock};
 use policy::consent::{ConsentEvent, LawfulBasis};
 use policy::id::{ClientId, EpochId, PartnerId, PurposeId};
-use policy::schema::{ColumnId, EventTypeId, FieldRef, Schema};
+use policy::schema::{ColumnId, EventTypeId, FieldRef, IdentityKind, Schema};
 use policy::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -34,6 +34,10 @@ pub enum Right {
     Lifting,
     /// To object to a purpose.
     Objection,
+    /// To have another subject of the dataset known to be the same person.
+    Linking,
+    /// To have that ended; also what a withdrawal of consent to linking does.
+    Unlinking,
 }
 
 impl Right {
@@ -45,6 +49,8 @@ impl Right {
             Self::Restriction => "restriction",
             Self::Lifting => "lifting of a restriction",
             Self::Objection => "objection",
+            Self::Linking => "linking",
+            Self::Unlinking => "unlinking",
         }
     }
 }
@@ -69,6 +75,43 @@ pub struct RightsEvent {
     /// The purpose objected to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub purpose: Option<PurposeId>,
+    /// The link made or ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub link: Option<LinkSide>,
+}
+
+impl RightsEvent {
+    /// Begins an event that was taken up and done at one instant.
+    pub(crate) fn new(right: Right, intent: u64, at: Timestamp) -> Self {
+        Self { right, received: at, done: at, intent, columns: Vec::new(), purpose: None, link: None }
+    }
+}
+
+/// A link as one of its two sides keeps it. Says of the other side only by which kind of identifier it is known.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LinkSide {
+    /// Index of the leaf in the subject tree that names the link: the first of those that say it was made.
+    pub link: u64,
+    /// Kind of the other side's identifier; not said where the link ends.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub other: Option<IdentityKind>,
+    /// In the line of the secondary: the primary's ordinal, and what marks the secondary's events among the primary's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) to: Option<(u32, u8)>,
+}
+
+/// A link that holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HeldLink {
+    /// Whether this person is the one that stands for both.
+    pub primary: bool,
+    /// Kind of the other side's identifier.
+    pub other: IdentityKind,
+    /// Since when.
+    pub since: Timestamp,
+    /// Index of the leaf in the subject tree that names it.
+    pub leaf: u64,
 }
 
 /// A fulfilled request and where the log has it.
@@ -301,6 +344,12 @@ pub struct UseSummary {
 pub struct AccessHead {
     /// The dataset's description: names, words, types, retention.
     pub schema: Arc<Schema>,
+    /// By which kind of identifier the person is known.
+    pub known_by: IdentityKind,
+    /// Its value, if it is not the subject key, which is among the attributes.
+    pub identifier: Option<Value>,
+    /// Subjects of the dataset that are known to be the same person.
+    pub links: Vec<HeldLink>,
     /// Attributes that are shown, identifiers included, with their values.
     pub attributes: Vec<(ColumnId, Value)>,
     /// For values among them that are kept for some days only, the last UTC day of those, in days since 1970-01-01: the value

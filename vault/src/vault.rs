@@ -21,6 +21,7 @@ mod inspect;
 mod inventory;
 mod journal_keys;
 mod journals;
+mod links;
 mod log_key;
 mod noting;
 mod passes;

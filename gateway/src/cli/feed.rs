@@ -1,15 +1,15 @@
 //! Records -> the gateway's ingest stream, and back the acknowledgements.
 //!
 //! Guarantees: what is counted as written was acknowledged, so it survives a power cut; a row that the gateway did not
-//! take is named by its line and never by its content. A stream has one order of attributes; a batch with another order
-//! opens the next stream. At most a few batches are in memory.
+//! take is named by its line and never by its content. A stream has one kind of keys and one order of attributes; a batch with
+//! another opens the next stream. At most a few batches are in memory.
 
 use super::error::CliError;
 use super::import::{Batch, Body, Line, Record, Value};
 use super::session::Session;
 use crate::wire::consent::of_method;
 use policy::consent::{ConsentAct, ConsentEvent, LawfulBasis};
-use policy::schema::{ColumnId, Schema};
+use policy::schema::{ColumnId, IdentityKind, Schema};
 use prost::Message;
 use proto::v1::{self, EventLayout, IngestHeader, RecordBatch, StreamRecordsRequest, StreamRecordsResponse, value};
 use std::collections::HashMap;
@@ -70,12 +70,17 @@ pub async fn feed(
         if batch.records.is_empty() {
             continue;
         }
-        if let Some(stream) = open.take_if(|stream| stream.attributes != batch.attributes) {
+        if let Some(stream) =
+            open.take_if(|stream| (stream.identity, &stream.attributes) != (batch.identity, &batch.attributes))
+        {
             sent.add(stream.finish().await?);
         }
         let stream = match &mut open {
             Some(stream) => stream,
-            none => none.insert(Stream::open(session, schema, schema_hash.clone(), batch.attributes.clone()).await?),
+            none => {
+                let (identity, attributes) = (batch.identity, batch.attributes.clone());
+                none.insert(Stream::open(session, schema, schema_hash.clone(), identity, attributes).await?)
+            }
         };
         if stream.push(batch.records).await.is_err() {
             break;
@@ -92,6 +97,7 @@ type Waiting = Arc<Mutex<HashMap<u64, Vec<u64>>>>;
 
 /// One open ingest stream.
 struct Stream {
+    identity: IdentityKind,
     attributes: Vec<ColumnId>,
     requests: mpsc::Sender<StreamRecordsRequest>,
     reader: JoinHandle<Result<Sent, tonic::Status>>,
@@ -107,10 +113,11 @@ impl Stream {
         session: &Session,
         schema: &Schema,
         schema_hash: Vec<u8>,
+        identity: IdentityKind,
         attributes: Vec<ColumnId>,
     ) -> Result<Self, CliError> {
         let (requests, receiver) = mpsc::channel(IN_FLIGHT);
-        let header = v1::stream_records_request::Message::Header(header(schema, schema_hash, &attributes));
+        let header = v1::stream_records_request::Message::Header(header(schema, schema_hash, identity, &attributes));
         let first = StreamRecordsRequest { message: Some(header) };
         requests.send(first).await.map_err(|_| CliError::failed("the stream could not be opened"))?;
         let request = session.request(ReceiverStream::new(receiver)).await?;
@@ -125,7 +132,7 @@ impl Stream {
             }
             Ok(sent)
         });
-        Ok(Self { attributes, requests, reader, waiting, sequence: 0 })
+        Ok(Self { identity, attributes, requests, reader, waiting, sequence: 0 })
     }
 
     async fn push(&mut self, records: Vec<Record>) -> Result<(), Closed> {
@@ -171,7 +178,7 @@ fn acknowledged(answer: StreamRecordsResponse, waiting: &Waiting) -> Sent {
     Sent { profiles, events, consents, rejected }
 }
 
-fn header(schema: &Schema, schema_hash: Vec<u8>, attributes: &[ColumnId]) -> IngestHeader {
+fn header(schema: &Schema, schema_hash: Vec<u8>, identity: IdentityKind, attributes: &[ColumnId]) -> IngestHeader {
     let name = |column: &ColumnId| schema.attributes.get(usize::from(column.0)).map(|field| field.name.to_string());
     IngestHeader {
         dataset: format!("datasets/{}", schema.dataset),
@@ -185,6 +192,7 @@ fn header(schema: &Schema, schema_hash: Vec<u8>, attributes: &[ColumnId]) -> Ing
                 fields: event.fields.iter().map(|field| field.name.to_string()).collect(),
             })
             .collect(),
+        identity: schema.identity_name(identity).map(ToString::to_string).unwrap_or_default(),
     }
 }
 

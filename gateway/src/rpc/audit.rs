@@ -3,12 +3,12 @@
 use super::Service;
 use crate::pipeline::{self, Call};
 use crate::status::Failure;
-use crate::wire::{audit, names, page, time};
+use crate::wire::{audit, names, page, subject, time};
 use policy::permit::Verb;
+use policy::schema::IdentityKind;
 use proto::v1;
 use proto::v1::audit_service_server::AuditService;
 use tonic::{Request, Response, Status};
-use vault::ingest::SubjectKey;
 use vault::vault::{LeafEntry, LogFilter, Tree};
 
 /// Leaves of a page by default, and at most.
@@ -78,7 +78,7 @@ impl AuditService for Service {
 
 fn search(call: &mut Call, request: v1::SearchLogRequest) -> Result<v1::SearchLogResponse, Failure> {
     let permit = call.permit(Verb::ReadLog, None, None, &[])?;
-    let (tree, filter, bound) = filter(&request)?;
+    let (tree, filter, bound) = filter(call, &request)?;
     let size = page::size(request.page_size, PAGE.0, PAGE.1)?;
     let start = match page::position(&bound, &request.page_token)? {
         Some(position) => position.parse().map_err(|_| Failure::invalid("page_token", "is not from a page"))?,
@@ -92,20 +92,22 @@ fn search(call: &mut Call, request: v1::SearchLogRequest) -> Result<v1::SearchLo
 }
 
 /// Reads a search. Also returns what its page tokens are bound to.
-fn filter(request: &v1::SearchLogRequest) -> Result<(Tree, LogFilter, String), Failure> {
+fn filter(call: &Call, request: &v1::SearchLogRequest) -> Result<(Tree, LogFilter, String), Failure> {
     let v1::SearchLogRequest {
         tree,
         client,
         dataset,
-        subject,
+        subject: whose,
         purpose,
         decision,
         from_time,
         until_time,
         page_size: _,
         page_token: _,
+        identity,
     } = request;
-    let bound = format!("log {tree} {client} {dataset} {subject} {purpose} {decision} {from_time:?} {until_time:?}");
+    let bound =
+        format!("log {tree} {client} {dataset} {identity} {whose} {purpose} {decision} {from_time:?} {until_time:?}");
     let given = |text: &str| (!text.is_empty()).then(|| text.to_owned());
     let decision = match v1::LogDecision::try_from(*decision) {
         Ok(v1::LogDecision::Unspecified) => None,
@@ -113,10 +115,17 @@ fn filter(request: &v1::SearchLogRequest) -> Result<(Tree, LogFilter, String), F
         Ok(v1::LogDecision::Refuse) => Some("refuse".to_owned()),
         Err(_) => return Err(Failure::invalid("decision", "must be permit or refuse")),
     };
-    let subject = match given(subject) {
+    let subject = match given(whose) {
         None => None,
         Some(_) if dataset.is_empty() => return Err(Failure::invalid("dataset", "is required with `subject`")),
-        Some(text) => Some(SubjectKey::new(&text).ok_or_else(|| Failure::invalid("subject", "must be 1-255 bytes"))?),
+        Some(text) => {
+            let schemas = call.app.vault.schemas();
+            let kind = match schemas.get(&names::dataset(dataset)?) {
+                Some(schema) => subject::identity(schema, identity)?,
+                None => IdentityKind::SUBJECT_KEY,
+            };
+            Some(subject::subject(kind, &text)?)
+        }
     };
     let filter = LogFilter {
         client: given(client).map(|name| names::client(&name)).transpose()?,

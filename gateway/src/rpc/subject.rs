@@ -47,8 +47,8 @@ impl SubjectService for Service {
         request: Request<v1::RestrictSubjectRequest>,
     ) -> Result<Response<v1::RestrictSubjectResponse>, Status> {
         pipeline::unary(&self.0, request, "SubjectService/RestrictSubject", |call, request| {
-            let v1::RestrictSubjectRequest { dataset, subject, request_id } = request;
-            let about = About::begin(call, &dataset, &subject, &request_id, Verb::RestrictSubject)?;
+            let v1::RestrictSubjectRequest { dataset, subject, request_id, identity } = request;
+            let about = About::begin(call, &dataset, (&identity, &subject), &request_id, Verb::RestrictSubject)?;
             let done = call.app.vault.restrict_subject(&about.permit, &about.key, call.now)?;
             Ok(v1::RestrictSubjectResponse { request: Some(subject::request(&about.schema, &done)) })
         })
@@ -60,8 +60,8 @@ impl SubjectService for Service {
         request: Request<v1::UnrestrictSubjectRequest>,
     ) -> Result<Response<v1::UnrestrictSubjectResponse>, Status> {
         pipeline::unary(&self.0, request, "SubjectService/UnrestrictSubject", |call, request| {
-            let v1::UnrestrictSubjectRequest { dataset, subject, request_id } = request;
-            let about = About::begin(call, &dataset, &subject, &request_id, Verb::RestrictSubject)?;
+            let v1::UnrestrictSubjectRequest { dataset, subject, request_id, identity } = request;
+            let about = About::begin(call, &dataset, (&identity, &subject), &request_id, Verb::RestrictSubject)?;
             let done = call.app.vault.unrestrict_subject(&about.permit, &about.key, call.now)?;
             Ok(v1::UnrestrictSubjectResponse { request: Some(subject::request(&about.schema, &done)) })
         })
@@ -73,8 +73,8 @@ impl SubjectService for Service {
         request: Request<v1::ObjectToPurposeRequest>,
     ) -> Result<Response<v1::ObjectToPurposeResponse>, Status> {
         pipeline::unary(&self.0, request, "SubjectService/ObjectToPurpose", |call, request| {
-            let v1::ObjectToPurposeRequest { dataset, subject, purpose, request_id } = request;
-            let about = About::begin(call, &dataset, &subject, &request_id, Verb::RestrictSubject)?;
+            let v1::ObjectToPurposeRequest { dataset, subject, purpose, request_id, identity } = request;
+            let about = About::begin(call, &dataset, (&identity, &subject), &request_id, Verb::RestrictSubject)?;
             let purpose =
                 PurposeId::new(&purpose).map_err(|_| Failure::invalid("purpose", "must be a purpose's name"))?;
             let done = call.app.vault.object_to_purpose(&about.permit, &about.key, &purpose, call.now)?;
@@ -90,6 +90,50 @@ impl SubjectService for Service {
         pipeline::unary(&self.0, request, "SubjectService/EraseSubjects", erase).await
     }
 
+    async fn link_subjects(
+        &self,
+        request: Request<v1::LinkSubjectsRequest>,
+    ) -> Result<Response<v1::LinkSubjectsResponse>, Status> {
+        pipeline::unary(&self.0, request, "SubjectService/LinkSubjects", |call, request| {
+            let v1::LinkSubjectsRequest {
+                dataset,
+                primary,
+                primary_identity,
+                secondary,
+                secondary_identity,
+                request_id,
+            } = request;
+            let (first, second) = ((&*primary_identity, &*primary), (&*secondary_identity, &*secondary));
+            let about = AboutBoth::begin(call, &dataset, first, second, &request_id)?;
+            let AboutBoth { schema, permit, primary, secondary } = &about;
+            let done = call.app.vault.link_subjects(permit, primary, secondary, call.now)?;
+            Ok(v1::LinkSubjectsResponse { request: Some(subject::request(schema, &done)) })
+        })
+        .await
+    }
+
+    async fn unlink_subjects(
+        &self,
+        request: Request<v1::UnlinkSubjectsRequest>,
+    ) -> Result<Response<v1::UnlinkSubjectsResponse>, Status> {
+        pipeline::unary(&self.0, request, "SubjectService/UnlinkSubjects", |call, request| {
+            let v1::UnlinkSubjectsRequest {
+                dataset,
+                primary,
+                primary_identity,
+                secondary,
+                secondary_identity,
+                request_id,
+            } = request;
+            let (first, second) = ((&*primary_identity, &*primary), (&*secondary_identity, &*secondary));
+            let about = AboutBoth::begin(call, &dataset, first, second, &request_id)?;
+            let AboutBoth { schema, permit, primary, secondary } = &about;
+            let done = call.app.vault.unlink_subjects(permit, primary, secondary, call.now)?;
+            Ok(v1::UnlinkSubjectsResponse { request: Some(subject::request(schema, &done)) })
+        })
+        .await
+    }
+
     async fn get_consent_receipts(
         &self,
         request: Request<v1::GetConsentReceiptsRequest>,
@@ -102,12 +146,14 @@ impl SubjectService for Service {
         request: Request<v1::PlaceHoldRequest>,
     ) -> Result<Response<v1::PlaceHoldResponse>, Status> {
         pipeline::unary(&self.0, request, "SubjectService/PlaceHold", |call, request| {
-            let v1::PlaceHoldRequest { dataset, subject: who, fields, ground, expire_time, request_id } = request;
+            let v1::PlaceHoldRequest { dataset, subject: who, fields, ground, expire_time, request_id, identity } =
+                request;
             call.take_request_id(&request_id)?;
             let schema = call.schema(&dataset)?;
             let permit = call.permit(Verb::HoldSubject, Some(&schema), None, &[])?;
             let wanted = hold::decode(&fields, &ground, expire_time, &schema)?;
-            let placed = call.app.vault.place_hold(&permit, &subject::subject(&who)?, wanted, call.now)?;
+            let key = subject::subject(subject::identity(&schema, &identity)?, &who)?;
+            let placed = call.app.vault.place_hold(&permit, &key, wanted, call.now)?;
             Ok(v1::PlaceHoldResponse { hold: Some(hold::encode(&schema, &placed)) })
         })
         .await
@@ -162,31 +208,67 @@ struct About {
 }
 
 impl About {
-    fn begin(call: &mut Call, dataset: &str, who: &str, request_id: &str, verb: Verb) -> Result<Self, Failure> {
+    fn begin(
+        call: &mut Call,
+        dataset: &str,
+        (identity, who): (&str, &str),
+        request_id: &str,
+        verb: Verb,
+    ) -> Result<Self, Failure> {
         call.take_request_id(request_id)?;
         let schema = call.schema(dataset)?;
-        let permit = call.permit_about(verb, &schema, who)?;
-        Ok(Self { schema, permit, key: subject::subject(who)? })
+        let key = subject::identity(&schema, identity).and_then(|kind| subject::subject(kind, who));
+        // The permit first: who may not do this learns nothing of the schema.
+        let permit = call.permit_about(verb, &schema, key.as_ref().ok())?;
+        Ok(Self { schema, permit, key: key? })
+    }
+}
+
+/// A call about two people who are one.
+struct AboutBoth {
+    schema: Arc<Schema>,
+    permit: Permit,
+    primary: SubjectKey,
+    secondary: SubjectKey,
+}
+
+impl AboutBoth {
+    /// Each of the two is the name of its kind of identifier, and the value.
+    fn begin(
+        call: &mut Call,
+        dataset: &str,
+        primary: (&str, &str),
+        secondary: (&str, &str),
+        request_id: &str,
+    ) -> Result<Self, Failure> {
+        call.take_request_id(request_id)?;
+        let schema = call.schema(dataset)?;
+        let key = |(identity, who)| subject::identity(&schema, identity).and_then(|kind| subject::subject(kind, who));
+        let (primary, secondary) = (key(primary), key(secondary));
+        let both = (primary.as_ref().ok(), secondary.as_ref().ok());
+        let permit = call.permit_about_both(Verb::LinkSubject, &schema, both)?;
+        Ok(Self { permit, primary: primary?, secondary: secondary?, schema })
     }
 }
 
 fn rectify(call: &mut Call, request: v1::RectifySubjectRequest) -> Result<v1::RectifySubjectResponse, Failure> {
-    let v1::RectifySubjectRequest { dataset, subject: who, values, request_id } = request;
-    let about = About::begin(call, &dataset, &who, &request_id, Verb::RectifySubject)?;
+    let v1::RectifySubjectRequest { dataset, subject: who, values, request_id, identity } = request;
+    let about = About::begin(call, &dataset, (&identity, &who), &request_id, Verb::RectifySubject)?;
     let values = subject::values(&values, &about.schema)?;
     let done = call.app.vault.rectify_subject(&about.permit, &about.key, values, call.now)?;
     Ok(v1::RectifySubjectResponse { request: Some(subject::request(&about.schema, &done)) })
 }
 
 fn erase(call: &mut Call, request: v1::EraseSubjectsRequest) -> Result<v1::EraseSubjectsResponse, Failure> {
-    let v1::EraseSubjectsRequest { dataset, subjects, request_id } = request;
+    let v1::EraseSubjectsRequest { dataset, subjects, request_id, identity } = request;
     call.take_request_id(&request_id)?;
     let schema = call.schema(&dataset)?;
     let permit = call.permit(Verb::EraseSubject, Some(&schema), None, &[])?;
     if !(1..=MAX_PEOPLE).contains(&subjects.len()) {
         return Err(Failure::invalid("subjects", format!("must be 1 to {MAX_PEOPLE} people")));
     }
-    let keys: Vec<_> = subjects.iter().map(|who| subject::subject(who)).collect::<Result<_, _>>()?;
+    let kind = subject::identity(&schema, &identity)?;
+    let keys: Vec<_> = subjects.iter().map(|who| subject::subject(kind, who)).collect::<Result<_, _>>()?;
     let report = call.app.vault.erase_subjects(&permit, &keys, call.now)?;
     Ok(subject::erased(report))
 }
@@ -195,15 +277,15 @@ fn receipts(
     call: &mut Call,
     request: v1::GetConsentReceiptsRequest,
 ) -> Result<(v1::GetConsentReceiptsResponse, OnItsWay), Failure> {
-    let v1::GetConsentReceiptsRequest { dataset, subject: who, request_id } = request;
-    let about = About::begin(call, &dataset, &who, &request_id, Verb::AccessSubject)?;
+    let v1::GetConsentReceiptsRequest { dataset, subject: who, request_id, identity } = request;
+    let about = About::begin(call, &dataset, (&identity, &who), &request_id, Verb::AccessSubject)?;
     Ok(subject::receipts(call.app.vault.consent_receipts(&about.permit, &about.key, call.now)?))
 }
 
 fn uses(call: &mut Call, request: v1::ListUsesRequest) -> Result<(v1::ListUsesResponse, OnItsWay), Failure> {
-    let v1::ListUsesRequest { dataset, subject: who, page_size, page_token, request_id } = request;
-    let bound = format!("uses {dataset} {who}");
-    let about = About::begin(call, &dataset, &who, &request_id, Verb::AccessSubject)?;
+    let v1::ListUsesRequest { dataset, subject: who, page_size, page_token, request_id, identity } = request;
+    let bound = format!("uses {dataset} {identity} {who}");
+    let about = About::begin(call, &dataset, (&identity, &who), &request_id, Verb::AccessSubject)?;
     let size = page::size(page_size, PAGE.0, PAGE.1)?;
     let start: usize = match page::position(&bound, &page_token)? {
         Some(position) => position.parse().map_err(|_| Failure::invalid("page_token", "is not from a page"))?,

@@ -3,6 +3,7 @@
 use crate::status::Failure;
 use policy::consent::{CollectionMethod, ConsentAct, ConsentEvent, LanguageTag, LawfulBasis, NoticeVersion};
 use policy::id::PurposeId;
+use policy::schema::IdentityKind;
 use policy::time::Timestamp;
 use proto::v1;
 use vault::ingest::SubjectKey;
@@ -63,13 +64,13 @@ pub fn of_method(method: Option<CollectionMethod>) -> v1::CollectionMethod {
 /// What is wrong with a part of a consent event; holds no value.
 pub type Problem = (&'static str, &'static str);
 
-/// Reads a subject's key.
-pub fn subject(text: &str) -> Result<SubjectKey, Problem> {
-    SubjectKey::new(text).ok_or(("subject", "must be 1-255 bytes"))
+/// Reads a subject's key of a kind.
+pub fn subject(kind: IdentityKind, text: &str) -> Result<SubjectKey, Problem> {
+    SubjectKey::of(kind, text).ok_or(("subject", "must be 1-255 bytes"))
 }
 
-/// Reads an event.
-pub fn decode(event: v1::ConsentEvent) -> Result<(SubjectKey, ConsentEvent), Problem> {
+/// Reads an event of a subject whose key is of a kind.
+pub fn decode(kind: IdentityKind, event: v1::ConsentEvent) -> Result<(SubjectKey, ConsentEvent), Problem> {
     let v1::ConsentEvent {
         subject: who,
         purpose,
@@ -82,7 +83,7 @@ pub fn decode(event: v1::ConsentEvent) -> Result<(SubjectKey, ConsentEvent), Pro
         method: how,
         language,
     } = event;
-    let who = subject(&who)?;
+    let who = subject(kind, &who)?;
     let purpose = PurposeId::new(&purpose).map_err(|_| ("purpose", "must be a purpose's name"))?;
     let act = match v1::ConsentAct::try_from(act) {
         Ok(v1::ConsentAct::Give) => ConsentAct::Give,

@@ -4,7 +4,7 @@
 use super::consent;
 use crate::status::Failure;
 use policy::decide::Reason;
-use policy::schema::{ColumnId, EventTypeId, Field, FieldType, Schema};
+use policy::schema::{ColumnId, EventTypeId, Field, FieldType, IdentityKind, Schema};
 use policy::time::Timestamp;
 use proto::v1;
 use std::sync::Arc;
@@ -16,6 +16,8 @@ const MAX_ROWS: usize = 100_000;
 /// A stream's layout: which column each position is.
 #[derive(Debug)]
 pub struct Layout {
+    /// Of which kind the subjects' keys are.
+    identity: IdentityKind,
     attributes: Vec<(Column, String)>,
     events: Vec<EventLayout>,
 }
@@ -48,7 +50,7 @@ type Problem<'a> = (&'a str, String);
 impl Layout {
     /// Reads a header. What was encoded under any version of the description means the same under the last one.
     pub fn new(header: &v1::IngestHeader, schema: &Schema, versions: &[Arc<Schema>]) -> Result<Self, Failure> {
-        let v1::IngestHeader { dataset: _, schema_hash, attributes, events } = header;
+        let v1::IngestHeader { dataset: _, schema_hash, attributes, events, identity } = header;
         if !versions.iter().rev().any(|version| *schema_hash == super::schema::hash(version)) {
             return Err(Failure::refused(
                 Reason::SchemaMismatch,
@@ -60,7 +62,8 @@ impl Layout {
         let attributes: Vec<_> = attributes.collect::<Result<_, _>>()?;
         let events = events.iter().map(|layout| EventLayout::new(layout, schema)).collect::<Result<_, _>>()?;
         distinct(&attributes, "attributes")?;
-        Ok(Self { attributes, events })
+        let identity = schema.identity_kind(identity).ok_or_else(|| unknown("identity"))?;
+        Ok(Self { identity, attributes, events })
     }
 
     /// Checks the rows of a batch. Returns those that fit and a report of the others, so that one row never costs the
@@ -91,13 +94,13 @@ impl Layout {
         };
         profiles.into_iter().for_each(|profile| take(self.profile(profile)));
         events.into_iter().for_each(|event| take(self.event(event)));
-        consents.into_iter().for_each(|event| take(consented(event)));
+        consents.into_iter().for_each(|event| take(consented(self.identity, event)));
         Ok((records, rejected))
     }
 
     fn profile(&self, profile: v1::Profile) -> Result<Record, Problem<'_>> {
         let v1::Profile { subject, values } = profile;
-        let subject = consent::subject(&subject).map_err(own)?;
+        let subject = consent::subject(self.identity, &subject).map_err(own)?;
         if values.len() != self.attributes.len() {
             return Err(("values", format!("has {} of {} values", values.len(), self.attributes.len())));
         }
@@ -110,7 +113,7 @@ impl Layout {
 
     fn event(&self, event: v1::Event) -> Result<Record, Problem<'_>> {
         let v1::Event { subject, layout, id, at_micros, values } = event;
-        let subject = consent::subject(&subject).map_err(own)?;
+        let subject = consent::subject(self.identity, &subject).map_err(own)?;
         let found = usize::try_from(layout).ok().and_then(|at| self.events.get(at));
         let layout = found.ok_or_else(|| ("layout", "is none of the header's".to_owned()))?;
         if values.len() != layout.columns.len() {
@@ -141,8 +144,8 @@ impl EventLayout {
     }
 }
 
-fn consented(event: v1::ConsentEvent) -> Result<Record, Problem<'static>> {
-    let (subject, consent) = consent::decode(event).map_err(own)?;
+fn consented(kind: IdentityKind, event: v1::ConsentEvent) -> Result<Record, Problem<'static>> {
+    let (subject, consent) = consent::decode(kind, event).map_err(own)?;
     Ok(Record::Consent { subject, consent })
 }
 

@@ -1,7 +1,7 @@
 //! Datasets as they are described to callers.
 
 use super::{names, time};
-use policy::schema::{DatasetKind, EventType, Field, FieldClass, FieldRef, FieldType, Schema};
+use policy::schema::{DatasetKind, EventType, Field, FieldClass, FieldRef, FieldType, Identity, Schema};
 use policy::treatment::Treatment;
 use proto::v1;
 use sha2::{Digest, Sha256};
@@ -54,7 +54,13 @@ pub fn dataset(schema: &Schema, version: u32, epoch: Option<EpochInfo>, reader: 
         epoch: epoch.map_or(0, |epoch| epoch.epoch.0),
         epoch_close_time: epoch.map(|epoch| time::encode(epoch.as_of)),
         schema_version: version,
+        identities: schema.identities.iter().filter(|_| whole).map(identity).collect(),
     }
+}
+
+fn identity(identity: &Identity) -> v1::Identity {
+    let Identity { name, display, max_bytes } = identity;
+    v1::Identity { name: name.to_string(), display: display.clone(), max_bytes: u32::from(*max_bytes) }
 }
 
 fn event(event: &EventType, reader: &Reader<'_>) -> Option<v1::EventType> {

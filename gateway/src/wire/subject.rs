@@ -5,24 +5,32 @@ use super::{consent, hold, names, schema, time};
 use crate::status::Failure;
 use policy::consent::ConsentAct;
 use policy::purpose;
-use policy::schema::{ColumnId, Controller, Encoded, EventType, Field, FieldRef, FieldType, Notice, Schema};
+use policy::schema::{
+    ColumnId, Controller, Encoded, EventType, Field, FieldRef, FieldType, IdentityKind, Notice, Schema,
+};
 use policy::time::{Timestamp, format_day};
 use proto::v1;
 use std::collections::BTreeMap;
 use vault::ingest::{SubjectKey, Value};
 use vault::subjects::{
     AccessEnd, AccessHead, AccessPart, AccessRecords, AudienceUse, ConsentReceipts, ErasureReport, Fulfilled,
-    HeldConsent, HeldEvent, HeldEvents, HeldType, OnItsWay, PastRecipient, ProvenConsent, ProvenLeaf, ReleaseUse,
-    Right, RightsEvent, Standing, UseSummary,
+    HeldConsent, HeldEvent, HeldEvents, HeldLink, HeldType, OnItsWay, PastRecipient, ProvenConsent, ProvenLeaf,
+    ReleaseUse, Right, RightsEvent, Standing, UseSummary,
 };
 use vault::vault::AccessReading;
 
 /// Most attributes of one rectification.
 const MAX_VALUES: usize = 100;
 
-/// Reads a person's key.
-pub fn subject(text: &str) -> Result<SubjectKey, Failure> {
-    SubjectKey::new(text).ok_or_else(|| Failure::invalid("subject", "must be 1-255 bytes"))
+/// Reads the name of a kind of identifier; empty is the subject key.
+pub fn identity(schema: &Schema, name: &str) -> Result<IdentityKind, Failure> {
+    let unknown = || Failure::invalid("identity", "must be the name of one of the dataset's identities, or empty");
+    schema.identity_kind(name).ok_or_else(unknown)
+}
+
+/// Reads a person's key of a kind.
+pub fn subject(kind: IdentityKind, text: &str) -> Result<SubjectKey, Failure> {
+    SubjectKey::of(kind, text).ok_or_else(|| Failure::invalid("subject", "must be 1-255 bytes"))
 }
 
 /// Reads corrected values.
@@ -73,8 +81,21 @@ pub fn part(part: AccessPart, reading: &AccessReading, begun: Timestamp) -> v1::
 }
 
 fn header(head: AccessHead, begun: Timestamp) -> v1::AccessPackageHeader {
-    let AccessHead { schema, attributes, kept_until, types, standings, restricted, holds, uses, recipients, withheld } =
-        head;
+    let AccessHead {
+        schema,
+        known_by,
+        identifier,
+        links,
+        attributes,
+        kept_until,
+        types,
+        standings,
+        restricted,
+        holds,
+        uses,
+        recipients,
+        withheld,
+    } = head;
     let held = |(column, value): &(ColumnId, Value)| attribute(&schema, *column, value, kept_until.get(column));
     let key = schema.field(FieldRef::Attribute(schema.subject_key));
     v1::AccessPackageHeader {
@@ -94,7 +115,20 @@ fn header(head: AccessHead, begun: Timestamp) -> v1::AccessPackageHeader {
         notice: schema.notice.as_ref().map(notice),
         subject_key: key.map(|field| field.name.to_string()).unwrap_or_default(),
         holds: holds.iter().map(|held| hold::encode(&schema, held)).collect(),
+        identity: identity_name(&schema, known_by),
+        identifier: identifier.as_ref().map(identifier_value),
+        links: links.iter().map(|link| self::link(&schema, link)).collect(),
     }
+}
+
+fn identity_name(schema: &Schema, kind: IdentityKind) -> String {
+    schema.identity_name(kind).map(ToString::to_string).unwrap_or_default()
+}
+
+fn link(schema: &Schema, link: &HeldLink) -> v1::HeldLink {
+    let HeldLink { primary, other, since, leaf } = link;
+    let identity = identity_name(schema, *other);
+    v1::HeldLink { primary: *primary, identity, since_time: Some(time::encode(*since)), leaf: *leaf }
 }
 
 fn controller(controller: &Controller) -> v1::Controller {
@@ -134,11 +168,15 @@ fn value(field: &Field, value: &Value) -> v1::HeldValue {
             (Some(Kind::Code(u32::from(*code))), field.label(*code).map(str::to_owned).unwrap_or_default())
         }
         Value::Int(number) => (Some(Kind::Number(*number)), field.ty.show(*number)),
-        Value::Bytes(bytes) => {
-            (Some(Kind::Identifier(bytes.clone().into())), String::from_utf8_lossy(bytes).into_owned())
-        }
+        Value::Bytes(_) => return identifier_value(value),
     };
     v1::HeldValue { value: Some(v1::Value { kind }), text }
+}
+
+fn identifier_value(value: &Value) -> v1::HeldValue {
+    let Value::Bytes(bytes) = value else { return v1::HeldValue::default() };
+    let kind = Some(proto::v1::value::Kind::Identifier(bytes.clone().into()));
+    v1::HeldValue { value: Some(v1::Value { kind }), text: String::from_utf8_lossy(bytes).into_owned() }
 }
 
 fn event_type(schema: &Schema, of: &HeldType) -> Option<v1::HeldEventType> {
@@ -277,7 +315,8 @@ fn summary(used: UseSummary) -> v1::UseSummary {
 /// Writes a fulfilled request.
 pub fn request(schema: &Schema, fulfilled: &Fulfilled) -> v1::SubjectRequest {
     let Fulfilled { event, outcome } = fulfilled;
-    let RightsEvent { right, received, done, intent, columns, purpose } = event;
+    // What of a link a person is shown is in the package.
+    let RightsEvent { right, received, done, intent, columns, purpose, link: _ } = event;
     let fields = columns.iter().map(|column| schema.path(FieldRef::Attribute(*column)));
     v1::SubjectRequest {
         right: of_right(*right).into(),
@@ -299,6 +338,8 @@ fn of_right(right: Right) -> v1::SubjectRight {
         Right::Restriction => v1::SubjectRight::Restriction,
         Right::Lifting => v1::SubjectRight::Lifting,
         Right::Objection => v1::SubjectRight::Objection,
+        Right::Linking => v1::SubjectRight::Linking,
+        Right::Unlinking => v1::SubjectRight::Unlinking,
     }
 }
 

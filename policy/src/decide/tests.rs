@@ -124,6 +124,15 @@ fn only_a_permit_that_names_one_person_opens_values_and_only_theirs() {
     }
     let rectify = Call { verb: Verb::RectifySubject, ..call(Role::Portal) };
     assert_eq!(for_one(&rectify, b"member-1").unwrap_err(), Reason::FieldUnavailable, "writing opens nothing");
+    let link = Call { verb: Verb::LinkSubject, fields: Vec::new(), ..call(Role::Portal) };
+    assert_eq!(for_one(&link, b"member-1").unwrap_err(), Reason::PurposeDenied, "it names one person only");
+    let for_two = |call: &Call| with(call, |request| decide_for_both(&rules, request, b"member-1", b"member-2"));
+    let Decision::Permit(permit) = for_two(&link) else { panic!("a portal links") };
+    assert!(permit.is_about_both(b"member-1", b"member-2") && !permit.is_about_both(b"member-2", b"member-1"));
+    assert!(!permit.is_about(b"member-1"), "it opens nobody");
+    for call in [call(Role::Portal), Call { who: principal(Role::Steward), ..link }] {
+        assert!(matches!(for_two(&call), Decision::Refusal(_)));
+    }
     let erase = Call { verb: Verb::EraseSubject, fields: Vec::new(), ..call(Role::Steward) };
     assert!(!ask(&rules, &erase).unwrap().is_about(b"member-1"));
 }

@@ -62,6 +62,7 @@ pub(crate) fn schema() -> Schema {
         cap_quarter: NanoRho(200_000_000),
         cap_lifetime: NanoRho(800_000_000),
         rfm: None,
+        identities: Vec::new(),
         controller: None,
         notice: None,
     }

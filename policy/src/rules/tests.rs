@@ -78,9 +78,9 @@ fn verbs_go_to_the_roles_that_need_them() {
     let of_one_person = [Verb::RecordConsent, Verb::AccessSubject, Verb::RectifySubject, Verb::RestrictSubject];
     assert_eq!(
         verbs(&principal(Role::Portal), Some(&schema), None),
-        [&of_one_person[..], &[Verb::EraseSubject]].concat()
+        [&of_one_person[..], &[Verb::EraseSubject, Verb::LinkSubject]].concat()
     );
-    assert_eq!(verbs(&principal(Role::Portal), Some(&schema), Some((&marketing, Consent))).len(), 5);
+    assert_eq!(verbs(&principal(Role::Portal), Some(&schema), Some((&marketing, Consent))).len(), 6);
     assert_eq!(verbs(&principal(Role::Portal), None, None), []);
     let stewards = [
         Verb::ManageDataset,

@@ -14,7 +14,7 @@ mod tests;
 
 pub use difference::Difference;
 
-use super::{EventType, Field, FieldClass, FieldType, Layout, Schema};
+use super::{EventType, Field, FieldClass, FieldType, Identity, Layout, Schema};
 
 /// A version that may follow another.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,6 +57,7 @@ pub fn evolve(old: &Schema, new: &Schema) -> Result<Evolved, EvolveError> {
     words("controller", &old.controller, &new.controller, &mut differences);
     words("notice", &old.notice, &new.notice, &mut differences);
     purposes(old, new, &mut differences)?;
+    identities(old, new, &mut differences)?;
     fields(None, &old.attributes, &new.attributes, &mut differences)?;
     in_order("event", None, old.events.iter().map(|e| e.name.as_str()), new.events.iter().map(|e| e.name.as_str()))?;
     for (old, new) in old.events.iter().zip(&new.events) {
@@ -109,6 +110,29 @@ fn purposes(old: &Schema, new: &Schema, into: &mut Vec<Difference>) -> Result<()
     }
     let added = new.purposes.iter().filter(|purpose| !old.purposes.contains(purpose));
     into.extend(added.map(|purpose| Difference::AddedPurpose { purpose: purpose.to_string() }));
+    Ok(())
+}
+
+fn identities(old: &Schema, new: &Schema, into: &mut Vec<Difference>) -> Result<(), EvolveError> {
+    let names = |schema: &Schema| -> Vec<String> {
+        schema.identities.iter().map(|identity| identity.name.to_string()).collect()
+    };
+    let (was, is) = (names(old), names(new));
+    if let Some((place, name)) = was.iter().enumerate().find(|(place, name)| is.get(*place) != Some(name)) {
+        let problem = format!(
+            "`{name}` is number {} of the identities, and people are known by it; leave it there, and add new ones at the end",
+            place + 1
+        );
+        return Err(EvolveError::new("identities", problem));
+    }
+    for (old, new) in old.identities.iter().zip(&new.identities) {
+        let path = old.name.as_str();
+        words(path, &old.display, &new.display, into);
+        let bytes = |identity: &Identity| FieldType::Identifier { max_bytes: identity.max_bytes };
+        ty(path, &bytes(old), &bytes(new), into)?;
+    }
+    let added = new.identities.iter().skip(old.identities.len());
+    into.extend(added.map(|identity| Difference::AddedIdentity { name: identity.name.to_string() }));
     Ok(())
 }
 

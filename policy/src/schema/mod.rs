@@ -8,6 +8,7 @@ mod controller;
 mod encode;
 mod evolve;
 mod field;
+mod identity;
 pub(crate) mod number;
 mod parse;
 mod raw;
@@ -19,6 +20,7 @@ mod tests;
 pub use controller::{Controller, Notice};
 pub use encode::{EncodeError, Encoded, Encoder};
 pub use evolve::{Difference, EvolveError, Evolved, evolve};
+pub use identity::{Identity, IdentityKind};
 pub use parse::{CAP_LIFETIME, CAP_QUARTER, SchemaError, parse};
 pub use rfm::{CutPoints, PublicCuts, Rfm};
 
@@ -222,6 +224,9 @@ pub struct Schema {
     pub time_zone: String,
     /// The identifier attribute that names a subject in ingest; exactly one.
     pub subject_key: ColumnId,
+    /// Other kinds of identifiers that name subjects, see [`IdentityKind`]. Left out of the hash where there are none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub identities: Vec<Identity>,
     /// Attributes, `attributes[i].column == i`.
     pub attributes: Vec<Field>,
     /// Event types, `events[i].id == i`.
@@ -263,6 +268,37 @@ impl Schema {
     /// Finds an attribute by name.
     pub fn attribute(&self, name: &str) -> Option<&Field> {
         self.attributes.iter().find(|field| field.name.as_str() == name)
+    }
+
+    /// Finds a kind of identifier by name; an empty name, and that of the subject key, are the subject key's.
+    pub fn identity_kind(&self, name: &str) -> Option<IdentityKind> {
+        if name.is_empty() || self.identity_name(IdentityKind::SUBJECT_KEY).is_some_and(|key| key.as_str() == name) {
+            return Some(IdentityKind::SUBJECT_KEY);
+        }
+        let at = self.identities.iter().position(|identity| identity.name.as_str() == name)?;
+        u8::try_from(at + 1).ok().map(IdentityKind)
+    }
+
+    /// Returns the name of a kind of identifier; `None` for a kind of another schema.
+    pub fn identity_name(&self, kind: IdentityKind) -> Option<&FieldName> {
+        match usize::from(kind.0).checked_sub(1) {
+            None => self.attributes.get(usize::from(self.subject_key.0)).map(|field| &field.name),
+            Some(at) => self.identities.get(at).map(|identity| &identity.name),
+        }
+    }
+
+    /// Returns the most bytes of an identifier of a kind; `None` for a kind of another schema. The subject key's own bound
+    /// is that of its column and is not asked here.
+    pub fn identity_bytes(&self, kind: IdentityKind) -> Option<usize> {
+        match usize::from(kind.0).checked_sub(1) {
+            None => Some(255),
+            Some(at) => self.identities.get(at).map(|identity| usize::from(identity.max_bytes)),
+        }
+    }
+
+    /// Returns the purpose that links of people need consent to, if people of this dataset are asked about it.
+    pub fn linking(&self) -> Option<&PurposeId> {
+        self.purposes.iter().find(|purpose| purpose.as_str() == crate::purpose::LINKING)
     }
 
     /// Finds an event type by name.

@@ -40,6 +40,11 @@
 //! frequency = [2, 4, 8, 16]        # rising purchases: 1 below the first, the best band from the last on
 //! monetary = ["50.00", "150.00", "400.00", "1000.00"]     # rising sums, likewise
 //!
+//! [[identities]]                   # optional: other identifiers that people are known by, each kind for itself
+//! name = "visitor"
+//! display = "Visitor of the web shop"               # default: the name
+//! max_bytes = 64                   # 1-253
+//!
 //! [[attributes]]
 //! name = "member_no"               # field names: as names, with `_` instead of `-`, so that segments can say them
 //! class = "identifier"             # identifier quasi_identifier sensitive behavioral non_personal
@@ -104,7 +109,8 @@
 //! ```
 
 use super::field::{field, number};
-use super::raw::{RawBudget, RawEvent, RawField, RawSchema};
+use super::identity::{Identity, MAX_IDENTITIES, MAX_IDENTITY_BYTES};
+use super::raw::{RawBudget, RawEvent, RawField, RawIdentity, RawSchema};
 use super::{ColumnId, DatasetKind, EventType, EventTypeId, Field, FieldClass, FieldType, Schema};
 use crate::id::{DatasetId, FieldName, OrganizationId, PopulationId, PurposeId};
 use crate::privacy::NanoRho;
@@ -201,6 +207,7 @@ pub fn parse(text: &str) -> Result<Schema, SchemaError> {
     let events = doc.events(&raw.events, &attributes)?;
     let rfm =
         raw.rfm.as_ref().map(|raw| super::rfm::checked(raw.as_ref(), &format!("{}, [rfm]", doc.line(raw)), &events));
+    let identities = doc.identities(&raw.identities, &attributes, &events)?;
     Ok(Schema {
         version: raw.version,
         organization: doc.name(&raw.organization, OrganizationId::new)?,
@@ -210,6 +217,7 @@ pub fn parse(text: &str) -> Result<Schema, SchemaError> {
         kind,
         time_zone: doc.time_zone(&raw.time_zone)?,
         subject_key: doc.subject_key(&raw.subject_key, &attributes)?,
+        identities,
         attributes,
         events,
         purposes: doc.purposes(&raw.purposes)?,
@@ -308,6 +316,34 @@ impl Document<'_> {
             return Err(SchemaError::new(self.line(raw), problem));
         }
         Ok(key.column)
+    }
+
+    fn identities(
+        &self,
+        raw: &[RawIdentity],
+        attributes: &[Field],
+        events: &[EventType],
+    ) -> Result<Vec<Identity>, SchemaError> {
+        let names = attributes.iter().map(|field| &field.name).chain(events.iter().map(|event| &event.name));
+        let mut taken: BTreeSet<FieldName> = names.cloned().collect();
+        let mut identities = Vec::with_capacity(raw.len());
+        for item in raw {
+            let name = self.word(&item.name)?;
+            let place = format!("{}, identity `{name}`", self.line(&item.name));
+            if !taken.insert(name.clone()) {
+                let problem = "this name is taken; attributes, events and identities share their names";
+                return Err(SchemaError::new(place, problem));
+            }
+            if identities.len() == MAX_IDENTITIES {
+                return Err(SchemaError::new(place, format!("at most {MAX_IDENTITIES} identities")));
+            }
+            if !(1..=MAX_IDENTITY_BYTES).contains(&item.max_bytes) {
+                return Err(SchemaError::new(place, format!("`max_bytes` of an identity is 1-{MAX_IDENTITY_BYTES}")));
+            }
+            let display = display(item.display.clone(), name.as_str(), &place)?;
+            identities.push(Identity { name, display, max_bytes: item.max_bytes });
+        }
+        Ok(identities)
     }
 
     fn purposes(&self, raw: &Spanned<Vec<Spanned<String>>>) -> Result<Vec<PurposeId>, SchemaError> {

@@ -21,6 +21,8 @@ pub(super) struct RawSchema {
     pub(super) notice: Option<Spanned<Notice>>,
     pub(super) rfm: Option<Spanned<RawRfm>>,
     #[serde(default)]
+    pub(super) identities: Vec<RawIdentity>,
+    #[serde(default)]
     pub(super) attributes: Vec<RawField>,
     #[serde(default)]
     pub(super) events: Vec<RawEvent>,
@@ -43,6 +45,14 @@ pub(super) struct RawRfm {
 pub(super) struct RawBudget {
     pub(super) quarter: Option<Value>,
     pub(super) lifetime: Option<Value>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawIdentity {
+    pub(super) name: Spanned<String>,
+    pub(super) display: Option<String>,
+    pub(super) max_bytes: u8,
 }
 
 #[derive(Deserialize)]

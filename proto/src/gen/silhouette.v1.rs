@@ -819,6 +819,19 @@ pub struct EventType {
     #[prost(uint32, tag = "7")]
     pub retention_days: u32,
 }
+/// A kind of identifier that names subjects besides the subject key.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Identity {
+    /// Its name: `visitor`.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// The words a person sees.
+    #[prost(string, tag = "2")]
+    pub display: ::prost::alloc::string::String,
+    /// Longest allowed value, bytes.
+    #[prost(uint32, tag = "3")]
+    pub max_bytes: u32,
+}
 /// A dataset: one population's profiles, events and consents.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Dataset {
@@ -864,6 +877,9 @@ pub struct Dataset {
     /// Number of the schema's version, from 1.
     #[prost(uint32, tag = "14")]
     pub schema_version: u32,
+    /// Other kinds of identifiers that name subjects, in the schema's order; none if the caller may not know them.
+    #[prost(message, repeated, tag = "15")]
+    pub identities: ::prost::alloc::vec::Vec<Identity>,
 }
 /// A request to create a dataset.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -3705,6 +3721,9 @@ pub struct SearchLogRequest {
     /// From the previous response; empty starts.
     #[prost(string, tag = "10")]
     pub page_token: ::prost::alloc::string::String,
+    /// Of which kind `subject` is: the name of one of the dataset's identities. Empty: the subject key.
+    #[prost(string, tag = "11")]
+    pub identity: ::prost::alloc::string::String,
 }
 /// A page of leaves in order of their index.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -4477,6 +4496,9 @@ pub struct RecordConsentsRequest {
     /// A UUID of the caller. Empty: no retry protection. Recording the same event again changes nothing.
     #[prost(string, tag = "3")]
     pub request_id: ::prost::alloc::string::String,
+    /// Of which kind the keys of the subjects are: the name of one of the dataset's identities. Empty: the subject key.
+    #[prost(string, tag = "4")]
+    pub identity: ::prost::alloc::string::String,
 }
 /// What was recorded.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
@@ -4512,6 +4534,9 @@ pub struct WithdrawRequest {
     /// How it was received. May be unsaid.
     #[prost(enumeration = "CollectionMethod", tag = "7")]
     pub method: i32,
+    /// Of which kind the key is: the name of one of the dataset's identities. Empty: the subject key.
+    #[prost(string, tag = "8")]
+    pub identity: ::prost::alloc::string::String,
 }
 /// The withdrawal is in force.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
@@ -4940,6 +4965,10 @@ pub struct IngestHeader {
     /// Layouts of the event types that will be sent; events name them by position.
     #[prost(message, repeated, tag = "4")]
     pub events: ::prost::alloc::vec::Vec<EventLayout>,
+    /// Of which kind the keys of this stream's subjects are: the name of one of the dataset's identities. Empty: the subject
+    /// key.
+    #[prost(string, tag = "5")]
+    pub identity: ::prost::alloc::string::String,
 }
 /// The order of an event type's fields.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -6958,6 +6987,22 @@ pub struct UseSummary {
     #[prost(message, optional, tag = "5")]
     pub last_time: ::core::option::Option<::prost_types::Timestamp>,
 }
+/// A link of the person with another subject of the dataset.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct HeldLink {
+    /// Whether this person stands for both.
+    #[prost(bool, tag = "1")]
+    pub primary: bool,
+    /// Of which kind the other's identifier is. Its value is not shown.
+    #[prost(string, tag = "2")]
+    pub identity: ::prost::alloc::string::String,
+    /// Since when.
+    #[prost(message, optional, tag = "3")]
+    pub since_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// Index of the leaf in the subject tree that names the link.
+    #[prost(uint64, tag = "4")]
+    pub leaf: u64,
+}
 /// What an access package begins with.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct AccessPackageHeader {
@@ -7009,6 +7054,15 @@ pub struct AccessPackageHeader {
     /// What would outlive an erasure, since a law says it must be kept.
     #[prost(message, repeated, tag = "16")]
     pub holds: ::prost::alloc::vec::Vec<Hold>,
+    /// Of which kind the identifier is that names this person: that attribute, or one of the dataset's identities.
+    #[prost(string, tag = "17")]
+    pub identity: ::prost::alloc::string::String,
+    /// Its value, if it is not among the attributes.
+    #[prost(message, optional, tag = "18")]
+    pub identifier: ::core::option::Option<HeldValue>,
+    /// Subjects of the dataset that are known to be the same person. What is held of them is in packages of their own.
+    #[prost(message, repeated, tag = "19")]
+    pub links: ::prost::alloc::vec::Vec<HeldLink>,
 }
 /// Lines of the person's history, some of them.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -7046,6 +7100,9 @@ pub struct StreamAccessPackageRequest {
     /// A UUID of the caller. Empty: the gateway makes one. Asking again makes a package anew.
     #[prost(string, tag = "3")]
     pub request_id: ::prost::alloc::string::String,
+    /// Of which kind the key is: the name of one of the dataset's identities. Empty: the subject key.
+    #[prost(string, tag = "4")]
+    pub identity: ::prost::alloc::string::String,
 }
 /// A part of the package.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -7098,6 +7155,9 @@ pub struct RectifySubjectRequest {
     /// A UUID of the caller. Empty: no retry protection. Correcting again changes nothing but the log.
     #[prost(string, tag = "4")]
     pub request_id: ::prost::alloc::string::String,
+    /// Of which kind the key is: the name of one of the dataset's identities. Empty: the subject key.
+    #[prost(string, tag = "5")]
+    pub identity: ::prost::alloc::string::String,
 }
 /// The values are corrected.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -7118,6 +7178,9 @@ pub struct RestrictSubjectRequest {
     /// A UUID of the caller. Empty: no retry protection. Restricting again changes nothing but the log.
     #[prost(string, tag = "3")]
     pub request_id: ::prost::alloc::string::String,
+    /// Of which kind the key is: the name of one of the dataset's identities. Empty: the subject key.
+    #[prost(string, tag = "4")]
+    pub identity: ::prost::alloc::string::String,
 }
 /// The restriction is in force.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -7138,6 +7201,9 @@ pub struct UnrestrictSubjectRequest {
     /// A UUID of the caller. Empty: no retry protection. Lifting again changes nothing but the log.
     #[prost(string, tag = "3")]
     pub request_id: ::prost::alloc::string::String,
+    /// Of which kind the key is: the name of one of the dataset's identities. Empty: the subject key.
+    #[prost(string, tag = "4")]
+    pub identity: ::prost::alloc::string::String,
 }
 /// The restriction is lifted.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -7161,11 +7227,72 @@ pub struct ObjectToPurposeRequest {
     /// A UUID of the caller. Empty: no retry protection. Objecting again changes nothing but the log.
     #[prost(string, tag = "4")]
     pub request_id: ::prost::alloc::string::String,
+    /// Of which kind the key is: the name of one of the dataset's identities. Empty: the subject key.
+    #[prost(string, tag = "5")]
+    pub identity: ::prost::alloc::string::String,
 }
 /// The objection is in force.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ObjectToPurposeResponse {
     /// How the log has the request.
+    #[prost(message, optional, tag = "1")]
+    pub request: ::core::option::Option<SubjectRequest>,
+}
+/// Two subjects of a dataset that are one person.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct LinkSubjectsRequest {
+    /// `datasets/{d}`. Required.
+    #[prost(string, tag = "1")]
+    pub dataset: ::prost::alloc::string::String,
+    /// The key of the one that stands for both. Required.
+    #[prost(string, tag = "2")]
+    pub primary: ::prost::alloc::string::String,
+    /// Of which kind that is: the name of one of the dataset's identities. Empty: the subject key.
+    #[prost(string, tag = "3")]
+    pub primary_identity: ::prost::alloc::string::String,
+    /// The key of the other. Required.
+    #[prost(string, tag = "4")]
+    pub secondary: ::prost::alloc::string::String,
+    /// Of which kind that is. Empty: the subject key.
+    #[prost(string, tag = "5")]
+    pub secondary_identity: ::prost::alloc::string::String,
+    /// A UUID of the caller. Empty: no retry protection. Linking again is refused.
+    #[prost(string, tag = "6")]
+    pub request_id: ::prost::alloc::string::String,
+}
+/// They are linked.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct LinkSubjectsResponse {
+    /// How the log has the request, as the primary's.
+    #[prost(message, optional, tag = "1")]
+    pub request: ::core::option::Option<SubjectRequest>,
+}
+/// Two subjects that are linked.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct UnlinkSubjectsRequest {
+    /// `datasets/{d}`. Required.
+    #[prost(string, tag = "1")]
+    pub dataset: ::prost::alloc::string::String,
+    /// The key of the one that stands for both. Required.
+    #[prost(string, tag = "2")]
+    pub primary: ::prost::alloc::string::String,
+    /// Of which kind that is: the name of one of the dataset's identities. Empty: the subject key.
+    #[prost(string, tag = "3")]
+    pub primary_identity: ::prost::alloc::string::String,
+    /// The key of the other. Required.
+    #[prost(string, tag = "4")]
+    pub secondary: ::prost::alloc::string::String,
+    /// Of which kind that is. Empty: the subject key.
+    #[prost(string, tag = "5")]
+    pub secondary_identity: ::prost::alloc::string::String,
+    /// A UUID of the caller. Empty: no retry protection. Unlinking again is refused.
+    #[prost(string, tag = "6")]
+    pub request_id: ::prost::alloc::string::String,
+}
+/// The link is ended.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct UnlinkSubjectsResponse {
+    /// How the log has the request, as the primary's.
     #[prost(message, optional, tag = "1")]
     pub request: ::core::option::Option<SubjectRequest>,
 }
@@ -7175,12 +7302,16 @@ pub struct EraseSubjectsRequest {
     /// `datasets/{d}`. Required.
     #[prost(string, tag = "1")]
     pub dataset: ::prost::alloc::string::String,
-    /// Whom: values of the dataset's subject key, 1-10,000. One that does not exist refuses all.
+    /// Whom: values of the dataset's subject key, 1-10,000. One that does not exist refuses all. Whoever is linked to one of
+    /// them is erased too.
     #[prost(string, repeated, tag = "2")]
     pub subjects: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
     /// A UUID of the caller. Empty: no retry protection. Who is erased already does not exist.
     #[prost(string, tag = "3")]
     pub request_id: ::prost::alloc::string::String,
+    /// Of which kind the keys are: the name of one of the dataset's identities. Empty: the subject key.
+    #[prost(string, tag = "4")]
+    pub identity: ::prost::alloc::string::String,
 }
 /// A leaf of the log with the proof that it is there.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -7274,6 +7405,9 @@ pub struct PlaceHoldRequest {
     /// A UUID of the caller. Empty: the gateway makes one.
     #[prost(string, tag = "6")]
     pub request_id: ::prost::alloc::string::String,
+    /// Of which kind the key is: the name of one of the dataset's identities. Empty: the subject key.
+    #[prost(string, tag = "7")]
+    pub identity: ::prost::alloc::string::String,
 }
 /// The hold is in force.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -7340,6 +7474,9 @@ pub struct GetConsentReceiptsRequest {
     /// A UUID of the caller. Empty: the gateway makes one.
     #[prost(string, tag = "3")]
     pub request_id: ::prost::alloc::string::String,
+    /// Of which kind the key is: the name of one of the dataset's identities. Empty: the subject key.
+    #[prost(string, tag = "4")]
+    pub identity: ::prost::alloc::string::String,
 }
 /// Consent receipts.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -7381,6 +7518,9 @@ pub struct ListUsesRequest {
     /// A UUID of the caller. Empty: the gateway makes one.
     #[prost(string, tag = "5")]
     pub request_id: ::prost::alloc::string::String,
+    /// Of which kind the key is: the name of one of the dataset's identities. Empty: the subject key.
+    #[prost(string, tag = "6")]
+    pub identity: ::prost::alloc::string::String,
 }
 /// A page of uses.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -7416,6 +7556,10 @@ pub enum SubjectRight {
     Objection = 5,
     /// To have it erased.
     Erasure = 6,
+    /// To have another subject known to be the same person.
+    Linking = 7,
+    /// To have that ended.
+    Unlinking = 8,
 }
 impl SubjectRight {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -7431,6 +7575,8 @@ impl SubjectRight {
             Self::Lifting => "SUBJECT_RIGHT_LIFTING",
             Self::Objection => "SUBJECT_RIGHT_OBJECTION",
             Self::Erasure => "SUBJECT_RIGHT_ERASURE",
+            Self::Linking => "SUBJECT_RIGHT_LINKING",
+            Self::Unlinking => "SUBJECT_RIGHT_UNLINKING",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -7443,6 +7589,8 @@ impl SubjectRight {
             "SUBJECT_RIGHT_LIFTING" => Some(Self::Lifting),
             "SUBJECT_RIGHT_OBJECTION" => Some(Self::Objection),
             "SUBJECT_RIGHT_ERASURE" => Some(Self::Erasure),
+            "SUBJECT_RIGHT_LINKING" => Some(Self::Linking),
+            "SUBJECT_RIGHT_UNLINKING" => Some(Self::Unlinking),
             _ => None,
         }
     }
@@ -7746,6 +7894,60 @@ pub mod subject_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
+        /// Links two subjects that are one person, both of whom consented to `identity.linking`: from here on the secondary is
+        /// counted by no use, and the primary, with its own attributes and from the next epoch on the events of both, only by what
+        /// both allow. Erasing one erases both.
+        pub async fn link_subjects(
+            &mut self,
+            request: impl tonic::IntoRequest<super::LinkSubjectsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::LinkSubjectsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/silhouette.v1.SubjectService/LinkSubjects",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("silhouette.v1.SubjectService", "LinkSubjects"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Ends a link, as a withdrawal of that consent does: from the next epoch on each is counted for itself again.
+        pub async fn unlink_subjects(
+            &mut self,
+            request: impl tonic::IntoRequest<super::UnlinkSubjectsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::UnlinkSubjectsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/silhouette.v1.SubjectService/UnlinkSubjects",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("silhouette.v1.SubjectService", "UnlinkSubjects"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
         /// Returns what one person agreed to and took back, with proofs that each is in the log.
         pub async fn get_consent_receipts(
             &mut self,
@@ -7949,6 +8151,24 @@ pub mod subject_service_server {
             request: tonic::Request<super::EraseSubjectsRequest>,
         ) -> std::result::Result<
             tonic::Response<super::EraseSubjectsResponse>,
+            tonic::Status,
+        >;
+        /// Links two subjects that are one person, both of whom consented to `identity.linking`: from here on the secondary is
+        /// counted by no use, and the primary, with its own attributes and from the next epoch on the events of both, only by what
+        /// both allow. Erasing one erases both.
+        async fn link_subjects(
+            &self,
+            request: tonic::Request<super::LinkSubjectsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::LinkSubjectsResponse>,
+            tonic::Status,
+        >;
+        /// Ends a link, as a withdrawal of that consent does: from the next epoch on each is counted for itself again.
+        async fn unlink_subjects(
+            &self,
+            request: tonic::Request<super::UnlinkSubjectsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::UnlinkSubjectsResponse>,
             tonic::Status,
         >;
         /// Returns what one person agreed to and took back, with proofs that each is in the log.
@@ -8339,6 +8559,97 @@ pub mod subject_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = EraseSubjectsSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/silhouette.v1.SubjectService/LinkSubjects" => {
+                    #[allow(non_camel_case_types)]
+                    struct LinkSubjectsSvc<T: SubjectService>(pub Arc<T>);
+                    impl<
+                        T: SubjectService,
+                    > tonic::server::UnaryService<super::LinkSubjectsRequest>
+                    for LinkSubjectsSvc<T> {
+                        type Response = super::LinkSubjectsResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::LinkSubjectsRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as SubjectService>::link_subjects(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = LinkSubjectsSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/silhouette.v1.SubjectService/UnlinkSubjects" => {
+                    #[allow(non_camel_case_types)]
+                    struct UnlinkSubjectsSvc<T: SubjectService>(pub Arc<T>);
+                    impl<
+                        T: SubjectService,
+                    > tonic::server::UnaryService<super::UnlinkSubjectsRequest>
+                    for UnlinkSubjectsSvc<T> {
+                        type Response = super::UnlinkSubjectsResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::UnlinkSubjectsRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as SubjectService>::unlink_subjects(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = UnlinkSubjectsSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(

@@ -158,7 +158,7 @@ pub async fn turn(session: &Session, turn: &Turn) -> Outcome<()> {
     let dataset = "datasets/exact".to_owned();
     if gives {
         let consents = vec![model::give(&subject, at_micros)];
-        let message = v1::RecordConsentsRequest { dataset, consents, request_id: String::new() };
+        let message = v1::RecordConsentsRequest { dataset, consents, ..Default::default() };
         match call!(session, consent.record_consents(message)) {
             Outcome::Answer(_) => Outcome::Answer(()),
             Outcome::Refused(reason) => Outcome::Refused(reason),
@@ -167,8 +167,7 @@ pub async fn turn(session: &Session, turn: &Turn) -> Outcome<()> {
     } else {
         let (purpose, source) = ("marketing.segmentation".to_owned(), "hammer".to_owned());
         let at_micros = Some(at_micros);
-        let message =
-            v1::WithdrawRequest { dataset, subject, purpose, at_micros, source, ..v1::WithdrawRequest::default() };
+        let message = v1::WithdrawRequest { dataset, subject, purpose, at_micros, source, ..Default::default() };
         match call!(session, consent.withdraw(message)) {
             Outcome::Answer(_) => Outcome::Answer(()),
             Outcome::Refused(reason) => Outcome::Refused(reason),

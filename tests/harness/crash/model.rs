@@ -229,5 +229,6 @@ pub fn header(schema_hash: Vec<u8>) -> IngestHeader {
         schema_hash,
         attributes: vec!["area".to_owned(), "score".to_owned()],
         events: vec![EventLayout { event: "order".to_owned(), fields: vec!["category".to_owned()] }],
+        identity: String::new(),
     }
 }

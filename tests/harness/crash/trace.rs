@@ -116,6 +116,7 @@ async fn withdrawal(shop: &Session, person: u64, id: String) -> Got {
         request_id: id.clone(),
         method: 0,
         at_micros: None,
+        identity: String::new(),
     };
     let message = call!(shop, consent.withdraw(message)).must("a withdrawal").encode_to_vec();
     Got { kind: Kind::Withdrawal, id, message }
@@ -130,7 +131,7 @@ async fn charge(ads: &Session, price: u64, id: String) -> Got {
 
 async fn erasure(portal: &Session, person: u64, id: String) -> Got {
     let (dataset, subjects) = (DATASET.to_owned(), vec![model::key(person)]);
-    let message = v1::EraseSubjectsRequest { dataset, subjects, request_id: id.clone() };
+    let message = v1::EraseSubjectsRequest { dataset, subjects, request_id: id.clone(), identity: String::new() };
     let message = call!(portal, subjects.erase_subjects(message)).must("an erasure").encode_to_vec();
     Got { kind: Kind::Erasure, id, message }
 }

@@ -42,6 +42,7 @@ fn header(schema_hash: Vec<u8>) -> IngestHeader {
     IngestHeader {
         dataset: DATASET.to_owned(),
         schema_hash,
+        identity: String::new(),
         attributes: vec!["area".to_owned(), "score".to_owned()],
         events: vec![layout("order", &["category"]), layout("view", &[])],
     }
@@ -137,7 +138,7 @@ pub async fn erase(world: Arc<World>, session: Session) {
         let single = number % SINGLE == 0;
         let gone = if single { world.people().one() } else { world.people().oldest(ERASED) };
         let subjects = gone.iter().map(|who| key(*who)).collect();
-        let message = v1::EraseSubjectsRequest { dataset: DATASET.to_owned(), subjects, request_id: String::new() };
+        let message = v1::EraseSubjectsRequest { dataset: DATASET.to_owned(), subjects, ..Default::default() };
         let began = Stopwatch::start();
         let done = call!(session, subjects.erase_subjects(message));
         if world.settle("erasure", began, done, &[]).is_some() {

@@ -67,6 +67,8 @@ impl ColumnKey {
     pub const TIME: Self = Self { column: 0xFFFD, part: 0 };
     /// Events: the id of the event (u64).
     pub const EVENT_ID: Self = Self { column: 0xFFFC, part: 0 };
+    /// Events: which link each came by, one byte; there only if one did.
+    pub const MARK: Self = Self { column: 0xFFFB, part: 0 };
     /// Ids from here up are not columns of a schema.
     pub const FIRST_SPECIAL: u16 = 0x8000;
 

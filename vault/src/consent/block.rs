@@ -1,6 +1,7 @@
 //! What the people of one block decided. Positions are those of the block.
 
 use super::bits::{Bits, WORDS, Words};
+use super::links::BlockLink;
 use super::times::Times;
 use super::tree::PurposeTree;
 use policy::consent::{ConsentAct, ConsentEvent, LawfulBasis};
@@ -159,6 +160,8 @@ pub(super) struct BlockConsent {
     pub restricted: Bits,
     /// People who were erased: never used, and later events change nothing.
     pub erased: Bits,
+    /// Links whose secondaries are here, sorted by position.
+    pub links: Vec<BlockLink>,
 }
 
 impl BlockConsent {
@@ -209,6 +212,7 @@ impl BlockConsent {
     pub fn erase(&mut self, people: &Bits) {
         self.content = Content::fresh();
         self.restricted.remove_all(people);
+        self.links.retain(|link| !link.is_of(people));
         self.erased.insert_all(people);
         for node in self.nodes.iter_mut().flatten() {
             if people.positions().any(|position| node.newest.get(position).is_some()) {

@@ -11,11 +11,14 @@
 //! Memory where everyone gave one consent, measured: 2.3 bytes a person where people share instants (at most 255 of them
 //! in a block), 16.3 where all differ; after the next close about half. An end of its own takes 1 byte more, or 8.
 //!
+//! Links of subjects that are one person narrow who is allowed, see [`Link`]. They are kept here, since every use asks here.
+//!
 //! Does not hide from its caller when a person decided; only its answers leave the vault, never itself.
 
 mod bits;
 mod block;
 mod form;
+mod links;
 mod stored;
 mod times;
 mod tree;
@@ -24,6 +27,7 @@ mod tree;
 #[expect(clippy::unwrap_used, reason = "tests")]
 mod tests;
 
+pub use links::{Link, MAX_SECONDARIES};
 pub use stored::{StoredBlock, UnreadableConsent};
 
 use crate::blocks::{BLOCK_SUBJECTS, block_of};
@@ -167,9 +171,18 @@ impl ConsentBitmaps {
     /// Cost at 10 M people: 1-2 ms; 8-15 ms if since the last close somebody's consent ended in every block and nobody
     /// shares an instant.
     pub fn allowed(&self, purpose: &PurposeId, basis: LawfulBasis, now: Timestamp, bound: u32) -> RoaringBitmap {
-        let deciding = self.tree.deciding(purpose);
         let mut bytes = vec![0; self.blocks.len() * WORDS * 8];
         let firsts = (0..bound).step_by(BLOCK_SUBJECTS as usize);
+        if self.links().next().is_some() {
+            let blocks = self.allowed_with_links(purpose, basis, now).zip(firsts);
+            for ((words, first), bytes) in blocks.zip(bytes.chunks_exact_mut(WORDS * 8)) {
+                let (bytes, _) = bytes.as_chunks_mut();
+                let words = words.into_iter().zip(below(bound - first)).map(|(word, below)| word & below);
+                bytes.iter_mut().zip(words).for_each(|(bytes, word): (&mut [u8; 8], u64)| *bytes = word.to_le_bytes());
+            }
+            return RoaringBitmap::from_lsb0_bytes(0, &bytes);
+        }
+        let deciding = self.tree.deciding(purpose);
         for ((block, first), bytes) in self.blocks.iter().zip(firsts).zip(bytes.chunks_exact_mut(WORDS * 8)) {
             if block.decides(&deciding) {
                 let words = block.allowed(below(bound - first), &deciding, basis, now.0);
@@ -188,14 +201,8 @@ impl ConsentBitmaps {
         basis: LawfulBasis,
         now: Timestamp,
     ) -> RoaringBitmap {
-        let deciding = self.tree.deciding(purpose);
-        let mut yes = RoaringBitmap::new();
-        for (number, people) in by_block(people) {
-            if let (Some(block), Some(undecided)) = (self.blocks.get(number as usize), people.words()) {
-                let words = block.allowed(*undecided, &deciding, basis, now.0);
-                yes.extend(positions(&words).map(|position| number * BLOCK_SUBJECTS + u32::from(position)));
-            }
-        }
+        let mut yes = self.allowed_alone(people, purpose, basis, now);
+        self.narrow(&mut yes, purpose, basis, now);
         yes
     }
 

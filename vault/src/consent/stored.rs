@@ -7,12 +7,17 @@
 //! - Times are a tag byte: 0 none; 1 a list (count u16, position u16 and instant i64 each); 2 coded (count u8, an instant
 //!   i64 each, a code byte a position, 0 is none); 3 a set as above and an instant for each in it.
 //!
+//! Version 2 is version 1 with the links of its people at the end: how many (u32), and of each, sorted by position and leaf,
+//! the secondary's position u16, the primary's ordinal u32, the mark u8, the leaf u64, and whether it was ended u8. A block
+//! without links is written in version 1.
+//!
 //! Equal states give equal bytes, and the bytes hold no instant that nobody has. Bytes of another shape, or that no
 //! sequence of events leads to, are refused.
 
 use super::bits::{Bits, POSITIONS, WORDS, Words, put_in};
 use super::block::{BlockConsent, Mark, NodeConsent};
 use super::form::{CODES, FEW, Form, NEVER};
+use super::links::BlockLink;
 use super::times::Times;
 use super::tree::PurposeTree;
 use policy::id::PurposeId;
@@ -21,6 +26,8 @@ use zeroize::Zeroizing;
 
 const MAGIC: &[u8; 3] = b"scb";
 const VERSION: u8 = 1;
+const WITH_LINKS: u8 = 2;
+const LINK_BYTES: usize = 16;
 
 /// Longest list of a set: as many bytes as one bit a position.
 const LISTED: usize = POSITIONS / 16;
@@ -36,6 +43,7 @@ pub struct StoredBlock {
     restricted: Bits,
     erased: Bits,
     nodes: Vec<(PurposeId, NodeConsent)>,
+    links: Vec<BlockLink>,
 }
 
 impl std::fmt::Debug for StoredBlock {
@@ -48,25 +56,32 @@ impl StoredBlock {
     /// Reads the state of a block.
     pub fn parse(bytes: &[u8]) -> Result<Self, UnreadableConsent> {
         let mut reader = Reader(bytes);
-        if reader.array()? != *MAGIC || reader.u8()? != VERSION {
+        if reader.array()? != *MAGIC {
             return Err(UnreadableConsent);
         }
+        let version = reader.u8()?;
         let (restricted, erased) = (reader.set()?, reader.set()?);
         let mut nodes: Vec<(PurposeId, NodeConsent)> = Vec::new();
         for _ in 0..reader.u16()? {
             nodes.push((reader.purpose()?, reader.node()?));
         }
+        let links = match version {
+            VERSION => Vec::new(),
+            WITH_LINKS => reader.links(&erased)?,
+            _ => return Err(UnreadableConsent),
+        };
         let sorted = nodes.is_sorted_by(|(a, _), (b, _)| a < b);
         let gone = |node: &NodeConsent| node.is_sound() && node.newest.present().is_apart_from(&erased);
         let sound = restricted.is_apart_from(&erased) && nodes.iter().all(|(_, node)| gone(node));
-        let read = Self { restricted, erased, nodes };
+        let read = Self { restricted, erased, nodes, links };
         if sorted && sound && reader.0.is_empty() { Ok(read) } else { Err(UnreadableConsent) }
     }
 
     /// Makes the block of it; purposes that the tree lacks are added.
     pub(super) fn into_block(self, tree: &mut Arc<PurposeTree>) -> BlockConsent {
-        let mut block = BlockConsent { restricted: self.restricted, erased: self.erased, ..BlockConsent::default() };
-        for (purpose, node) in self.nodes {
+        let Self { restricted, erased, nodes, links } = self;
+        let mut block = BlockConsent { restricted, erased, links, ..BlockConsent::default() };
+        for (purpose, node) in nodes {
             let known = tree.find(&purpose);
             let number = known.unwrap_or_else(|| Arc::make_mut(tree).add(&purpose));
             if let Some(slot) = block.node_mut(number) {
@@ -90,10 +105,11 @@ pub(super) fn encode(block: &BlockConsent, tree: &PurposeTree) -> Zeroizing<Vec<
     }
     nodes.sort_unstable_by_key(|(purpose, _)| *purpose);
     // Reserved in full: the vector never moves, so no plaintext stays behind in freed memory.
-    let most = nodes.iter().map(|(_, node)| 64 + node.most_bytes()).sum::<usize>() + 2 * MOST_SET + 6;
+    let most = nodes.iter().map(|(_, node)| 64 + node.most_bytes()).sum::<usize>() + 2 * MOST_SET + 10;
+    let most = most + block.links.len() * LINK_BYTES;
     let mut writer = Writer(Zeroizing::new(Vec::with_capacity(most)));
     writer.bytes(MAGIC);
-    writer.bytes(&[VERSION]);
+    writer.bytes(&[if block.links.is_empty() { VERSION } else { WITH_LINKS }]);
     writer.set(&block.restricted);
     writer.set(&block.erased);
     writer.u16(nodes.len());
@@ -101,6 +117,9 @@ pub(super) fn encode(block: &BlockConsent, tree: &PurposeTree) -> Zeroizing<Vec<
         writer.bytes(&[u8::try_from(purpose.as_str().len()).unwrap_or(u8::MAX)]);
         writer.bytes(purpose.as_str().as_bytes());
         writer.node(node);
+    }
+    if !block.links.is_empty() {
+        writer.links(&block.links);
     }
     debug_assert!(writer.0.len() <= most, "the reserved length is enough");
     writer.0
@@ -145,6 +164,17 @@ impl Writer {
     /// Writes a count; none exceeds the positions of a block, or the purposes of a dataset.
     fn u16(&mut self, number: usize) {
         self.bytes(&u16::try_from(number).unwrap_or(u16::MAX).to_le_bytes());
+    }
+
+    fn links(&mut self, links: &[BlockLink]) {
+        self.bytes(&u32::try_from(links.len()).unwrap_or(u32::MAX).to_le_bytes());
+        for BlockLink { position, primary, mark, leaf, ended } in links {
+            self.bytes(&position.to_le_bytes());
+            self.bytes(&primary.to_le_bytes());
+            self.bytes(&[*mark]);
+            self.bytes(&leaf.to_le_bytes());
+            self.bytes(&[u8::from(*ended)]);
+        }
     }
 
     fn node(&mut self, node: &NodeConsent) {
@@ -197,6 +227,22 @@ impl Writer {
 struct Reader<'a>(&'a [u8]);
 
 impl<'a> Reader<'a> {
+    /// Reads the links of people who are not erased, at least one.
+    fn links(&mut self, erased: &Bits) -> Result<Vec<BlockLink>, UnreadableConsent> {
+        let mut links: Vec<BlockLink> = Vec::new();
+        for _ in 0..u32::from_le_bytes(self.array()?) {
+            let position = self.u16()?;
+            let (primary, mark) = (u32::from_le_bytes(self.array()?), self.u8()?);
+            let (leaf, ended) = (u64::from_le_bytes(self.array()?), self.u8()?);
+            if usize::from(position) >= POSITIONS || erased.contains(position) || mark == 0 || ended > 1 {
+                return Err(UnreadableConsent);
+            }
+            links.push(BlockLink { position, primary, mark, leaf, ended: ended == 1 });
+        }
+        let sorted = links.is_sorted_by(|a, b| (a.position, a.leaf) < (b.position, b.leaf));
+        if sorted && !links.is_empty() { Ok(links) } else { Err(UnreadableConsent) }
+    }
+
     fn bytes(&mut self, count: usize) -> Result<&'a [u8], UnreadableConsent> {
         let (head, rest) = self.0.split_at_checked(count).ok_or(UnreadableConsent)?;
         self.0 = rest;

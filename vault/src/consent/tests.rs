@@ -70,6 +70,37 @@ fn the_stored_form_is_what_it_was() {
 }
 
 #[test]
+fn links_are_stored_with_the_secondarys_block_and_go_with_the_secondary() {
+    let mut state = empty();
+    state.link(Link { primary: 9_000, secondary: 3, mark: 2, leaf: 7, ended: false });
+    state.link(Link { primary: 9_000, secondary: 4, mark: 1, leaf: 5, ended: false });
+    state.end_link(3, 7);
+    let bytes = state.block_bytes(0);
+    let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    let golden = [
+        "73636202 00 00 0000 02000000",
+        "0300 28230000 02 0700000000000000 01",
+        "0400 28230000 01 0500000000000000 00",
+    ];
+    assert_eq!(hex, golden.concat().replace(' ', ""));
+    let mut read = empty();
+    read.load_block(0, &bytes).unwrap();
+    assert!(read.links().eq(state.links()));
+    assert_eq!((read.link_of(3), read.link_of(4).map(|link| link.primary)), (None, Some(9_000)));
+    for wrong in 0..bytes.len() - 10 {
+        let mut cut = bytes.to_vec();
+        cut.truncate(10 + wrong);
+        assert!(cut.len() == bytes.len() || read.load_block(0, &cut).is_err());
+    }
+    read.erase(4);
+    assert_eq!(read.links().count(), 1);
+    assert_eq!(read.settle_links().len(), 1);
+    assert_eq!(read.links().count(), 0);
+    read.link(Link { primary: 1, secondary: 4, mark: 1, leaf: 9, ended: false });
+    assert_eq!(read.links().count(), 0, "the erased are linked to nobody");
+}
+
+#[test]
 fn a_block_without_decisions_is_ten_bytes_at_most() {
     assert_eq!(**empty().block_bytes(7), *b"scb\x01\0\0\0\0");
 }

@@ -1,7 +1,7 @@
 //! One block in clear, while it is folded.
 //!
 //! Guarantees: every column has one value for each subject; events are sorted by (subject, time, id), and an id occurs
-//! once for each subject, the first written wins.
+//! once for each subject, the first written wins; one that a subject has itself wins over one that came by a link.
 
 use super::history::History;
 use super::set_day::SetDay;
@@ -172,6 +172,8 @@ pub struct EventRows {
     pub at: Vec<i64>,
     /// Id, for each event.
     pub id: Vec<u64>,
+    /// Which link each came by, from 1; 0 is the subject's own.
+    pub mark: Vec<u8>,
     /// Its fields.
     pub columns: Vec<Column>,
     /// Whether rows were added since it was read.
@@ -186,8 +188,9 @@ impl EventRows {
         rows
     }
 
-    fn push(&mut self, position: u16, id: u64, at: i64, values: &[Value]) {
+    fn push(&mut self, (position, mark): (u16, u8), id: u64, at: i64, values: &[Value]) {
         self.position.push(position);
+        self.mark.push(mark);
         self.at.push(at);
         self.id.push(id);
         for (index, column) in self.columns.iter_mut().enumerate() {
@@ -214,6 +217,24 @@ impl EventRows {
         if order.len() < self.at.len() {
             self.pick(&order);
             self.changed = true;
+        }
+    }
+
+    /// Removes every event of a position that came by a link.
+    fn remove_marked(&mut self, position: u16, mark: u8) {
+        let is_it = |row: &usize| self.mark.get(*row) == Some(&mark) && self.position.get(*row) == Some(&position);
+        let order: Vec<usize> = (0..self.mark.len()).filter(|row| !is_it(row)).collect();
+        if order.len() < self.mark.len() {
+            self.pick(&order);
+            self.changed = true;
+        }
+    }
+
+    /// Removes every event that came by a link.
+    pub fn remove_copies(&mut self) {
+        let order: Vec<usize> = (0..self.mark.len()).filter(|row| self.mark.get(*row) == Some(&0)).collect();
+        if order.len() < self.mark.len() {
+            self.pick(&order);
         }
     }
 
@@ -254,6 +275,7 @@ impl EventRows {
         self.position = order.iter().filter_map(|row| self.position.get(*row).copied()).collect();
         self.at = order.iter().filter_map(|row| self.at.get(*row).copied()).collect();
         self.id = order.iter().filter_map(|row| self.id.get(*row).copied()).collect();
+        self.mark = order.iter().filter_map(|row| self.mark.get(*row).copied()).collect();
         self.columns.iter_mut().for_each(|column| column.permute(order));
     }
 
@@ -265,12 +287,10 @@ impl EventRows {
         let mut seen = HashSet::with_capacity(self.id.len());
         let keys: Vec<(u16, i64, u64)> =
             self.position.iter().zip(&self.at).zip(&self.id).map(|((p, at), id)| (*p, *at, *id)).collect();
-        let mut order: Vec<usize> = keys
-            .iter()
-            .enumerate()
-            .filter(|(_, (position, _, id))| seen.insert((*position, *id)))
-            .map(|(row, _)| row)
-            .collect();
+        let own = |row: &usize| self.mark.get(*row) == Some(&0);
+        let rows = (0..keys.len()).filter(own).chain((0..keys.len()).filter(|row| !own(row)));
+        let first = |row: &usize| keys.get(*row).is_some_and(|(position, _, id)| seen.insert((*position, *id)));
+        let mut order: Vec<usize> = rows.filter(first).collect();
         order.sort_by_key(|row| keys.get(*row).copied());
         self.pick(&order);
     }
@@ -281,6 +301,7 @@ impl Drop for EventRows {
         self.position.zeroize();
         self.at.zeroize();
         self.id.zeroize();
+        self.mark.zeroize();
     }
 }
 
@@ -362,7 +383,14 @@ impl BlockData {
             }
             Entry::Event { event, id, at, values } => {
                 let group = self.events.get_mut(usize::from(event)).ok_or(JournalError)?;
-                group.push(position, id, at, &values);
+                group.push((position, 0), id, at, &values);
+            }
+            Entry::Copied { mark, event, id, at, values } => {
+                let group = self.events.get_mut(usize::from(event)).ok_or(JournalError)?;
+                group.push((position, mark), id, at, &values);
+            }
+            Entry::Uncopied { mark } => {
+                self.events.iter_mut().for_each(|group| group.remove_marked(position, mark));
             }
             Entry::Consent { leaf, event } => {
                 self.history.consent(position, leaf, &event)?;

@@ -100,13 +100,14 @@ fn bytes_of(meta: [u32; 3], columns: &[&[u8]]) -> Vec<u8> {
 }
 
 /// The columns of an event piece: the order in which bytes are cut into them.
-const OF_EVENTS: [(ColumnKey, Layout); 6] = [
+const OF_EVENTS: [(ColumnKey, Layout); 7] = [
     (ColumnKey::OFFSETS, Layout::Bytes),
     (ColumnKey::TIME, Layout::Int64),
     (ColumnKey::EVENT_ID, Layout::Int64),
     (ColumnKey::of(ColumnId(0)), Layout::Bytes),
     (ColumnKey::of(ColumnId(1)), Layout::Code8),
     (ColumnKey::of(ColumnId(2)), Layout::Int64),
+    (ColumnKey::MARK, Layout::Code8),
 ];
 
 const OF_ATTRIBUTES: [(ColumnKey, Layout); 4] = [
@@ -130,7 +131,7 @@ pub(crate) fn events(bytes: &[u8]) {
         return;
     }
     let count = meta.rows as usize;
-    let lengths = [rows.position.len(), rows.at.len(), rows.id.len()];
+    let lengths = [rows.position.len(), rows.at.len(), rows.id.len(), rows.mark.len()];
     assert!(lengths.into_iter().chain(rows.columns.iter().map(super::data::Column::len)).all(|length| length == count));
     rows.changed = true;
     rows.normalize();
@@ -144,6 +145,7 @@ pub(crate) fn events_seeds() -> Vec<Vec<u8>> {
     let numbers = encode_bytes([&b"a"[..], b"", b"bc"].into_iter()).unwrap_or_default();
     vec![
         bytes_of([7, 3, 3], &[&offsets, &times, &ids, &numbers, &[1, 0, 2], &times]),
+        bytes_of([7, 3, 3], &[&offsets, &times, &ids, &numbers, &[1, 0, 2], &times, &[0, 2, 0]]),
         bytes_of([0, 3, 3], &[&offsets, &times, &ids]),
         bytes_of([0, 1, 0], &[&[0; 8], &[], &[]]),
     ]
@@ -196,6 +198,14 @@ mod tests {
         }
         assert_eq!(rows_of([0, 2, 3], &[&offsets(&[0, 2, 3]), &eights, &[0; 16]]), None);
         assert_eq!(rows_of([65_535, 2, 3], &[&offsets(&[0, 2, 3]), &eights, &eights]), None);
+    }
+
+    #[test]
+    fn every_row_or_none_says_by_which_link_it_came() {
+        let offsets: Vec<u8> = [0_u32, 2, 3].iter().flat_map(|offset| offset.to_le_bytes()).collect();
+        let (eights, numbers) = ([0; 24], encode_bytes([&b"a"[..], b"", b"bc"].into_iter()).unwrap());
+        let with = |marks| rows_of([0, 2, 3], &[&offsets, &eights, &eights, &numbers, &[1, 0, 2], &eights, marks]);
+        assert_eq!((with(&[0, 2, 0]), with(&[0, 2])), (Some(3), None));
     }
 
     #[test]

@@ -208,6 +208,11 @@ pub(super) fn take_events(meta: &PieceMeta, chunks: &[Chunk<'_>], rows: &mut Eve
     }
     rows.at.extend(times);
     rows.id.extend(ids);
+    match chunk(ColumnKey::MARK) {
+        Some(marks) if marks.len() == count => rows.mark.extend_from_slice(marks),
+        Some(_) => return None,
+        None => rows.mark.extend(std::iter::repeat_n(0, count)),
+    }
     for (index, column) in (0_u16..).zip(&mut rows.columns) {
         let layout = column.layout();
         let part = match chunk(ColumnKey::of(ColumnId(index))) {
@@ -339,6 +344,10 @@ impl Writer<'_> {
         let mut encoded = Vec::with_capacity(rows.columns.len());
         for (index, column) in (0_u16..).zip(&rows.columns) {
             encoded.push((ColumnId(index), column.layout(), encode(column).ok_or_else(too_long)?));
+        }
+        // In all pieces of the type or in none, so that no piece of few people tells of its own.
+        if rows.mark.iter().any(|mark| *mark > 0) {
+            encoded.push((ColumnId(ColumnKey::MARK.column), Layout::Code8, Zeroizing::new(rows.mark.clone())));
         }
         let fields: Vec<_> = encoded.iter().map(|(id, layout, bytes)| (*id, *layout, bytes.as_slice())).collect();
         let columns = EventColumns { offsets: &offsets, times: &times, ids: &ids, fields: &fields };

@@ -1,5 +1,7 @@
 //! One person's rows out of the pieces of a block. A chunk is opened whole, and nobody else's row is copied out of it.
 //!
+//! Events that came by a link are not the person's own, and are left out: they are read of whoever they are of.
+//!
 //! Events are read a piece at a time: of someone with a million of them no more than a piece is in memory.
 
 use super::data::{BlockData, Column, EventRows};
@@ -31,32 +33,34 @@ pub fn read_subject(schema: &Schema, pieces: &BlockPieces, position: u16) -> Res
     Ok(data)
 }
 
-/// Calls `each` with the id of every event that pieces of one type hold of a person.
+/// Calls `each` with the id of every event of their own that pieces of one type hold of a person.
 pub fn read_event_ids(parts: &[Arc<Piece>], position: u16, mut each: impl FnMut(u64)) -> Result<(), BlockError> {
     let mut buffer = Buffer::default();
     for piece in parts {
         let Some(subject) = subject_in(piece, position) else { continue };
-        let chunks = piece.read_columns(&[ColumnKey::OFFSETS, ColumnKey::EVENT_ID], &mut buffer)?;
+        let chunks = piece.read_columns(&columns(piece, &[ColumnKey::OFFSETS, ColumnKey::EVENT_ID]), &mut buffer)?;
         let range = rows_of(piece, &chunks, subject)?;
         let ids = u64_rows(bytes_of(piece, &chunks, ColumnKey::EVENT_ID)?);
-        ids.skip(range.start).take(range.len()).for_each(&mut each);
+        let own = own_rows(piece, &chunks, range.clone())?;
+        ids.skip(range.start).zip(own).filter(|(_, own)| *own).for_each(|(id, _)| each(id));
     }
     Ok(())
 }
 
-/// Counts the events that pieces of one type hold of a person.
+/// Counts the events of their own that pieces of one type hold of a person.
 pub fn count_events(parts: &[Arc<Piece>], position: u16) -> Result<u64, BlockError> {
     let mut buffer = Buffer::default();
     let mut count = 0_u64;
     for piece in parts {
         let Some(subject) = subject_in(piece, position) else { continue };
-        let chunks = piece.read_columns(&[ColumnKey::OFFSETS], &mut buffer)?;
-        count = count.saturating_add(rows_of(piece, &chunks, subject)?.len() as u64);
+        let chunks = piece.read_columns(&columns(piece, &[ColumnKey::OFFSETS]), &mut buffer)?;
+        let own = own_rows(piece, &chunks, rows_of(piece, &chunks, subject)?)?;
+        count = count.saturating_add(own.into_iter().filter(|own| *own).count() as u64);
     }
     Ok(count)
 }
 
-/// Reads a person's events of one type after a place, as many as one piece holds, from the pieces of that type from
+/// Reads a person's own events of one type after a place, as many as one piece holds, from the pieces of that type from
 /// number `from` on. Returns them with the number of the piece they are of; none when there are no more.
 pub fn read_events_after(
     event: &EventType,
@@ -72,16 +76,19 @@ pub fn read_events_after(
         }
         let mut rows = EventRows::empty(&event.fields);
         read_events(piece, subject, &mut buffer, &mut rows)?;
+        rows.remove_copies();
         return Ok(Some((rows, number)));
     }
     Ok(None)
 }
 
-/// Says whether a piece holds an event of a subject after a place.
+/// Says whether a piece holds an event of a subject's own after a place.
 fn reaches(piece: &Piece, subject: usize, after: Option<Place>, buffer: &mut Buffer) -> Result<bool, BlockError> {
-    let chunks = piece.read_columns(&[ColumnKey::OFFSETS, ColumnKey::TIME, ColumnKey::EVENT_ID], buffer)?;
+    let wanted = columns(piece, &[ColumnKey::OFFSETS, ColumnKey::TIME, ColumnKey::EVENT_ID]);
+    let chunks = piece.read_columns(&wanted, buffer)?;
     let range = rows_of(piece, &chunks, subject)?;
-    let Some(last) = range.end.checked_sub(1).filter(|last| range.contains(last)) else { return Ok(false) };
+    let own = own_rows(piece, &chunks, range.clone())?;
+    let Some((last, _)) = range.zip(own).rfind(|(_, own)| *own) else { return Ok(false) };
     let at = int_rows(bytes_of(piece, &chunks, ColumnKey::TIME)?).nth(last);
     let id = u64_rows(bytes_of(piece, &chunks, ColumnKey::EVENT_ID)?).nth(last);
     Ok(at.zip(id) > after)
@@ -132,6 +139,23 @@ fn rows_of(piece: &Piece, chunks: &[Chunk<'_>], subject: usize) -> Result<Range<
     Ok(from as usize..to as usize)
 }
 
+/// Adds the column of marks, if a piece has one.
+fn columns(piece: &Piece, wanted: &[ColumnKey]) -> Vec<ColumnKey> {
+    let marks = piece.has(ColumnKey::MARK).then_some(ColumnKey::MARK);
+    wanted.iter().copied().chain(marks).collect()
+}
+
+/// Says of each of some rows whether it is of the subject itself and did not come by a link.
+fn own_rows(piece: &Piece, chunks: &[Chunk<'_>], range: Range<usize>) -> Result<Vec<bool>, BlockError> {
+    match find(chunks, ColumnKey::MARK) {
+        Some(marks) => {
+            let marks = marks.bytes.get(range).ok_or_else(|| piece.unreadable())?;
+            Ok(marks.iter().map(|mark| *mark == 0).collect())
+        }
+        None => Ok(vec![true; range.len()]),
+    }
+}
+
 fn bytes_of<'b>(piece: &Piece, chunks: &[Chunk<'b>], key: ColumnKey) -> Result<&'b [u8], BlockError> {
     find(chunks, key).map(|chunk| chunk.bytes).ok_or_else(|| piece.unreadable())
 }
@@ -146,6 +170,10 @@ fn read_events(piece: &Piece, subject: usize, buffer: &mut Buffer, rows: &mut Ev
     rows.id.extend(u64_rows(bytes_of(piece, &chunks, ColumnKey::EVENT_ID)?).skip(range.start).take(range.len()));
     if (rows.at.len(), rows.id.len()) != (rows.position.len(), rows.position.len()) {
         return Err(missing());
+    }
+    match find(&chunks, ColumnKey::MARK) {
+        Some(marks) => rows.mark.extend_from_slice(marks.bytes.get(range.clone()).ok_or_else(missing)?),
+        None => rows.mark.extend(range.clone().map(|_| 0)),
     }
     for (index, column) in (0_u16..).zip(&mut rows.columns) {
         let part = match find(&chunks, ColumnKey::of(ColumnId(index))) {

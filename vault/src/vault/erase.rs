@@ -5,6 +5,10 @@
 //! fresh key -> one commit of the key tree names the new pieces and forgets every key of the old, and its root is
 //! replaced -> no draw, row or scan that could hold them is left -> the outcome is durable.
 //!
+//! Linked subjects are one person: whoever is linked to someone named is erased too. Someone whose events are copied beside
+//! another's still, by a link that was ended since the last close, is refused until the next. A hold is of the subject that it
+//! was placed on: of a primary it keeps the copies with its own events, of a secondary what the secondary itself has.
+//!
 //! Guarantees, once [`Vault::erase`] has returned: of these people no key of a piece, journal or audience exists, in the
 //! key tree or in memory, but of what is held by law, which is sealed anew where it was and read by nobody until the hold ends.
 //! A crash leaves an intent, which the next opening carries out before it serves.
@@ -67,6 +71,8 @@ pub(super) struct Erasing {
     pub held: BTreeMap<u32, Held>,
     /// Ended holds that it waited for.
     pub after: Vec<u64>,
+    /// Keys of those who were not named and are linked to someone who was; not known any more when it is resumed.
+    pub linked: Vec<SubjectKey>,
 }
 
 /// What an intent to erase says.
@@ -159,8 +165,9 @@ pub(super) struct Done {
 }
 
 impl Vault {
-    /// Erases people of the permit's dataset, 1 to [`MAX_PEOPLE`], as one generation of the key tree. A subject that does
-    /// not exist is refused by its position, and nobody is erased then. Waits for draws and scans in flight.
+    /// Erases people of the permit's dataset, 1 to [`MAX_PEOPLE`], as one generation of the key tree, and whoever is linked to
+    /// one of them. A subject that does not exist is refused by its position, and nobody is erased then. Waits for draws and
+    /// scans in flight.
     pub fn erase(
         &self,
         permit: &Permit,
@@ -275,7 +282,7 @@ impl Vault {
                 dataset.index.remove_ordinals(|ordinal| people.contains(ordinal));
                 dataset.forget(&people, &held);
                 let after = shared.resuming.get(&leaf).cloned().unwrap_or_default();
-                Ok(Some(Erasing { leaf, number, people, held, after }))
+                Ok(Some(Erasing { leaf, number, people, held, after, linked: Vec::new() }))
             }
         }
     }
@@ -300,8 +307,20 @@ impl Vault {
             };
         }
         let number = dataset.number;
+        // Linked subjects are one person, and who asks for one asks for all.
+        let named = people;
+        let people = dataset.consent.linked_to(&named);
+        if dataset.consent.is_copied(&people) {
+            return refuse(
+                Reason::EpochNotClosed,
+                "someone was unlinked since the last close, and the other's rows hold copies until the next",
+                "have a steward close the epoch, and erase then; nobody was erased",
+            );
+        }
+        let linked = self.keys_of(&state, number, &(&people - &named))?;
+        let dataset = dataset_of(&mut state, permit)?;
         let hidden = dataset.hidden_of(people.iter())?;
-        for subject in subjects {
+        for subject in subjects.iter().chain(&linked) {
             dataset.index.remove(dataset.index.tag(subject.expose()));
         }
         let leaf = leaf_of(permit, Kind::Erase, "erase", now);
@@ -309,7 +328,7 @@ impl Vault {
         let (erasing, ticket) = self.log_intent(&mut state, intent, &hidden, Outgoing::default())?;
         drop(state);
         ticket.wait()?;
-        Ok(erasing)
+        Ok(Erasing { linked, ..erasing })
     }
 
     /// Writes an intent, after what is outgoing already; from here on these people are allowed for nothing. The caller took
@@ -335,7 +354,7 @@ impl Vault {
         let dataset = datasets.get_mut(&number).ok_or_else(|| VaultError::damaged("dataset", "it is gone"))?;
         let held = shared.held_of(&dataset.schema, number, |ordinal| people.contains(ordinal));
         dataset.forget(&people, &held);
-        Ok((Erasing { leaf: first, number, people, held, after }, ticket))
+        Ok((Erasing { leaf: first, number, people, held, after, linked: Vec::new() }, ticket))
     }
 
     /// Does the work. The caller holds the lock of closing, so no other version of the blocks is made meanwhile.

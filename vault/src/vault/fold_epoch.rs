@@ -14,6 +14,9 @@
 //! to the close after them, a day with daily epochs; a fold in between takes nothing out, and after the close neither version
 //! holds it. Values of attributes that have no day yet get that of the close, in blocks that are written again for it.
 //!
+//! A close settles the links that were ended before it: the copies are out of the rows that it makes, and so the links act no
+//! more.
+//!
 //! Guarantees: a fold changes no answer, since questions read the closed epoch; a crash leaves all of it or nothing; an
 //! attempt that fails leaves no file behind. An erasure does not wait for a fold to end: when one waits, the blocks that are
 //! folded so far are published, which a record for each says, and the fold goes on after it with what is left. A close folds
@@ -30,8 +33,8 @@ use super::recover::{DatasetRecord, SHARED_STATE, VaultRecord, read_record, rest
 use super::state::{SHARED, State};
 use super::write::{dataset_of, leaf_of, place, refuse, require};
 use super::{EpochInfo, Vault, VaultError};
-use crate::blocks::BLOCK_SUBJECTS;
-use crate::consent::ConsentBitmaps;
+use crate::blocks::{BLOCK_SUBJECTS, block_of};
+use crate::consent::{ConsentBitmaps, Link};
 use crate::fold::pieces::{BlockPieces, CONSENT_STATE, NewPiece, Writer, read_block};
 use crate::fold::retention::{Concern, HeldIn, Retention};
 use crate::keys::{Changes, PieceState, Sealer};
@@ -73,6 +76,8 @@ struct Work {
     consent: ConsentBitmaps,
     /// Blocks whose consent differs from their state pieces.
     decided: BTreeSet<u32>,
+    /// Links that were ended before this close, which settles them.
+    settled: Vec<Link>,
     /// From which frame on the entries of some blocks count.
     restarts: BTreeMap<u32, u64>,
     /// The last frame to fold.
@@ -209,6 +214,8 @@ impl Vault {
         self.wal.renew();
         drop(state);
         if let Some(info) = closes {
+            work.settled = work.consent.settle_links();
+            work.decided.extend(work.settled.iter().map(|link| block_of(link.secondary).0));
             work.consent.prune(info.as_of);
         }
         self.wal.sync()?;
@@ -217,6 +224,7 @@ impl Vault {
             self.log_past(leaf, work.past.len())?;
         }
         let first_file = work.first_file;
+        let settled: BTreeSet<u32> = work.settled.iter().map(|link| block_of(link.primary).0).collect();
         let published = self.fold_or_reread(&mut work).and_then(|new| {
             // Frames that are folded are not replayed: their leaves must be in the permanent log first.
             self.persist_log()?;
@@ -230,6 +238,8 @@ impl Vault {
             dataset.trouble = published.as_ref().err().map(|error| Trouble::new(error, now));
         }
         let folded = published?;
+        // What was copied by a link that is settled came under keys that entries of meanwhile may be under too.
+        self.renew_journals(number, &settled)?;
         self.let_go(number);
         Ok(folded)
     }
@@ -265,6 +275,7 @@ impl Vault {
             bound: dataset.next_ordinal,
             consent: dataset.consent.clone(),
             decided: dataset.consent.changed_since(dataset.closed.folded_consent()).into_iter().collect(),
+            settled: Vec::new(),
             restarts: dataset.restarts.clone(),
             seq,
             shared,
@@ -316,7 +327,8 @@ impl Vault {
             Some(entries) => fold_one(work, &writer, *block, entries.get(block).map_or(&[], Vec::as_slice)),
             None => fold_one(work, &writer, *block, &self.journaled(work, *block)?),
         };
-        let blocks: BTreeSet<u32> = work.dirty.iter().chain(&work.past).chain(&work.undated).copied().collect();
+        let mut blocks: BTreeSet<u32> = work.dirty.iter().chain(&work.past).chain(&work.undated).copied().collect();
+        blocks.extend(work.settled.iter().map(|link| block_of(link.secondary).0));
         let blocks: Vec<u32> = blocks.into_iter().collect();
         let (mut new, mut done) = (Vec::new(), 0);
         for some in blocks.chunks(TURN) {
@@ -423,6 +435,7 @@ impl Vault {
         };
         let next = Arc::new(match work.closes {
             Some(info) => {
+                dataset.consent.forget_links(&work.settled);
                 dataset.consent.share_unchanged(&work.consent);
                 ClosedEpoch::new(info, work.bound, blocks, work.consent)
             }
@@ -520,7 +533,8 @@ fn fold_one(work: &Work, writer: &Writer<'_>, block: u32, entries: &[Sealed]) ->
         Retention::new(&work.schema, info.as_of).apply(&mut data, work.held_in(block));
     }
     let mut new = writer.write_block(&work.schema, block, &mut data)?;
-    // Whatever changes consent is an entry of its block, so every block that is in `decided` comes by here.
+    // Whatever changes consent is an entry of its block, or settles a link of it, so every block that is in `decided` comes
+    // by here.
     if work.decided.contains(&block) {
         new.push(writer.write_state(block, CONSENT_STATE, &work.consent.block_bytes(block))?);
     }

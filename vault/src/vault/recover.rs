@@ -511,8 +511,8 @@ impl Dataset {
                 Entry::Consent { event, .. } => {
                     self.consent.apply(ordinal, &event).map_err(|_| damaged())?;
                 }
-                Entry::Rights { event, .. } => self.limit(ordinal, event.right),
-                Entry::Profile { .. } | Entry::Event { .. } => {}
+                Entry::Rights { event, .. } => self.apply_request(ordinal, &event),
+                Entry::Profile { .. } | Entry::Event { .. } | Entry::Copied { .. } | Entry::Uncopied { .. } => {}
             }
         }
         debug_assert_eq!(place(block * BLOCK_SUBJECTS).0, block);

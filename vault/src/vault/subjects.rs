@@ -18,6 +18,7 @@ mod uses;
 mod waiting;
 
 pub use access::AccessReading;
+pub(super) use person::Source;
 pub(super) use waiting::AllWaiting;
 
 use super::commit::Outgoing;
@@ -128,7 +129,7 @@ impl Vault {
         let hidden = Zeroizing::new(dataset_of(&mut state, permit)?.hidden(ordinal)?);
         check(dataset_of(&mut state, permit)?, &effect, now)?;
         let intent = self.next_leaf(Tree::Subject);
-        let mut event = RightsEvent { right, received: now, done: now, intent, columns: Vec::new(), purpose: None };
+        let mut event = RightsEvent::new(right, intent, now);
         match &effect {
             Effect::Values(values) => event.columns = values.iter().map(|(column, _)| *column).collect(),
             Effect::Withdrawal(purpose) => event.purpose = Some(purpose.clone()),
@@ -237,23 +238,28 @@ fn withdrawal(purpose: &PurposeId, now: Timestamp) -> ConsentEvent {
 }
 
 /// Begins a leaf about a request of one person.
-fn rights_leaf(permit: &Permit, kind: Kind, what: &str, hidden: &[u8; 32], now: Timestamp) -> Leaf {
+pub(super) fn rights_leaf(permit: &Permit, kind: Kind, what: &str, hidden: &[u8; 32], now: Timestamp) -> Leaf {
     Leaf { subject_ref: Some(pseudonym::subject_reference(hidden)), ..leaf_of(permit, kind, what, now) }
 }
 
-fn outgoing(gathered: Gathered, number: u32) -> Outgoing {
+pub(super) fn outgoing(gathered: Gathered, number: u32) -> Outgoing {
     let leaves = gathered.leaves.into_iter().map(|leaf| (Tree::Subject, leaf)).collect();
     let deltas = gathered.blocks.into_iter().map(|(block, delta)| (number, block, delta)).collect();
     Outgoing { leaves, deltas, ..Outgoing::default() }
 }
 
 impl Dataset {
-    /// Applies a limit of use that is in the log.
-    pub(super) fn limit(&mut self, ordinal: u32, right: Right) {
+    /// Applies a limit of use, or a link, that is in the log.
+    pub(super) fn apply_request(&mut self, ordinal: u32, event: &RightsEvent) {
+        self.limit(ordinal, event.right);
+        self.apply_link(ordinal, event);
+    }
+
+    fn limit(&mut self, ordinal: u32, right: Right) {
         match right {
             Right::Restriction => self.consent.restrict(ordinal),
             Right::Lifting => self.consent.unrestrict(ordinal),
-            Right::Access | Right::Rectification | Right::Objection => {}
+            Right::Access | Right::Rectification | Right::Objection | Right::Linking | Right::Unlinking => {}
         }
     }
 
@@ -297,7 +303,7 @@ impl Dataset {
 
     /// Adds the outcome leaf and the line of history, and applies the limit that the request sets.
     #[expect(clippy::too_many_arguments, reason = "one request, spread out")]
-    fn conclude(
+    pub(super) fn conclude(
         &mut self,
         permit: &Permit,
         ordinal: u32,
@@ -322,7 +328,7 @@ impl Dataset {
         gathered.leaves.push(leaf.to_json().into_bytes());
         let (block, position) = place(ordinal);
         gathered.blocks.entry(block).or_default().rights(position, outcome, &event).map_err(|_| unwritable())?;
-        self.limit(ordinal, event.right);
+        self.apply_request(ordinal, &event);
         Ok(Fulfilled { event, outcome })
     }
 }

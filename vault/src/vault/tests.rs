@@ -12,6 +12,7 @@ mod fence;
 mod folds;
 mod holds;
 mod late;
+mod links;
 mod packages;
 mod retention;
 mod rotations;
@@ -45,10 +46,13 @@ display = "A shop"
 kind = "test"
 time_zone = "Europe/London"
 subject_key = "member_no"
-purposes = ["marketing.segmentation", "sharing.partner.greenbox", "sharing.partner.acre"]
+purposes = ["marketing.segmentation", "sharing.partner.greenbox", "sharing.partner.acre", "identity.linking"]
 [budget]
 quarter = "100000"
 lifetime = "100000"
+[[identities]]
+name = "visitor"
+max_bytes = 40
 [[attributes]]
 name = "member_no"
 class = "identifier"

@@ -17,6 +17,7 @@ use crate::wal::{MAX_PAYLOAD, Ticket};
 use policy::consent::{ConsentAct, ConsentEvent};
 use policy::decide::{Reason, Refusal};
 use policy::permit::{Permit, Role, Verb};
+use policy::purpose::covers;
 use policy::schema::Schema;
 use policy::time::Timestamp;
 use sha2::{Digest, Sha256};
@@ -26,6 +27,8 @@ use zeroize::Zeroizing;
 
 /// Records of one frame: at some hundred bytes each with their leaves, far below the log's limit of 16 MiB.
 const FRAME_RECORDS: usize = 8_192;
+/// Records of one frame if some end links: each may end eight, with four leaves and two lines of history each.
+const FRAME_ENDINGS: usize = 256;
 
 /// Begins the leaf of a permitted call.
 pub(super) fn leaf_of(permit: &Permit, kind: Kind, what: &str, now: Timestamp) -> Leaf {
@@ -226,10 +229,11 @@ impl Vault {
         what: &str,
         now: Timestamp,
     ) -> Result<(Ticket, Receipt), VaultError> {
-        let (first, mut rest) = records.split_at(records.len().min(FRAME_RECORDS));
+        let most = frame_records(&Arc::clone(&dataset_of(state, permit)?.schema), records);
+        let (first, mut rest) = records.split_at(records.len().min(most));
         let (mut ticket, mut receipt) = self.write_some(state, permit, first, known, what, now)?;
         while !rest.is_empty() {
-            let (next, later) = rest.split_at(rest.len().min(FRAME_RECORDS));
+            let (next, later) = rest.split_at(rest.len().min(most));
             let (last, more) = self.write_some(state, permit, next, known, what, now)?;
             (ticket, rest) = (last, later);
             receipt.profiles += more.profiles;
@@ -311,10 +315,23 @@ impl Vault {
     }
 }
 
+/// Says whether a record withdraws the consent that links rest on.
+fn ends_links(schema: &Schema, record: &Record) -> bool {
+    let withdrawn = |consent: &ConsentEvent| {
+        consent.act == ConsentAct::Withdraw && schema.linking().is_some_and(|linking| covers(&consent.purpose, linking))
+    };
+    matches!(record, Record::Consent { consent, .. } if withdrawn(consent))
+}
+
+/// Returns how many records of a batch go into one frame.
+fn frame_records(schema: &Schema, records: &[Record]) -> usize {
+    if records.iter().any(|record| ends_links(schema, record)) { FRAME_ENDINGS } else { FRAME_RECORDS }
+}
+
 fn check_batch(schema: &Schema, records: &[Record], now: Timestamp) -> Result<(), VaultError> {
     // Before anything changes: a frame that turns out too long would stop the vault.
     let too_long = |frame: &[Record]| frame.iter().map(most_bytes).sum::<usize>() > MAX_PAYLOAD;
-    if records.chunks(FRAME_RECORDS).any(too_long) {
+    if records.chunks(frame_records(schema, records)).any(too_long) {
         return refuse(
             Reason::MessageTooLarge,
             "the batch is too long for one entry of the log",
@@ -334,8 +351,9 @@ fn most_bytes(record: &Record) -> usize {
     // A consent leaf: short names and hashes.
     const LEAF: usize = 1_024;
     let value = |value: &ingest::Value| match value {
-        ingest::Value::Bytes(bytes) => 16 + bytes.len(),
-        _ => 16,
+        // Twice: an event of a linked subject is written to its primary too.
+        ingest::Value::Bytes(bytes) => 4 + 2 * bytes.len(),
+        _ => 20,
     };
     match record {
         Record::Profile { values, .. } => HEAD + values.iter().map(|(_, v)| value(v)).sum::<usize>(),
@@ -411,8 +429,14 @@ impl Dataset {
                 gathered.receipt.profiles += 1;
             }
             Record::Event { subject, event, id, at, values } => {
-                let (block, position) = place(self.subject(subject, gathered)?);
+                let ordinal = self.subject(subject, gathered)?;
+                let (block, position) = place(ordinal);
                 gathered.blocks.entry(block).or_default().event(position, event.0, *id, at.0, values);
+                if let Some(link) = self.consent.link_of(ordinal) {
+                    let (block, position) = place(link.primary);
+                    let delta = gathered.blocks.entry(block).or_default();
+                    delta.copied(position, link.mark, event.0, *id, at.0, values);
+                }
                 gathered.receipt.events += 1;
             }
             Record::Consent { subject, consent } => {
@@ -437,6 +461,9 @@ impl Dataset {
                     .map_err(|_| VaultError::damaged("consent event", "its purpose is unknown"))?;
                 gathered.receipt.consents += 1;
                 gathered.receipt.superseded += u64::from(!counted);
+                if counted && ends_links(schema, record) {
+                    self.end_links_of(permit, ordinal, first_leaf, now, gathered)?;
+                }
             }
         }
         Ok(())

@@ -37,6 +37,9 @@ pub enum AuditCommand {
         /// By subject key; "-" reads it from standard input.
         #[arg(long, value_name = "KEY", requires = "dataset")]
         subject: Option<String>,
+        /// Of which kind the subject key is: the name of one of the dataset's identities.
+        #[arg(long, default_value = "", hide_default_value = true, value_name = "KIND", requires = "subject")]
+        identity: String,
         /// By purpose.
         #[arg(long, value_name = "PURPOSE")]
         purpose: Option<String>,

@@ -38,6 +38,9 @@ pub struct About {
     /// Whose: the subject key. Read from standard input if not given, so that it is in no shell history.
     #[arg(long, value_name = "KEY")]
     pub subject: Option<String>,
+    /// Of which kind it is: the name of one of the dataset's identities; the subject key if not given.
+    #[arg(long, default_value = "", hide_default_value = true, value_name = "KIND")]
+    pub identity: String,
     /// For which purpose, and all under it.
     #[arg(long, value_name = "PURPOSE")]
     pub purpose: String,

@@ -32,7 +32,7 @@ pub use rotate::RotateArgs;
 pub use schema::SchemaCommand;
 pub use segment::SegmentCommand;
 pub use start::{DemoArgs, FsckArgs, InitArgs, ServeArgs};
-pub use subject::{CorrectArgs, EraseArgs, SubjectCommand, Whose};
+pub use subject::{CorrectArgs, EraseArgs, PairArgs, SubjectCommand, Whose};
 
 use clap::{Parser, Subcommand};
 

@@ -42,6 +42,10 @@ pub enum SubjectCommand {
         #[arg(long, value_name = "PURPOSE")]
         purpose: String,
     },
+    /// Link two subjects that are one person and agreed to it: the first stands for both.
+    Link(PairArgs),
+    /// End a link: each is counted for itself again from the next epoch on.
+    Unlink(PairArgs),
     /// Erase people, all or none, so that no older copy of the data folder can be read for them either.
     Erase(EraseArgs),
     /// Show who used a person's data, and for what.
@@ -74,9 +78,23 @@ pub struct Whose {
     /// File with the subject key; for an erasure one a line.
     #[arg(long, value_name = "FILE")]
     pub subject_file: Option<PathBuf>,
+    /// Of which kind it is: the name of one of the dataset's identities; the subject key if not given.
+    #[arg(long, default_value = "", hide_default_value = true, value_name = "KIND")]
+    pub identity: String,
     /// Of which dataset.
     #[command(flatten)]
     pub of: Of,
+}
+
+/// `subject link` and `subject unlink`.
+#[derive(Debug, Args)]
+pub struct PairArgs {
+    /// Who: two keys, one a line, the one first that stands for both.
+    #[command(flatten)]
+    pub whose: Whose,
+    /// Of which kind the second key is; the subject key if not given.
+    #[arg(long, default_value = "", hide_default_value = true, value_name = "KIND")]
+    pub other_identity: String,
 }
 
 /// `subject correct`.

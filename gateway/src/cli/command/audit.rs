@@ -41,7 +41,9 @@ pub async fn run(command: AuditCommand, session: &Session, canvas: Canvas) -> Re
 }
 
 async fn search(command: AuditCommand, session: &Session, canvas: Canvas) -> Result<Shown, CliError> {
-    let AuditCommand::Search { tree, client, dataset, subject, purpose, decision, from, until, limit } = command else {
+    let AuditCommand::Search { tree, client, dataset, subject, identity, purpose, decision, from, until, limit } =
+        command
+    else {
         return Err(CliError::failed("not a search"));
     };
     let subject = subject.map(|subject| subject_key(Some(subject))).transpose()?;
@@ -60,6 +62,7 @@ async fn search(command: AuditCommand, session: &Session, canvas: Canvas) -> Res
         until_time: until.as_deref().map(parse_instant).transpose()?,
         page_size: PAGE.min(i32::try_from(limit).unwrap_or(PAGE)),
         page_token: String::new(),
+        identity,
     };
     let (events, more) = pages(request, usize::try_from(limit).unwrap_or(usize::MAX), session).await?;
     let mut words = sentences(&events, canvas);

@@ -17,7 +17,7 @@ pub async fn run(command: ConsentCommand, session: &Session) -> Result<Shown, Cl
     match command {
         ConsentCommand::Give { about, basis: on, until, notice, language } => {
             let expire_micros = until.as_deref().map(parse_instant).transpose()?.map(|time| time.seconds * 1_000_000);
-            let About { subject, purpose, of, source, method: how } = about;
+            let About { subject, identity, purpose, of, source, method: how } = about;
             let event = ConsentEvent {
                 subject: subject_key(subject)?.to_string(),
                 purpose: purpose.clone(),
@@ -31,12 +31,13 @@ pub async fn run(command: ConsentCommand, session: &Session) -> Result<Shown, Cl
                 language,
             };
             let (dataset, request_id) = (dataset_name(&of.dataset), String::new());
-            let request = session.request(RecordConsentsRequest { dataset, consents: vec![event], request_id }).await?;
+            let request =
+                session.request(RecordConsentsRequest { dataset, consents: vec![event], request_id, identity }).await?;
             let answer = session.consent().record_consents(request).await?.into_inner();
             let words = format!("Recorded: this person agreed to {purpose} (leaf {}).\n", answer.leaf);
             Ok(Shown::new(words, json!({ "recorded": answer.recorded, "leaf": answer.leaf })))
         }
-        ConsentCommand::Withdraw { about: About { subject, purpose, of, source, method: how } } => {
+        ConsentCommand::Withdraw { about: About { subject, identity, purpose, of, source, method: how } } => {
             let request = WithdrawRequest {
                 dataset: dataset_name(&of.dataset),
                 subject: subject_key(subject)?.to_string(),
@@ -45,6 +46,7 @@ pub async fn run(command: ConsentCommand, session: &Session) -> Result<Shown, Cl
                 source,
                 request_id: String::new(),
                 method: method(how).into(),
+                identity,
             };
             let answer = session.consent().withdraw(session.request(request).await?).await?.into_inner();
             let words =

@@ -30,7 +30,8 @@ async fn place(args: PlaceArgs, session: &Session) -> Result<Shown, CliError> {
     let PlaceArgs { whose, field: fields, ground, until } = args;
     let expire_time = until.as_deref().map(end_of_day).transpose()?;
     let (dataset, subject) = (dataset_name(&whose.of.dataset), who::one(&whose)?.to_string());
-    let message = PlaceHoldRequest { dataset, subject, fields, ground, expire_time, request_id: String::new() };
+    let (request_id, identity) = (String::new(), whose.identity);
+    let message = PlaceHoldRequest { dataset, subject, fields, ground, expire_time, request_id, identity };
     let answer = session.subjects().place_hold(session.request(message).await?).await?.into_inner();
     let hold = answer.hold.ok_or_else(|| CliError::failed("the gateway sent no hold"))?;
     let words = format!(

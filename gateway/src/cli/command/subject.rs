@@ -8,16 +8,16 @@ pub(super) mod who;
 
 use super::{dataset_name, short};
 use crate::cli::answer::instant;
-use crate::cli::args::{CorrectArgs, EraseArgs, SubjectCommand};
+use crate::cli::args::{CorrectArgs, EraseArgs, PairArgs, SubjectCommand, Whose};
 use crate::cli::chart::{self, Canvas};
 use crate::cli::error::{CliError, Exit};
 use crate::cli::out::Shown;
 use crate::cli::rights::{self, Reserved};
 use crate::cli::session::Session;
 use proto::v1::{
-    AudienceUse, EraseSubjectsRequest, ErasureReceipt, GetConsentReceiptsRequest, ListUsesRequest,
+    AudienceUse, EraseSubjectsRequest, ErasureReceipt, GetConsentReceiptsRequest, LinkSubjectsRequest, ListUsesRequest,
     ObjectToPurposeRequest, PastRecipient, RectifySubjectRequest, ReleaseUse, RestrictSubjectRequest, SubjectRequest,
-    SubjectRequestState, UnrestrictSubjectRequest,
+    SubjectRequestState, UnlinkSubjectsRequest, UnrestrictSubjectRequest,
 };
 use serde_json::json;
 
@@ -29,19 +29,21 @@ pub async fn run(command: SubjectCommand, session: &Session, canvas: Canvas) -> 
     match command {
         SubjectCommand::Access { whose, out, tables } => {
             let subject = who::one(&whose)?;
-            access::write(&whose.of.dataset, &subject, &out, tables, session).await
+            access::write(&whose, &subject, &out, tables, session).await
         }
         SubjectCommand::Correct(args) => correct(args, session).await,
         SubjectCommand::Restrict { whose } => {
             let (dataset, subject) = (dataset_name(&whose.of.dataset), who::one(&whose)?.to_string());
-            let message = RestrictSubjectRequest { dataset, subject, request_id: String::new() };
+            let (request_id, identity) = (String::new(), whose.identity);
+            let message = RestrictSubjectRequest { dataset, subject, request_id, identity };
             let answer = session.subjects().restrict_subject(session.request(message).await?).await?.into_inner();
             let words = "In force: this person's data is kept, and from now on used for nothing.";
             Ok(fulfilled(words, answer.request))
         }
         SubjectCommand::Unrestrict { whose } => {
             let (dataset, subject) = (dataset_name(&whose.of.dataset), who::one(&whose)?.to_string());
-            let message = UnrestrictSubjectRequest { dataset, subject, request_id: String::new() };
+            let (request_id, identity) = (String::new(), whose.identity);
+            let message = UnrestrictSubjectRequest { dataset, subject, request_id, identity };
             let answer = session.subjects().unrestrict_subject(session.request(message).await?).await?.into_inner();
             let words = "Lifted: what this person agreed to holds again, in answers from the next epoch on.";
             Ok(fulfilled(words, answer.request))
@@ -49,19 +51,23 @@ pub async fn run(command: SubjectCommand, session: &Session, canvas: Canvas) -> 
         SubjectCommand::Object { whose, purpose } => {
             let (dataset, subject) = (dataset_name(&whose.of.dataset), who::one(&whose)?.to_string());
             let words = format!("In force: nothing drawn from now on uses this person for {purpose}, on any basis.");
-            let message = ObjectToPurposeRequest { dataset, subject, purpose, request_id: String::new() };
+            let (request_id, identity) = (String::new(), whose.identity);
+            let message = ObjectToPurposeRequest { dataset, subject, purpose, request_id, identity };
             let answer = session.subjects().object_to_purpose(session.request(message).await?).await?.into_inner();
             Ok(fulfilled(&words, answer.request))
         }
+        SubjectCommand::Link(args) => link(args, session).await,
+        SubjectCommand::Unlink(args) => unlink(args, session).await,
         SubjectCommand::Erase(args) => erase(args, session).await,
         SubjectCommand::Uses { whose } => {
             let subject = who::one(&whose)?;
-            uses(&whose.of.dataset, &subject, session, canvas).await
+            uses(&whose, &subject, session, canvas).await
         }
         SubjectCommand::Receipts { whose, out, verifier_key } => {
             let (dataset, subject) = (dataset_name(&whose.of.dataset), who::one(&whose)?.to_string());
             let file = Reserved::make(out)?;
-            let message = GetConsentReceiptsRequest { dataset: dataset.clone(), subject, request_id: String::new() };
+            let (request_id, identity) = (String::new(), whose.identity);
+            let message = GetConsentReceiptsRequest { dataset: dataset.clone(), subject, request_id, identity };
             let found = session.subjects().get_consent_receipts(session.request(message).await?).await?.into_inner();
             let count = found.receipts.len();
             let (text, verdict) = rights::consent_receipts(&dataset, found, verifier_key.as_deref())?;
@@ -77,10 +83,43 @@ async fn correct(args: CorrectArgs, session: &Session) -> Result<Shown, CliError
     let CorrectArgs { whose, set, empty, values } = args;
     let values = who::values(set, empty, values.as_deref())?;
     let (dataset, subject) = (dataset_name(&whose.of.dataset), who::one(&whose)?.to_string());
-    let message = RectifySubjectRequest { dataset, subject, values, request_id: String::new() };
+    let (request_id, identity) = (String::new(), whose.identity);
+    let message = RectifySubjectRequest { dataset, subject, values, request_id, identity };
     let answer = session.subjects().rectify_subject(session.request(message).await?).await?.into_inner();
     let fields = answer.request.as_ref().map(|request| request.fields.join(", ")).unwrap_or_default();
     Ok(fulfilled(&format!("Corrected: {fields}. Answers read it from the next epoch on."), answer.request))
+}
+
+async fn link(args: PairArgs, session: &Session) -> Result<Shown, CliError> {
+    let (primary, secondary) = who::two(&args.whose)?;
+    let PairArgs { whose, other_identity } = args;
+    let message = LinkSubjectsRequest {
+        dataset: dataset_name(&whose.of.dataset),
+        primary,
+        primary_identity: whose.identity,
+        secondary,
+        secondary_identity: other_identity,
+        request_id: String::new(),
+    };
+    let answer = session.subjects().link_subjects(session.request(message).await?).await?.into_inner();
+    let words =
+        "Linked: the first stands for both, now only for what both allow, and from the next epoch with what both did.";
+    Ok(fulfilled(words, answer.request))
+}
+
+async fn unlink(args: PairArgs, session: &Session) -> Result<Shown, CliError> {
+    let (primary, secondary) = who::two(&args.whose)?;
+    let PairArgs { whose, other_identity } = args;
+    let message = UnlinkSubjectsRequest {
+        dataset: dataset_name(&whose.of.dataset),
+        primary,
+        primary_identity: whose.identity,
+        secondary,
+        secondary_identity: other_identity,
+        request_id: String::new(),
+    };
+    let answer = session.subjects().unlink_subjects(session.request(message).await?).await?.into_inner();
+    Ok(fulfilled("Unlinked: each is counted for itself again from the next epoch on.", answer.request))
 }
 
 async fn erase(args: EraseArgs, session: &Session) -> Result<Shown, CliError> {
@@ -90,7 +129,7 @@ async fn erase(args: EraseArgs, session: &Session) -> Result<Shown, CliError> {
     if !yes {
         who::confirm(&format!("Erase {} from {}?", counted(subjects.len(), "person", "people"), whose.of.dataset))?;
     }
-    let erased = erase_people(&whose.of.dataset, &subjects, verifier_key.as_deref(), session).await?;
+    let erased = erase_people(&whose.of.dataset, &whose.identity, &subjects, verifier_key.as_deref(), session).await?;
     let Erased { text, verdict, request } = erased;
     // Whoever is erased can't be erased again: without a file, the receipt itself is better said than lost.
     let path = file.fill(&text).map_err(|problem| problem.hint(format!("keep this instead of the file:\n{text}")))?;
@@ -118,13 +157,15 @@ pub struct Erased {
 /// Erases people, and checks the receipt.
 pub async fn erase_people(
     dataset: &str,
+    identity: &str,
     subjects: &[String],
     verifier_key: Option<&str>,
     session: &Session,
 ) -> Result<Erased, CliError> {
-    let (dataset, subjects) = (dataset_name(dataset), subjects.to_vec());
+    let (dataset, identity, subjects) = (dataset_name(dataset), identity.to_owned(), subjects.to_vec());
     let request_id = uuid::Uuid::new_v4().to_string();
-    let message = session.request(EraseSubjectsRequest { dataset, subjects, request_id: request_id.clone() }).await?;
+    let message = EraseSubjectsRequest { dataset, subjects, request_id: request_id.clone(), identity };
+    let message = session.request(message).await?;
     let answer = session.subjects().erase_subjects(message).await.map_err(|status| unanswered(status, &request_id))?;
     let answer = answer.into_inner();
     let receipt = answer.receipt.ok_or_else(|| CliError::failed("the gateway sent no receipt"))?;
@@ -157,12 +198,13 @@ fn unanswered(status: tonic::Status, request_id: &str) -> CliError {
     ))
 }
 
-async fn uses(dataset: &str, subject: &str, session: &Session, canvas: Canvas) -> Result<Shown, CliError> {
+async fn uses(whose: &Whose, subject: &str, session: &Session, canvas: Canvas) -> Result<Shown, CliError> {
     let (mut releases, mut audiences, mut recipients) = (Vec::new(), Vec::new(), Vec::new());
     let mut page_token = String::new();
     loop {
-        let (dataset, subject) = (dataset_name(dataset), subject.to_owned());
-        let message = ListUsesRequest { dataset, subject, page_size: PAGE, page_token, request_id: String::new() };
+        let (dataset, subject) = (dataset_name(&whose.of.dataset), subject.to_owned());
+        let (request_id, identity) = (String::new(), whose.identity.clone());
+        let message = ListUsesRequest { dataset, subject, page_size: PAGE, page_token, request_id, identity };
         let page = session.subjects().list_uses(session.request(message).await?).await?.into_inner();
         releases.extend(page.releases);
         audiences.extend(page.audiences);

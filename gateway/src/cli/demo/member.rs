@@ -16,7 +16,7 @@ const MEMBER: &str = "m0000007";
 pub async fn asks(teller: &Teller, cast: &Cast) -> Result<(), CliError> {
     teller.step("A member asks what is held, and to be erased")?;
     let mut json = Json::new(Vec::new());
-    let (package, _) = rights::read(access::request(DATASET, MEMBER), &cast.portal, &mut json).await?;
+    let (package, _) = rights::read(access::request(DATASET, ("", MEMBER)), &cast.portal, &mut json).await?;
     let page = rights::page(&package)?;
     let facts = package.attributes.iter().filter(|held| held.value.is_some()).count();
     let records = package.records();
@@ -34,7 +34,7 @@ pub async fn asks(teller: &Teller, cast: &Cast) -> Result<(), CliError> {
         return Err(CliError::failed("the page does not name its member"));
     }
     let watch = Stopwatch::start();
-    let Erased { verdict, .. } = erase_people(DATASET, &[MEMBER.to_owned()], None, &cast.portal).await?;
+    let Erased { verdict, .. } = erase_people(DATASET, "", &[MEMBER.to_owned()], None, &cast.portal).await?;
     let took = watch.elapsed();
     teller.show(&verdict?)?;
     teller.say(&format!(
@@ -43,7 +43,7 @@ pub async fn asks(teller: &Teller, cast: &Cast) -> Result<(), CliError> {
          offline. Asked again, nobody is said to be erased twice:",
         took.as_secs_f64() * 1000.0
     ))?;
-    match erase_people(DATASET, &[MEMBER.to_owned()], None, &cast.portal).await {
+    match erase_people(DATASET, "", &[MEMBER.to_owned()], None, &cast.portal).await {
         Err(error) if error.exit() == Exit::Refused => teller.show(&error.words()),
         Err(error) => Err(error),
         Ok(_) => Err(CliError::failed("the gateway erased someone twice")),

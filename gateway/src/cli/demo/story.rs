@@ -109,7 +109,7 @@ fn newcomers(now: i64) -> Result<Batch, CliError> {
         Some(Record { line: Line(0), subject, body })
     };
     let records = (0..STRANGERS).filter_map(person).collect();
-    Ok(Batch { attributes: columns.into_iter().flatten().collect(), records })
+    Ok(Batch { attributes: columns.into_iter().flatten().collect(), records, ..Batch::default() })
 }
 
 async fn close(teller: &Teller, cast: &Cast) -> Result<(), CliError> {

@@ -81,7 +81,7 @@ impl Generator {
 
     /// Returns all records of the next consumers; `None` when there are no more.
     pub fn step(&mut self, consumers: usize) -> Option<Batch> {
-        let mut batch = Batch { attributes: self.codes.attributes.clone(), records: Vec::new() };
+        let mut batch = Batch { attributes: self.codes.attributes.clone(), ..Batch::default() };
         for (consumer, count) in self.people.by_ref().take(consumers) {
             let acts = acts(self.settings.seed, &consumer, count, &self.calendar);
             self.codes.records(&self.settings, &consumer, &acts, &mut batch.records);

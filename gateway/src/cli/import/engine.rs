@@ -16,7 +16,7 @@ use super::source::Source;
 use csv::ByteRecord;
 use policy::consent::{ConsentAct, ConsentEvent, LawfulBasis};
 use policy::id::PurposeId;
-use policy::schema::EventTypeId;
+use policy::schema::{EventTypeId, IdentityKind};
 use policy::time::Timestamp;
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
@@ -113,6 +113,7 @@ impl Importer {
         let Some(mut reading) = self.next_reading()? else { return Ok(None) };
         let Some(spec) = self.mapping.files.get(reading.entry) else { return Ok(None) };
         let mut step = Step::default();
+        step.batch.identity = spec.identity;
         step.batch.attributes = spec.profile.as_ref().map(|p| p.attributes.clone()).unwrap_or_default();
         let mut record = ByteRecord::new();
         for _ in 0..rows {
@@ -225,7 +226,7 @@ impl Reading {
             push(Body::Event { event, id: self.occurrences.next_id(key), at, values });
         }
         for consent in consents {
-            if memory.keep_consent(&subject, &consent) {
+            if memory.keep_consent(spec.identity, &subject, &consent) {
                 self.report.consents += 1;
                 push(Body::Consent(consent));
             }
@@ -260,8 +261,8 @@ impl Memory {
     }
 
     /// Returns whether this consent is new.
-    fn keep_consent(&mut self, subject: &Subject, consent: &ConsentEvent) -> bool {
-        self.consents.insert(self.hasher.hash_one((subject.expose(), consent)))
+    fn keep_consent(&mut self, kind: IdentityKind, subject: &Subject, consent: &ConsentEvent) -> bool {
+        self.consents.insert(self.hasher.hash_one((kind, subject.expose(), consent)))
     }
 
     fn hash(&self, values: &[Value]) -> u64 {

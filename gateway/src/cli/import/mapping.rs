@@ -19,7 +19,7 @@ use collected::Collected;
 use policy::consent::{ConsentAct, LawfulBasis};
 use policy::id::{DatasetId, PurposeId};
 use policy::purpose::covers;
-use policy::schema::{ColumnId, EventTypeId, Schema};
+use policy::schema::{ColumnId, EventTypeId, IdentityKind, Schema};
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -40,6 +40,8 @@ pub(super) struct FileSpec {
     pub format: FileFormat,
     pub columns: Columns,
     pub subject: ValueSpec,
+    /// Of which kind the subject keys are.
+    pub identity: IdentityKind,
     /// Longest subject key, bytes.
     pub subject_max: usize,
     pub filter: Option<Filter>,

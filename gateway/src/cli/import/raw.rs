@@ -47,6 +47,8 @@ pub(super) struct File {
     #[serde(default)]
     pub format: Format,
     pub subject: Value,
+    #[serde(default)]
+    pub identity: String,
     #[serde(rename = "where")]
     pub filter: Option<Filter>,
     #[serde(default)]

@@ -1,7 +1,7 @@
 //! What an import yields: records in the types of the schema, each with the row it came from.
 
 use policy::consent::ConsentEvent;
-use policy::schema::{ColumnId, EventTypeId};
+use policy::schema::{ColumnId, EventTypeId, IdentityKind};
 use policy::time::Timestamp;
 use zeroize::Zeroizing;
 
@@ -84,6 +84,8 @@ pub enum Body {
 /// Records that share one order of attributes.
 #[derive(Debug, Clone, Default)]
 pub struct Batch {
+    /// Of which kind the subjects' keys are.
+    pub identity: IdentityKind,
     /// The attributes that every profile of this batch sets, in order.
     pub attributes: Vec<ColumnId>,
     /// The records, in file order.

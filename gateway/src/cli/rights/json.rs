@@ -9,14 +9,16 @@
 //! event ids   decimal texts of 64 bits
 //! events      a list of types; of each `rows`, oldest first, one a line
 //! holds       what a law says must be kept; absent if nothing
+//! identity    the kind of identifier that names this person, with `identifier`, if it is not the subject key; absent if it is
+//! links       other subjects known to be the same person; absent if there are none
 //! changed     whether what is held changed while it was read: then the package is not of one moment
 //! ```
 //!
 //! Version 1 had no `changed`, and `events` before `consents`.
 
 use super::package::{
-    Attribute, Audience, Column, Consent, Controller, Event, Events, Hold, Notice, Package, Recipient, Request, Sink,
-    Standing, Use,
+    Attribute, Audience, Column, Consent, Controller, Event, Events, Hold, Link, Notice, Package, Recipient, Request,
+    Sink, Standing, Use,
 };
 use crate::cli::error::CliError;
 use serde::Serialize;
@@ -38,6 +40,12 @@ struct Beginning<'a> {
     created: &'a str,
     time_zone: &'a str,
     subject_key: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    identity: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    identifier: Option<&'a str>,
+    #[serde(skip_serializing_if = "<[Link]>::is_empty")]
+    links: &'a [Link],
     attributes: &'a [Attribute],
     consents: &'a [Consent],
     standings: &'a [Standing],
@@ -127,6 +135,9 @@ impl<W: Write> Sink for Json<W> {
             created: &package.created,
             time_zone: &package.time_zone,
             subject_key: &package.subject_key,
+            identity: &package.identity,
+            identifier: package.identifier.as_deref(),
+            links: &package.links,
             attributes: &package.attributes,
             consents: &package.consents,
             standings: &package.standings,

@@ -87,6 +87,12 @@ pub struct Package {
     pub time_zone: String,
     /// The attribute that names a person in the dataset.
     pub subject_key: String,
+    /// The kind of identifier that names this one, if it is another.
+    pub identity: String,
+    /// Its value.
+    pub identifier: Option<String>,
+    /// Other subjects of the dataset that are known to be the same person.
+    pub links: Vec<Link>,
     pub attributes: Vec<Attribute>,
     pub events: Vec<Events>,
     pub consents: Vec<Consent>,
@@ -268,6 +274,18 @@ pub struct Recipient {
     pub last_epoch: u32,
 }
 
+/// A link with another subject of the dataset.
+#[derive(Clone, PartialEq, Eq, Serialize)]
+pub struct Link {
+    /// Whether this person stands for both.
+    pub primary: bool,
+    /// Of which kind the other's identifier is.
+    pub identity: String,
+    pub since: String,
+    /// Its leaf in the subject tree of the log.
+    pub leaf: u64,
+}
+
 /// A request of the person.
 #[derive(Clone, PartialEq, Eq, Serialize)]
 pub struct Request {
@@ -307,6 +325,9 @@ impl Package {
             subject_key,
             recipients,
             holds,
+            identity,
+            identifier,
+            links,
         } = header;
         Self {
             dataset,
@@ -316,6 +337,9 @@ impl Package {
             notice: notice.map(Notice::of),
             created: time(create_time),
             time_zone,
+            identity: if identity == subject_key { String::new() } else { identity },
+            identifier: identifier.and_then(value),
+            links: links.into_iter().map(Link::of).collect(),
             subject_key,
             attributes: attributes.into_iter().map(Attribute::of).collect(),
             events: event_types.into_iter().map(Events::of).collect(),
@@ -375,6 +399,13 @@ impl Hold {
     fn of(hold: v1::Hold) -> Self {
         let v1::Hold { number, fields, ground, place_time, expire_time, erasure_waits: _ } = hold;
         Self { number, fields, ground, since: time(place_time), until: expire_time.as_ref().map(instant) }
+    }
+}
+
+impl Link {
+    fn of(link: v1::HeldLink) -> Self {
+        let v1::HeldLink { primary, identity, since_time, leaf } = link;
+        Self { primary, identity, since: time(since_time), leaf }
     }
 }
 
@@ -565,6 +596,14 @@ pub(super) mod tests {
             created: text("2017-02-01T12:00:00Z"),
             time_zone: text("America/New_York"),
             subject_key: text("member_no"),
+            identity: String::new(),
+            identifier: None,
+            links: vec![Link {
+                primary: true,
+                identity: text("visitor"),
+                since: text("2017-01-02T00:00:00Z"),
+                leaf: 9,
+            }],
             attributes: vec![
                 Attribute {
                     column: column("member_no", "Number", "identifier", "identifier"),

@@ -235,6 +235,13 @@ fn short(package: &Package, times: &Times) -> Vec<String> {
     } else {
         "It may be used for some purposes now; they are listed below.".to_owned()
     });
+    for link in &package.links {
+        let since = times.day(&link.since);
+        all.push(format!(
+            "Since {since} you are known as one with a record under another identifier ({}).",
+            link.identity
+        ));
+    }
     let answers: u64 = package.uses.iter().map(|used| used.releases).sum();
     if !package.recipients.is_empty() {
         let partners = counted(package.recipients.len() as u64, "partner", "partners");

@@ -58,6 +58,10 @@ impl Tables {
 
 impl Sink for Tables {
     fn begin(&mut self, package: &Package) -> Result<(), CliError> {
+        if !package.identity.is_empty() {
+            // Nobody who is known otherwise has a row in such a table.
+            return self.refuse_other(package);
+        }
         let key = package.attributes.iter().find(|held| held.column.name == package.subject_key);
         let subject = key.and_then(|held| held.value.as_deref());
         let missing = || CliError::failed("the package does not hold its own subject key");
@@ -89,6 +93,15 @@ impl Sink for Tables {
 }
 
 impl Tables {
+    fn refuse_other(&self, package: &Package) -> Result<(), CliError> {
+        if !self.all && !package.events.iter().any(Events::is_long) {
+            return Ok(());
+        }
+        let Package { subject_key, identity, .. } = package;
+        let problem = format!("tables hold people known by {subject_key}, and this one is known by {identity}");
+        Err(CliError::failed(problem).hint("leave out --tables; the JSON holds everything"))
+    }
+
     fn table_of(&self, events: &Events) -> Result<csv::Writer<Reserved>, CliError> {
         let mut writer = csv::Writer::from_writer(Reserved::make(self.folder.join(table_name(events)))?);
         let header = [SUBJECT, AT, ID].into_iter().chain(events.columns.iter().map(|column| column.name.as_str()));

@@ -100,6 +100,8 @@ pub fn right(name: &str) -> &'static str {
         "lifting" => "to have a restriction lifted",
         "objection" => "to object to a purpose",
         "erasure" => "to have it erased",
+        "linking" => "to be known as one with another record",
+        "unlinking" => "to be known as one no longer",
         _ => "",
     }
 }
@@ -113,6 +115,8 @@ pub fn right_name(right: i32) -> &'static str {
         Ok(SubjectRight::Lifting) => "lifting",
         Ok(SubjectRight::Objection) => "objection",
         Ok(SubjectRight::Erasure) => "erasure",
+        Ok(SubjectRight::Linking) => "linking",
+        Ok(SubjectRight::Unlinking) => "unlinking",
         Ok(SubjectRight::Unspecified) | Err(_) => "",
     }
 }

@@ -38,8 +38,8 @@ pub(super) async fn stream(
 }
 
 fn begin(call: &mut Call, request: v1::StreamAccessPackageRequest) -> Result<Package, Failure> {
-    let v1::StreamAccessPackageRequest { dataset, subject: who, request_id } = request;
-    let about = About::begin(call, &dataset, &who, &request_id, Verb::AccessSubject)?;
+    let v1::StreamAccessPackageRequest { dataset, subject: who, request_id, identity } = request;
+    let about = About::begin(call, &dataset, (&identity, &who), &request_id, Verb::AccessSubject)?;
     let reading = call.app.vault.begin_access(&about.permit, &about.key, call.now)?;
     Ok(Package { call: call.again(), about, reading: Mutex::new(reading) })
 }

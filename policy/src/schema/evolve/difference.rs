@@ -10,6 +10,7 @@ pub enum Difference {
     AddedField { path: String, class: FieldClass },
     AddedEvent { event: String },
     AddedPurpose { purpose: String },
+    AddedIdentity { name: String },
     Values { path: String, added: Vec<String> },
     Bounds { path: String, from: String, to: String },
     Longest { path: String, from: u8, to: u8 },
@@ -34,6 +35,7 @@ impl fmt::Display for Difference {
             }
             Self::AddedEvent { event } => write!(f, "`{event}` is a new type of event; nobody has one yet"),
             Self::AddedPurpose { purpose } => write!(f, "people can be asked about `{purpose}`; nobody has agreed yet"),
+            Self::AddedIdentity { name } => write!(f, "people can be known by `{name}` too; nobody is yet"),
             Self::Values { path, added } => write!(f, "`{path}` can also be {}", added.join(", ")),
             Self::Bounds { path, from, to } => write!(f, "`{path}` takes values in {to}, until now {from}"),
             Self::Longest { path, from, to } => write!(f, "`{path}` takes up to {to} bytes, until now {from}"),

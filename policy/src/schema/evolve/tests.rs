@@ -1,7 +1,7 @@
 //! Versions right and wrong, and what holds for every chain of them.
 
 use super::*;
-use crate::schema::parse;
+use crate::schema::{IdentityKind, parse};
 use crate::segment::test_schema::EXAMPLE;
 use proptest::prelude::*;
 
@@ -118,6 +118,33 @@ fn bands_may_come_and_move_but_not_go() {
     assert_eq!(told(&banded, &moved), [Difference::Rfm]);
     assert_eq!(told(&banded, &banded), []);
     assert_eq!(evolve(&banded, &plain).unwrap_err().part(), "rfm");
+}
+
+#[test]
+fn kinds_of_identifiers_are_only_added() {
+    let kinds = |names: &[(&str, u8)]| {
+        let tables =
+            names.iter().map(|(name, bytes)| format!("[[identities]]\nname = \"{name}\"\nmax_bytes = {bytes}\n"));
+        parse(&format!("{EXAMPLE}\n{}", tables.collect::<String>()))
+    };
+    let (none, one) = (parse(EXAMPLE).unwrap(), kinds(&[("visitor", 40)]).unwrap());
+    assert_eq!(
+        evolve(&none, &one).unwrap().differences[0].to_string(),
+        "people can be known by `visitor` too; nobody is yet"
+    );
+    assert_ne!(none.hash(), one.hash());
+    let two = kinds(&[("visitor", 60), ("phone", 20)]).unwrap();
+    assert_eq!(evolve(&one, &two).unwrap().differences.len(), 2);
+    assert_eq!(two.identity_kind("phone"), Some(IdentityKind(2)));
+    assert_eq!(two.identity_kind(""), Some(IdentityKind::SUBJECT_KEY));
+    for (from, to) in [(&two, &none), (&two, &kinds(&[("phone", 20), ("visitor", 60)]).unwrap())] {
+        assert!(evolve(from, to).unwrap_err().problem().contains("`visitor` is number 1"));
+    }
+    let longer = kinds(&[("visitor", 60)]).unwrap();
+    assert!(evolve(&longer, &one).unwrap_err().problem().contains("make it 60 or more"));
+    for wrong in [[("visitor", 0)], [("visitor", 254)], [("region", 9)], [("order", 9)]] {
+        assert!(kinds(&wrong).is_err(), "{wrong:?}");
+    }
 }
 
 #[test]

@@ -33,14 +33,7 @@ fn full(at: i64) -> ConsentEvent {
 }
 
 fn request() -> RightsEvent {
-    RightsEvent {
-        right: Right::Access,
-        received: Timestamp(1),
-        done: Timestamp(2),
-        intent: 3,
-        columns: Vec::new(),
-        purpose: None,
-    }
+    RightsEvent { received: Timestamp(1), ..RightsEvent::new(Right::Access, 3, Timestamp(2)) }
 }
 
 fn read_again(history: &History) -> History {

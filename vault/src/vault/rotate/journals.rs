@@ -7,6 +7,7 @@ use super::super::{Vault, VaultError};
 use super::{Watch, begun, rotated};
 use crate::keys::{Changes, KeyTree};
 use crate::rotation::{Progress, Rotated};
+use std::collections::BTreeSet;
 
 /// The record that says which journal keys are left: those with a lower number.
 pub(super) const JOURNALS: &str = "rotation/journals";
@@ -46,6 +47,16 @@ impl Vault {
             drop(state);
             watch(Progress { done: all.saturating_sub(left), left });
         }
+    }
+
+    /// Seals again what the journals of some blocks hold, so that nothing opens older entries of theirs.
+    pub(in crate::vault) fn renew_journals(&self, number: u32, blocks: &BTreeSet<u32>) -> Result<(), VaultError> {
+        for block in blocks {
+            let mut state = self.lock()?;
+            let step = self.renew_journal(&mut state, number, *block);
+            self.poison_on_error(Ok(step))?;
+        }
+        Ok(())
     }
 
     /// Seals again what a place's journal holds, and destroys keys that nothing is under any more. Returns how many bytes it

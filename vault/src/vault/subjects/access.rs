@@ -10,7 +10,7 @@
 //! end leaves the request open in the log. Does not: limit how long a reading may take.
 
 use super::super::write::{Gathered, dataset_of, refuse, require};
-use super::super::{Tree, Vault, VaultError};
+use super::super::{Tree, Vault, VaultError, links};
 use super::person::{Folded, History, Version};
 use super::uses::{Timeline, UsesCounted};
 use super::waiting::Waiting;
@@ -26,7 +26,7 @@ use parking_lot::Mutex;
 use policy::consent::LawfulBasis;
 use policy::decide::Reason;
 use policy::permit::{Permit, Verb};
-use policy::schema::{ColumnId, EventType, EventTypeId, Field, FieldRef, Schema};
+use policy::schema::{ColumnId, EventType, EventTypeId, Field, FieldRef, IdentityKind, Schema};
 use policy::time::Timestamp;
 use policy::treatment::Treatment;
 use sha2::{Digest, Sha256};
@@ -124,15 +124,18 @@ impl Vault {
         let mut told = Told::default();
         let types = types(permit, &schema, &folded, &data)?;
         let mut head = head(permit, taken, &schema, &data, &timeline);
+        head.links = links::held(&history.requests);
         told.head(&head, &history);
         head.types.clone_from(&types);
         head.holds = self.lock()?.shared.holds_on(taken.number, taken.ordinal);
         let pending = std::mem::take(&mut data.events);
+        let through = links::through(&history.requests);
         let History { consents, requests } = history;
         let records = AccessRecords { consents, requests, audiences: Vec::new() };
         let waiting = self.waiting.keep(taken.number, taken.ordinal, Waiting { head: Some(head), records, pending });
         drop((data, folded, on_its_way));
-        let UsesCounted { uses, audiences, recipients } = self.uses_counted(&schema, &timeline, taken.ordinal)?;
+        let UsesCounted { uses, audiences, recipients } =
+            self.uses_counted(&schema, &timeline, (taken.ordinal, &through))?;
         {
             let mut waiting = waiting.lock();
             // Someone who was erased meanwhile has no head any more, and the next part says so.
@@ -248,14 +251,7 @@ impl Vault {
         if find(&mut state, permit, subject)? != (reading.number, reading.ordinal) {
             return refuse(Reason::FieldUnavailable, "there is no such subject in this dataset", "check the key");
         }
-        let event = RightsEvent {
-            right: Right::Access,
-            received: reading.received,
-            done: now,
-            intent: reading.intent,
-            columns: Vec::new(),
-            purpose: None,
-        };
+        let event = RightsEvent { received: reading.received, ..RightsEvent::new(Right::Access, reading.intent, now) };
         let first = self.next_leaf(Tree::Subject);
         let mut gathered = Gathered::default();
         let dataset = dataset_of(&mut state, permit)?;
@@ -414,7 +410,23 @@ fn shown(permit: &Permit, field: FieldRef) -> bool {
 fn attributes(permit: &Permit, schema: &Schema, data: &BlockData) -> Vec<(ColumnId, Value)> {
     let columns = schema.attributes.iter().zip(&data.columns);
     let columns = columns.filter(|(field, _)| shown(permit, FieldRef::Attribute(field.column)));
-    columns.map(|(field, column)| (field.column, column.value(0))).collect()
+    let other = known_by(schema, data).1.is_some();
+    // The key of another kind stands in the subject key's column.
+    let value =
+        |field: &Field, held: Value| if other && field.column == schema.subject_key { Value::Missing } else { held };
+    columns.map(|(field, column)| (field.column, value(field, column.value(0)))).collect()
+}
+
+/// Returns by which kind of identifier a person is known, and its value if it is not the subject key.
+fn known_by(schema: &Schema, data: &BlockData) -> (IdentityKind, Option<Value>) {
+    match data.columns.get(usize::from(schema.subject_key.0)).map(|column| column.value(0)) {
+        Some(Value::Bytes(ref bytes)) => {
+            let key = SubjectKey::from_stored(bytes);
+            let (kind, value) = key.parts();
+            (kind, (kind != IdentityKind::SUBJECT_KEY).then(|| Value::Bytes(value.to_vec())))
+        }
+        _ => (IdentityKind::SUBJECT_KEY, None),
+    }
 }
 
 /// Lists the event types that are shown, with how many events of each are held.
@@ -440,7 +452,11 @@ fn head(permit: &Permit, taken: &TakenUp, schema: &Arc<Schema>, data: &BlockData
         })
     });
     let limited = schema.attributes.iter().filter(|field| shown(permit, FieldRef::Attribute(field.column)));
+    let (known_by, identifier) = known_by(schema, data);
     AccessHead {
+        known_by,
+        identifier: identifier.filter(|_| shown(permit, FieldRef::Attribute(schema.subject_key))),
+        links: Vec::new(),
         attributes: attributes(permit, schema, data),
         kept_until: limited.filter_map(|field| Some((field.column, last_day(field, data)?))).collect(),
         types: Vec::new(),

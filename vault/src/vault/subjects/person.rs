@@ -5,6 +5,7 @@ use super::super::epochs::ClosedEpoch;
 use super::super::fold_epoch::open_entry;
 use super::super::journal_keys::sealers;
 use super::super::journals::Sealed;
+use super::super::state::State;
 use super::super::write::{NOTICE, place};
 use super::super::{Tree, Vault, VaultError};
 use crate::blocks::Piece;
@@ -19,7 +20,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Weak};
 
 /// What a person's rows are read from, taken under the commit lock.
-pub(super) struct Source {
+pub(in crate::vault) struct Source {
     number: u32,
     block: u32,
     position: u16,
@@ -38,8 +39,8 @@ pub(super) struct History {
 }
 
 impl Source {
-    /// Reads the person as a block of one; of events only those that are not folded, oldest first. An id that is among the
-    /// folded ones is left out, as folding leaves it out.
+    /// Reads the person as a block of one; of events only the person's own that are not folded, oldest first. An id that is
+    /// among the folded ones is left out, as folding leaves it out.
     pub fn read(&self) -> Result<BlockData, VaultError> {
         let mut data = read_subject(&self.schema, self.pieces(), self.position)?;
         for entry in &self.entries {
@@ -47,6 +48,7 @@ impl Source {
             let broken = |_| VaultError::damaged(format!("journal of block {}", self.block), "an entry does not parse");
             data.apply_one(&self.schema, &delta, self.position).map_err(broken)?;
         }
+        data.events.iter_mut().for_each(EventRows::remove_copies);
         for (rows, parts) in data.events.iter_mut().zip(&self.pieces().events).filter(|(rows, _)| rows.changed) {
             let waiting: HashSet<u64> = rows.id.iter().copied().collect();
             let mut folded = HashSet::new();
@@ -83,7 +85,7 @@ fn pieces(closed: &ClosedEpoch, block: u32) -> &BlockPieces {
 }
 
 /// One person's place in a version, which an erasure waits for: hold it no longer than it is read.
-pub(super) struct Folded {
+pub(in crate::vault) struct Folded {
     closed: Arc<ClosedEpoch>,
     block: u32,
     position: u16,
@@ -109,7 +111,7 @@ impl Folded {
 }
 
 /// Names what was read, and keeps nothing of it.
-pub(super) struct Version {
+pub(in crate::vault) struct Version {
     closed: Weak<ClosedEpoch>,
     /// The last frame with an entry of the person's block that is not folded.
     last: Option<u64>,
@@ -130,9 +132,14 @@ impl Version {
 impl Vault {
     /// Pins what a person's rows are read from.
     pub(super) fn source(&self, number: u32, ordinal: u32) -> Result<Source, VaultError> {
-        let (block, position) = place(ordinal);
         let state = self.lock()?;
-        let entries = self.journal_of(&state, number, block)?;
+        self.source_in(&state, number, ordinal)
+    }
+
+    /// Pins what a person's rows are read from, under the lock that the caller holds.
+    pub(in crate::vault) fn source_in(&self, state: &State, number: u32, ordinal: u32) -> Result<Source, VaultError> {
+        let (block, position) = place(ordinal);
+        let entries = self.journal_of(state, number, block)?;
         let sealers = sealers(&state.tree)?;
         let dataset = state.datasets.get(&number).ok_or_else(|| VaultError::damaged("dataset", "it is gone"))?;
         let (schema, closed) = (Arc::clone(&dataset.schema), Arc::clone(&dataset.closed));

@@ -69,8 +69,8 @@ impl Vault {
     fn found_of(&self, erasing: &Erasing, subjects: &[SubjectKey]) -> Result<usize, VaultError> {
         let places = erasing.places();
         let blocks = places.keys().copied().collect();
-        let found =
-            self.rows_found(erasing.number, &blocks, subjects, |ordinal| erasing.held.contains_key(&ordinal))?;
+        let all: Vec<SubjectKey> = subjects.iter().chain(&erasing.linked).cloned().collect();
+        let found = self.rows_found(erasing.number, &blocks, &all, |ordinal| erasing.held.contains_key(&ordinal))?;
         let mut held = places;
         held.values_mut().for_each(|people| people.retain(|_, held| !held.is_nothing()));
         held.retain(|_, people| !people.is_empty());

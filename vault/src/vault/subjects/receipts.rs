@@ -1,6 +1,6 @@
 //! Consent receipts, and who used the data.
 
-use super::super::{Tree, Vault, VaultError};
+use super::super::{Tree, Vault, VaultError, links};
 use super::TakenUp;
 use super::uses::Timeline;
 use crate::ingest::SubjectKey;
@@ -50,8 +50,9 @@ impl Vault {
 
     fn find_uses(&self, taken: &TakenUp) -> Result<(Arc<Schema>, Uses), VaultError> {
         let source = self.source(taken.number, taken.ordinal)?;
-        let timeline = Timeline::new(&self.history(&source.read()?)?);
-        let uses = self.uses_of(&source.schema, &timeline, taken.ordinal)?;
+        let history = self.history(&source.read()?)?;
+        let through = links::through(&history.requests);
+        let uses = self.uses_of(&source.schema, &Timeline::new(&history), (taken.ordinal, &through))?;
         Ok((source.schema, uses))
     }
 

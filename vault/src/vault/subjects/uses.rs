@@ -6,9 +6,13 @@
 //! too few. An audience is listed for who was in it when it was delivered; of the epochs before those that partners hold
 //! audiences of, only to whom and for what.
 //!
+//! A person who is linked is listed by what they allowed themselves, which holds whenever the primary stood for them; audiences
+//! delivered with a primary that stood for them are theirs too.
+//!
 //! Cost: one pass over the access tree; only leaves of this dataset are parsed.
 
 use super::super::deliver::decode;
+use super::super::links::Through;
 use super::super::recipients::is_of;
 use super::super::{Tree, Vault, VaultError};
 use super::person::History;
@@ -58,7 +62,7 @@ impl Timeline {
         let limit = |right| match right {
             Right::Restriction => Some(true),
             Right::Lifting => Some(false),
-            Right::Access | Right::Rectification | Right::Objection => None,
+            Right::Access | Right::Rectification | Right::Objection | Right::Linking | Right::Unlinking => None,
         };
         let limits = history.requests.iter().filter_map(|r| Some((r.event.done, limit(r.event.right)?))).collect();
         Self { states, limits }
@@ -84,10 +88,15 @@ impl Timeline {
 
 impl Vault {
     /// Lists the uses of a person's data up to now.
-    pub(super) fn uses_of(&self, schema: &Schema, timeline: &Timeline, ordinal: u32) -> Result<Uses, VaultError> {
+    pub(super) fn uses_of(
+        &self,
+        schema: &Schema,
+        timeline: &Timeline,
+        whose: (u32, &[Through]),
+    ) -> Result<Uses, VaultError> {
         let mut releases = Vec::new();
-        let audiences = self.each_use(schema, timeline, ordinal, |release| releases.push(release))?;
-        let recipients = self.recipients_of(&schema.dataset, ordinal)?;
+        let audiences = self.each_use(schema, timeline, whose, |release| releases.push(release))?;
+        let recipients = self.recipients_of(&schema.dataset, whose.0)?;
         Ok(Uses { releases, audiences, recipients })
     }
 
@@ -96,10 +105,10 @@ impl Vault {
         &self,
         schema: &Schema,
         timeline: &Timeline,
-        ordinal: u32,
+        whose: (u32, &[Through]),
     ) -> Result<UsesCounted, VaultError> {
         let mut counted: BTreeMap<(ClientId, PurposeId, LawfulBasis), (u64, Timestamp, Timestamp)> = BTreeMap::new();
-        let audiences = self.each_use(schema, timeline, ordinal, |release| {
+        let audiences = self.each_use(schema, timeline, whose, |release| {
             let ReleaseUse { client, purpose, basis, at, .. } = release;
             let entry = counted.entry((client, purpose, basis)).or_insert((0, at, at));
             *entry = (entry.0.saturating_add(1), entry.1.min(at), entry.2.max(at));
@@ -112,7 +121,7 @@ impl Vault {
             first,
             last,
         };
-        let recipients = self.recipients_of(&schema.dataset, ordinal)?;
+        let recipients = self.recipients_of(&schema.dataset, whose.0)?;
         Ok(UsesCounted { uses: counted.into_iter().map(summary).collect(), audiences, recipients })
     }
 
@@ -120,7 +129,7 @@ impl Vault {
         &self,
         schema: &Schema,
         timeline: &Timeline,
-        ordinal: u32,
+        whose: (u32, &[Through]),
         mut each: impl FnMut(ReleaseUse),
     ) -> Result<Vec<AudienceUse>, VaultError> {
         let needle = format!("\"dataset\":\"{}\"", schema.dataset);
@@ -153,13 +162,13 @@ impl Vault {
                 _ => {}
             }
         }
-        self.audiences_with(&schema.dataset, ordinal, deliveries)
+        self.audiences_with(&schema.dataset, whose, deliveries)
     }
 
     fn audiences_with(
         &self,
         dataset: &DatasetId,
-        ordinal: u32,
+        (ordinal, through): (u32, &[Through]),
         mut deliveries: Deliveries,
     ) -> Result<Vec<AudienceUse>, VaultError> {
         let state = self.lock()?;
@@ -174,7 +183,11 @@ impl Vault {
                 let when = delivered.pop_front();
                 let members = decode(&audience.members);
                 let members = members.ok_or_else(|| VaultError::damaged("held audience", "it does not parse"))?;
-                if members.contains(ordinal) {
+                let stood = |(primary, since, until): &Through| {
+                    let while_it_did = |at: Timestamp| *since <= at && until.is_none_or(|until| at < until);
+                    members.contains(*primary) && when.is_some_and(|(at, _)| while_it_did(at))
+                };
+                if members.contains(ordinal) || through.iter().any(stood) {
                     let (partner, purpose, tags) = (partner.clone(), purpose.clone(), audience.tags.clone());
                     found.push(AudienceUse { partner, purpose, tags, epoch, delivered: when });
                 }

@@ -295,3 +295,29 @@ fn retention_leaves_what_is_held() {
     shop.reopen();
     assert_eq!(orders(&shop, 4), [[false, true]]);
 }
+
+#[test]
+fn retention_leaves_attributes_that_are_held() {
+    let mut shop = Shop::new();
+    let days = |days: u32| format!("display = \"Children\"\nretention_days = {days}");
+    shop.publish(&SCHEMA.replace("display = \"Children\"", &days(10))).unwrap();
+    shop.fill(0, 10, PURPOSE);
+    let hold = shop.hold(3, &["children"], "tax-act-147", None).unwrap().number;
+    shop.hold(4, &["order"], "tax-act-147", None).unwrap();
+    let children = |shop: &Shop, number| shop.held(number).attributes[2].1.clone();
+    for day in [0, 20, 21] {
+        shop.close(day * DAY);
+    }
+    assert_eq!([2, 3, 4].map(|number| children(&shop, number)), [Value::Missing, Value::Int(3), Value::Missing]);
+    let file = |shop: &Shop| -> Vec<u64> {
+        let entries = shop.vault().state.lock().tree.entries();
+        entries.dataset(1).filter(|entry| entry.id.kind == PieceKind::Attributes).map(|entry| entry.file).collect()
+    };
+    let before = file(&shop);
+    shop.close(22 * DAY);
+    assert_eq!(file(&shop), before, "what is held is not past, so nothing is written");
+    shop.release(hold).unwrap();
+    shop.close(23 * DAY);
+    shop.reopen();
+    assert_eq!(children(&shop, 3), Value::Missing);
+}

@@ -2,10 +2,11 @@
 
 use super::*;
 use crate::subjects::{
-    AccessEnd, AccessPart, AudienceUse, Fulfilled, HeldConsent, HeldEvents, OnItsWay, PastRecipient, Standing,
-    UseSummary,
+    AccessEnd, AccessPart, AudienceUse, Fulfilled, HeldConsent, HeldEvents, HeldLink, OnItsWay, PastRecipient,
+    Standing, UseSummary,
 };
 use crate::vault::AccessReading;
+use policy::schema::IdentityKind;
 use std::collections::{BTreeMap, BTreeSet};
 
 const PURPOSE: &[&str] = &["marketing.segmentation"];
@@ -13,6 +14,9 @@ const PURPOSE: &[&str] = &["marketing.segmentation"];
 /// A package put together again.
 #[derive(Default)]
 pub(super) struct Package {
+    pub known_by: IdentityKind,
+    pub identifier: Option<Value>,
+    pub links: Vec<HeldLink>,
     pub attributes: Vec<(ColumnId, Value)>,
     /// One of each type.
     pub events: Vec<HeldEvents>,
@@ -44,6 +48,7 @@ impl Package {
         match part {
             AccessPart::Head(head) => {
                 (self.attributes, self.holds) = (head.attributes, head.holds);
+                (self.known_by, self.identifier, self.links) = (head.known_by, head.identifier, head.links);
                 self.events = head.types.iter().map(|of| HeldEvents { event: of.event, rows: Vec::new() }).collect();
                 self.counts = head.types.iter().map(|of| of.count).collect();
                 (self.standings, self.restricted, self.uses) = (head.standings, head.restricted, head.uses);

@@ -2,6 +2,7 @@
 //! folder holds all of it or nothing.
 
 use super::{counted, request_words};
+use crate::cli::args::Whose;
 use crate::cli::chart;
 use crate::cli::command::dataset_name;
 use crate::cli::error::CliError;
@@ -35,15 +36,15 @@ impl Sink for Files {
     }
 }
 
-/// Asks for all that is held about a person.
-pub fn request(dataset: &str, subject: &str) -> StreamAccessPackageRequest {
-    let (dataset, subject) = (dataset_name(dataset), subject.to_owned());
-    StreamAccessPackageRequest { dataset, subject, request_id: String::new() }
+/// Asks for all that is held about a person, known by an identifier of a kind.
+pub fn request(dataset: &str, (identity, subject): (&str, &str)) -> StreamAccessPackageRequest {
+    let (dataset, identity, subject) = (dataset_name(dataset), identity.to_owned(), subject.to_owned());
+    StreamAccessPackageRequest { dataset, subject, request_id: String::new(), identity }
 }
 
 /// Reads a package into a folder: for programs, for people and, if asked for or too long for people, as tables.
 pub async fn write(
-    dataset: &str,
+    whose: &Whose,
     subject: &str,
     out: &Path,
     tables: bool,
@@ -53,7 +54,8 @@ pub async fn write(
     let json = Json::new(Reserved::make(out.join("access-package.json"))?);
     let mut page = Reserved::make(out.join("access-package.html"))?;
     let mut files = Files { json, tables: Tables::new(out, tables) };
-    let (package, asked) = rights::read(request(dataset, subject), session, &mut files).await?;
+    let (package, asked) =
+        rights::read(request(&whose.of.dataset, (&whose.identity, subject)), session, &mut files).await?;
     page.put(&rights::page(&package)?)?;
     // All are whole before any is kept.
     let (data, page) = (files.json.into_inner().settle()?, page.settle()?);

@@ -28,6 +28,22 @@ pub fn several(whose: &Whose) -> Result<Vec<String>, CliError> {
     Ok(people)
 }
 
+/// Reads the two that are one person: the one first that stands for both.
+pub fn two(whose: &Whose) -> Result<(String, String), CliError> {
+    let asked = whose.subject.is_none() && whose.subject_file.is_none() && std::io::stdin().is_terminal();
+    let text = match asked {
+        true => Zeroizing::new(
+            [typed("Who stands for both?")?, typed("And the other?")?].map(|key| key.to_string()).concat(),
+        ),
+        false => given(whose)?,
+    };
+    match keys(&text).collect::<Vec<_>>().as_slice() {
+        [first, second] => Ok(((*first).to_owned(), (*second).to_owned())),
+        _ => Err(CliError::usage("a link is of two")
+            .hint("two subject keys, one a line, the one first that stands for both")),
+    }
+}
+
 fn keys(text: &str) -> impl Iterator<Item = &str> {
     text.lines().filter(|line| !line.is_empty())
 }
@@ -38,15 +54,15 @@ fn given(whose: &Whose) -> Result<Zeroizing<String>, CliError> {
         (_, Some(path)) => {
             std::fs::read_to_string(path).map(Zeroizing::new).map_err(|problem| CliError::file(path, &problem))
         }
-        _ => typed(),
+        _ => typed("Whose?"),
     }
 }
 
 /// Reads a line that a person types, or all that a program sends.
-fn typed() -> Result<Zeroizing<String>, CliError> {
+fn typed(question: &str) -> Result<Zeroizing<String>, CliError> {
     let input = std::io::stdin();
     if input.is_terminal() {
-        say("Whose? The subject key: ")?;
+        say(&format!("{question} The subject key: "))?;
         let mut line = Zeroizing::new(String::new());
         input.read_line(&mut line)?;
         return Ok(line);
@@ -106,7 +122,8 @@ mod tests {
     use crate::cli::args::common::Of;
 
     fn whose(key: &str) -> Whose {
-        Whose { subject: Some(key.to_owned()), subject_file: None, of: Of { dataset: "shop".to_owned() } }
+        let (subject_file, identity) = (None, String::new());
+        Whose { subject: Some(key.to_owned()), subject_file, identity, of: Of { dataset: "shop".to_owned() } }
     }
 
     #[test]
@@ -114,6 +131,8 @@ mod tests {
         assert_eq!(one(&whose("c 1")).unwrap().as_str(), "c 1");
         assert!(one(&whose("c1\nc2")).unwrap_err().words().contains("one person"));
         assert!(one(&whose("")).unwrap_err().words().contains("no subject key"));
+        assert_eq!(two(&whose("c1\nc2")).unwrap(), ("c1".to_owned(), "c2".to_owned()));
+        assert!(two(&whose("c1")).unwrap_err().words().contains("a link is of two"));
         assert_eq!(several(&whose("c1\r\n\nc2\n")).unwrap(), ["c1", "c2"]);
     }
 

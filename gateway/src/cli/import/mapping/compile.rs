@@ -11,7 +11,7 @@ use crate::cli::import::row::Columns;
 use policy::consent::{ConsentAct, LawfulBasis};
 use policy::id::PurposeId;
 use policy::purpose::covers;
-use policy::schema::{EventType, EventTypeId, Field, FieldType, Schema};
+use policy::schema::{EventType, EventTypeId, Field, FieldType, IdentityKind, Schema};
 use std::collections::{BTreeMap, HashMap};
 
 type Result<T> = std::result::Result<T, MappingError>;
@@ -65,6 +65,10 @@ impl Compiler<'_> {
             values.lookups.insert(name.clone(), (at, columns));
         }
         let subject = values.value(&raw.subject, &[], &format!("{place}.subject"))?;
+        let identity = self.schema.identity_kind(&raw.identity).ok_or_else(|| {
+            let problem = "names none of the schema's identities; leave it out for the subject key";
+            MappingError::new(format!("{place}.identity"), problem)
+        })?;
         let filter = values.filter(raw.filter.as_ref(), place)?;
         let profile = raw.profile.as_ref().map(|profile| self.profile(&mut values, profile)).transpose()?;
         let mut events = Vec::new();
@@ -98,7 +102,8 @@ impl Compiler<'_> {
             format: file_format,
             columns,
             subject,
-            subject_max: self.subject_max(),
+            identity,
+            subject_max: self.subject_max(identity),
             filter,
             lookups,
             profile,
@@ -107,7 +112,10 @@ impl Compiler<'_> {
         })
     }
 
-    fn subject_max(&self) -> usize {
+    fn subject_max(&self, identity: IdentityKind) -> usize {
+        if identity != IdentityKind::SUBJECT_KEY {
+            return self.schema.identity_bytes(identity).unwrap_or(0);
+        }
         let key = self.schema.attributes.get(usize::from(self.schema.subject_key.0));
         match key.map(|field| &field.ty) {
             Some(FieldType::Identifier { max_bytes }) => usize::from(*max_bytes),

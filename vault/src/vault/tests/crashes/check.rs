@@ -241,7 +241,7 @@ pub(super) fn try_again(
         // Stopping is for later; what it needs is tried.
         Act::Stop => stage.play(cast, &Act::Tick, now),
         Act::Close if closed => Ok(None),
-        Act::Create | Act::Erase(_) => match stage.play(cast, act, now) {
+        Act::Create | Act::Erase(_) | Act::Link(..) | Act::Unlink(..) => match stage.play(cast, act, now) {
             // It was done, or the opening carried it out.
             Err(VaultError::Refused(_)) => Ok(None),
             played => played,

@@ -25,6 +25,10 @@ pub(super) enum Act {
     Order(Range<usize>),
     /// They withdraw from all marketing.
     Withdraw(Range<usize>),
+    /// Links two members: the first stands for both.
+    Link(usize, usize),
+    /// Ends that.
+    Unlink(usize, usize),
     /// Folds beside the closed epoch.
     Fold,
     /// Closes the epoch.
@@ -76,6 +80,7 @@ pub(super) fn script() -> Vec<Act> {
         Ask("q3", "true"),
         Audience("a1"),
         Order(40..60),
+        Link(41, 42),
         Withdraw(20..22),
         Fold,
         Withdraw(22..25),
@@ -91,6 +96,7 @@ pub(super) fn script() -> Vec<Act> {
         Stop,
         Open,
         Join(140..145),
+        Unlink(41, 42),
         Fold,
         Close,
         Ask("q5", "true"),
@@ -117,6 +123,8 @@ pub(super) struct World {
     /// The dataset exists.
     pub created: bool,
     members: BTreeMap<usize, Member>,
+    /// Who stands for whom: primaries and secondaries.
+    links: BTreeSet<(usize, usize)>,
     /// Versions of the description.
     pub versions: usize,
     /// Epochs closed.
@@ -145,6 +153,8 @@ impl World {
             })),
             Act::Order(who) => world.each(who, |member| member.categories.extend([3])),
             Act::Withdraw(who) => world.each(who, |member| member.marketing = false),
+            Act::Link(primary, secondary) => _ = world.links.insert((*primary, *secondary)),
+            Act::Unlink(primary, secondary) => _ = world.links.remove(&(*primary, *secondary)),
             Act::Close => {
                 world.epochs += 1;
                 world.answered.clear();
@@ -175,8 +185,16 @@ impl World {
     /// Counts, for an epoch that closes now, the members whom marketing may use, by age band and category of an order.
     pub(super) fn figures(&self) -> Vec<i64> {
         let mut cells = vec![0; 3 * 4];
+        let linked = |number: usize| self.links.iter().filter(move |(primary, _)| *primary == number);
         for (number, member) in self.members.iter().filter(|(_, member)| member.marketing) {
-            for category in &member.categories {
+            let others: Vec<&Member> = linked(*number).map(|(_, secondary)| &self.members[secondary]).collect();
+            if self.links.iter().any(|(_, secondary)| secondary == number)
+                || !others.iter().all(|other| other.marketing)
+            {
+                continue;
+            }
+            let categories = others.iter().flat_map(|other| &other.categories);
+            for category in categories.chain(&member.categories).collect::<BTreeSet<_>>() {
                 cells[(1 + number % 2) * 4 + category] += 1;
             }
         }
@@ -246,6 +264,28 @@ impl Cast {
         self.permit("greenbox-crm", request, role, Verb::Audience, Some(SHARING))
     }
 
+    fn portal_for(&self, primary: usize, secondary: usize) -> Arc<Permit> {
+        let mint = || {
+            let client = ClientId::new("portal").unwrap();
+            let principal = Principal { client, role: Role::Portal, purposes: Vec::new() };
+            let request = Request {
+                principal: &principal,
+                verb: Verb::LinkSubject,
+                dataset: Some(&self.schema),
+                purpose: None,
+                basis: None,
+                fields: &[],
+                request_id: "",
+            };
+            let [first, second] = [primary, secondary].map(key);
+            match policy::decide::decide_for_both(&self.rules, &request, first.expose(), second.expose()) {
+                Decision::Permit(permit) => Arc::new(permit),
+                Decision::Refusal(refusal) => panic!("{refusal:?}"),
+            }
+        };
+        Arc::clone(self.permits.lock().entry(format!("link {primary} {secondary}")).or_insert_with(mint))
+    }
+
     fn segment(&self, text: &str) -> Segment {
         policy::segment::parse(text, &self.schema, &|_| true).unwrap()
     }
@@ -300,6 +340,16 @@ impl Stage {
                 let withdrawal = |number| (key(number), consent("marketing", ConsentAct::Withdraw, -1));
                 let events = who.clone().map(withdrawal).collect();
                 self.vault().record_consents(&cast.producer(Verb::RecordConsent), events, now).map(drop)?;
+            }
+            Act::Link(primary, secondary) => {
+                let (permit, primary, secondary) =
+                    (cast.portal_for(*primary, *secondary), key(*primary), key(*secondary));
+                self.vault().link_subjects(&permit, &primary, &secondary, now).map(drop)?;
+            }
+            Act::Unlink(primary, secondary) => {
+                let (permit, primary, secondary) =
+                    (cast.portal_for(*primary, *secondary), key(*primary), key(*secondary));
+                self.vault().unlink_subjects(&permit, &primary, &secondary, now).map(drop)?;
             }
             Act::Fold => {
                 let permit = cast.permit("system", "", Role::System, Verb::Maintain, None);
@@ -385,7 +435,16 @@ fn joining(number: usize) -> Vec<Record> {
     let values =
         vec![(ColumnId(1), Value::Code(code(number))), (ColumnId(2), Value::Int(i64::try_from(number % 5).unwrap()))];
     let profile = Record::Profile { subject: key(number), values };
-    vec![profile, order(number, 1, code(number), -DAY), give(number, "marketing.segmentation"), give(number, SHARING)]
+    let mut records = vec![
+        profile,
+        order(number, 1, code(number), -DAY),
+        give(number, "marketing.segmentation"),
+        give(number, SHARING),
+    ];
+    if (41..43).contains(&number) {
+        records.push(give(number, "identity.linking"));
+    }
+    records
 }
 
 /// Counts of a released table.
