@@ -437,7 +437,8 @@ fn joining(number: usize) -> Vec<Record> {
     let profile = Record::Profile { subject: key(number), values };
     let mut records = vec![
         profile,
-        order(number, 1, code(number), -DAY),
+        // Another id than member 41's: one that both report under one id would be 41's own.
+        order(number, if number == 42 { 3 } else { 1 }, code(number), -DAY),
         give(number, "marketing.segmentation"),
         give(number, SHARING),
     ];
