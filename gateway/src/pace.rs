@@ -23,6 +23,8 @@ pub enum Kind {
     Size,
     /// One table.
     Breakdown,
+    /// One table of whatever the question names.
+    Table,
     /// Many tables.
     Portrait,
     /// Rows for a partner.

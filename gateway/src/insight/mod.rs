@@ -1,4 +1,5 @@
 //! Questions: composes vault releases and their post-processing only. Nothing here sees a value of a person.
 
+pub mod parts;
 pub mod plan;
 pub mod question;

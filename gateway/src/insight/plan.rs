@@ -9,7 +9,7 @@ use policy::schema::Schema;
 use proto::v1;
 use vault::release::{Kind, Plan, PlanError, Question, plan, price_for};
 
-/// Default price of a breakdown: about 31 people either way in a cell of one attribute.
+/// Default price of a breakdown and of whatever else is one table: about 31 people either way in a cell of one attribute.
 pub const BREAKDOWN_RHO: NanoRho = NanoRho(2_000_000);
 
 /// Plans a question at the price asked for, the price of the accuracy asked for, or the default. Sets its price.
@@ -37,8 +37,14 @@ fn whole(people: f64) -> Result<u32, Failure> {
 fn default_rho(kind: &Kind) -> NanoRho {
     match kind {
         Kind::Size => DEFAULT_SIZE_RHO,
-        Kind::Breakdown { .. } => BREAKDOWN_RHO,
-        Kind::Portrait { .. } => DEFAULT_PORTRAIT_RHO,
+        Kind::Portrait { .. } | Kind::Contrast { .. } => DEFAULT_PORTRAIT_RHO,
+        Kind::Breakdown { .. }
+        | Kind::Funnel { .. }
+        | Kind::Overlap { .. }
+        | Kind::Bands { .. }
+        | Kind::Table { .. }
+        | Kind::Retention { .. }
+        | Kind::Mean { .. } => BREAKDOWN_RHO,
     }
 }
 

@@ -17,7 +17,7 @@ use policy::treatment::Treatment;
 use proto::v1;
 use std::sync::Arc;
 use vault::Vault;
-use vault::release::{Kind, Question};
+use vault::release::{Answer, Kind, Question};
 
 /// Longest expression in bytes.
 const MAX_CEL: usize = 8 * 1024;
@@ -50,6 +50,10 @@ pub struct Answered {
     pub release: Option<v1::Release>,
     /// One total for all attribute tables, in people.
     pub total: u64,
+    /// The answer as the vault gave it, unless only the plan was wanted.
+    pub answer: Option<Answer>,
+    /// The dataset.
+    pub schema: Arc<Schema>,
 }
 
 /// A dataset seen by one caller for one use.
@@ -239,27 +243,27 @@ fn span(text: &str) -> Result<Span, Failure> {
     if number == 0 { Err(wrong()) } else { Ok(span) }
 }
 
-/// Answers a question of a kind that `kind` builds from the caller's view.
+/// Answers a question of a kind that `kind` builds from the caller's view and the segment, which it may take for itself.
 pub fn answer(
     call: &mut Call,
     asked: Asked,
     pace: pace::Kind,
-    kind: impl FnOnce(&View) -> Result<Kind, Failure>,
+    kind: impl FnOnce(&Call, &View, &mut Segment) -> Result<Kind, Failure>,
 ) -> Result<Answered, Failure> {
     let Asked { dataset, segment, universe, used, spend, validate_only, request_id } = asked;
     call.take_request_id(&request_id)?;
     let view = View::open(call, &dataset, used, Verb::Release)?;
-    let (segment, universe) = view.segments(call, segment, &universe)?;
-    let kind = kind(&view)?;
+    let (mut segment, universe) = view.segments(call, segment, &universe)?;
+    let canonical = segment.canonical().to_owned();
+    let kind = kind(call, &view, &mut segment)?;
     let fields: Vec<_> = kind.fields().iter().map(|field| (*field, Treatment::Aggregate)).collect();
     let permit = view.permit(call, [&segment, &universe], &fields)?;
-    let canonical = segment.canonical().to_owned();
     let dataset = view.schema.dataset.clone();
     let mut question = Question { dataset: dataset.clone(), universe, segment, kind, rho: NanoRho::ZERO };
     let planned = plan::price(&view.schema, &mut question, spend)?;
     let plan = plan::encode(&planned, &view.schema, call.app.pace.deadline_millis(&dataset, pace));
     if validate_only {
-        return Ok(Answered { plan, release: None, total: 0 });
+        return Ok(Answered { plan, release: None, total: 0, answer: None, schema: view.schema });
     }
     call.pace(&dataset, pace);
     let (answer, charged) = call.app.vault.release(&permit, &question, call.now)?;
@@ -274,7 +278,7 @@ pub fn answer(
             statement: Some(call.app.vault.budget(&permit, &call.principal.client, call.now)?),
         },
     );
-    Ok(Answered { plan, release: Some(release), total })
+    Ok(Answered { plan, release: Some(release), total, answer: Some(answer), schema: view.schema })
 }
 
 #[cfg(test)]

@@ -1,16 +1,19 @@
 //! Differentially private answers.
 
 use super::Service;
+use crate::insight::parts;
 use crate::insight::question::{self, Asked, View};
 use crate::pace;
 use crate::pipeline;
 use crate::status::Failure;
+use crate::wire::insight;
 use policy::schema::FieldRef;
+use policy::segment::{Segment, Window};
 use policy::treatment::Treatment;
 use proto::v1;
 use proto::v1::insight_service_server::InsightService;
 use tonic::{Request, Response, Status};
-use vault::release::Kind;
+use vault::release::{By, Kind};
 
 /// Most fields of a portrait: beyond it a page shows nothing and each cell gets too little of the price.
 const MAX_FIELDS: usize = 64;
@@ -34,7 +37,7 @@ impl InsightService for Service {
                 request_id,
             } = request;
             let asked = Asked { dataset, segment, universe, used: r#use, spend, validate_only, request_id };
-            let answered = question::answer(call, asked, pace::Kind::Breakdown, |view| {
+            let answered = question::answer(call, asked, pace::Kind::Breakdown, |_, view, _| {
                 let window = question::window(window)?;
                 Ok(Kind::Breakdown { by: crossed(view, &by)?, window })
             })?;
@@ -57,7 +60,7 @@ impl InsightService for Service {
                 request_id,
             } = request;
             let asked = Asked { dataset, segment, universe, used: r#use, spend, validate_only, request_id };
-            let answered = question::answer(call, asked, pace::Kind::Portrait, |view| {
+            let answered = question::answer(call, asked, pace::Kind::Portrait, |_, view, _| {
                 let window = question::window(window)?;
                 Ok(Kind::Portrait { fields: portrayed(view, &fields)?, window })
             })?;
@@ -69,15 +72,174 @@ impl InsightService for Service {
         })
         .await
     }
+
+    async fn contrast(&self, request: Request<v1::ContrastRequest>) -> Result<Response<v1::ContrastResponse>, Status> {
+        pipeline::unary(&self.0, request, "InsightService/Contrast", |call, request| {
+            let v1::ContrastRequest { ask, fields, window } = request;
+            let answered = question::answer(call, parts::asked(ask), pace::Kind::Portrait, |_, view, segment| {
+                let window = question::window(window)?;
+                let of = std::mem::replace(segment, Segment::everyone());
+                if of == Segment::everyone() {
+                    return Err(Failure::invalid("ask.segment", "is needed: everyone can't be compared with the rest"));
+                }
+                Ok(Kind::Contrast { of, fields: portrayed(view, &fields)?, window })
+            })?;
+            let rows = answered.answer.as_ref().map(|answer| insight::contrast(answer, &answered.schema));
+            Ok(v1::ContrastResponse {
+                plan: Some(answered.plan),
+                release: answered.release,
+                rows: rows.unwrap_or_default(),
+            })
+        })
+        .await
+    }
+
+    async fn funnel(&self, request: Request<v1::FunnelRequest>) -> Result<Response<v1::FunnelResponse>, Status> {
+        pipeline::unary(&self.0, request, "InsightService/Funnel", |call, request| {
+            let v1::FunnelRequest { ask, steps } = request;
+            let mut names = Vec::new();
+            let mut answered = question::answer(call, parts::asked(ask), TABLE, |call, view, _| {
+                let (steps, called) = parts::named(call, view, "steps", steps)?;
+                names = called;
+                Ok(Kind::Funnel { steps })
+            })?;
+            let steps = answered.answer.as_ref().map(|answer| insight::funnel(answer, &names));
+            let taken = std::iter::once("start".to_owned()).chain(names);
+            relabel(answered.release.as_mut(), &[taken.collect()]);
+            Ok(v1::FunnelResponse {
+                plan: Some(answered.plan),
+                release: answered.release,
+                steps: steps.unwrap_or_default(),
+            })
+        })
+        .await
+    }
+
+    async fn overlap(&self, request: Request<v1::OverlapRequest>) -> Result<Response<v1::OverlapResponse>, Status> {
+        pipeline::unary(&self.0, request, "InsightService/Overlap", |call, request| {
+            let v1::OverlapRequest { ask, others } = request;
+            let mut names = Vec::new();
+            let mut answered = question::answer(call, parts::asked(ask), TABLE, |call, view, _| {
+                let (others, called) = parts::named(call, view, "others", others)?;
+                names = called;
+                Ok(Kind::Overlap { others })
+            })?;
+            relabel(answered.release.as_mut(), &[combinations(&names)]);
+            Ok(v1::OverlapResponse { plan: Some(answered.plan), release: answered.release })
+        })
+        .await
+    }
+
+    async fn band(&self, request: Request<v1::BandRequest>) -> Result<Response<v1::BandResponse>, Status> {
+        pipeline::unary(&self.0, request, "InsightService/Band", |call, request| {
+            let v1::BandRequest { ask, lists } = request;
+            let mut names = Vec::new();
+            let mut titles = Vec::new();
+            let mut answered = question::answer(call, parts::asked(ask), TABLE, |call, view, _| {
+                let mut read = |v1::BandList { name, bands }: v1::BandList| {
+                    let (bands, called) = parts::named(call, view, "lists", bands)?;
+                    names.push(std::iter::once("(none)".to_owned()).chain(called).collect::<Vec<_>>());
+                    titles.push(if name.is_empty() { "band".to_owned() } else { name });
+                    Ok(bands)
+                };
+                Ok(Kind::Bands { lists: lists.into_iter().map(&mut read).collect::<Result<_, Failure>>()? })
+            })?;
+            relabel(answered.release.as_mut(), &names);
+            answered.release.iter_mut().flat_map(|release| &mut release.tables).for_each(|table| {
+                table.displays.clone_from(&titles);
+            });
+            Ok(v1::BandResponse { plan: Some(answered.plan), release: answered.release })
+        })
+        .await
+    }
+
+    async fn tabulate(&self, request: Request<v1::TabulateRequest>) -> Result<Response<v1::TabulateResponse>, Status> {
+        pipeline::unary(&self.0, request, "InsightService/Tabulate", |call, request| {
+            let v1::TabulateRequest { ask, measures, by, window } = request;
+            let answered = question::answer(call, parts::asked(ask), TABLE, |_, view, _| {
+                let (measures, by) = (parts::measures(view, measures)?, parts::dimensions(view, by)?);
+                Ok(Kind::Table { measures, by, window: question::window(window)? })
+            })?;
+            Ok(v1::TabulateResponse { plan: Some(answered.plan), release: answered.release })
+        })
+        .await
+    }
+
+    async fn trend(&self, request: Request<v1::TrendRequest>) -> Result<Response<v1::TrendResponse>, Status> {
+        pipeline::unary(&self.0, request, "InsightService/Trend", |call, request| {
+            let v1::TrendRequest { ask, event, measures, period, from, until, by } = request;
+            let answered = question::answer(call, parts::asked(ask), TABLE, |call, view, _| {
+                let event = parts::event(view, "event", &event)?;
+                let days = parts::periods(call, view, period, &from, &until)?;
+                let mut dimensions = vec![By::Periods { event, days }];
+                if !by.is_empty() {
+                    dimensions.push(By::Field(view.closed_field("by", &by)?));
+                }
+                Ok(Kind::Table { measures: parts::measures(view, measures)?, by: dimensions, window: Window::Ever })
+            })?;
+            Ok(v1::TrendResponse { plan: Some(answered.plan), release: answered.release })
+        })
+        .await
+    }
+
+    async fn retention(
+        &self,
+        request: Request<v1::RetentionRequest>,
+    ) -> Result<Response<v1::RetentionResponse>, Status> {
+        pipeline::unary(&self.0, request, "InsightService/Retention", |call, request| {
+            let v1::RetentionRequest { ask, event, period, from, until } = request;
+            let answered = question::answer(call, parts::asked(ask), TABLE, |call, view, _| {
+                let event = parts::event(view, "event", &event)?;
+                Ok(Kind::Retention { event, days: parts::periods(call, view, period, &from, &until)? })
+            })?;
+            Ok(v1::RetentionResponse { plan: Some(answered.plan), release: answered.release })
+        })
+        .await
+    }
+
+    async fn mean(&self, request: Request<v1::MeanRequest>) -> Result<Response<v1::MeanResponse>, Status> {
+        pipeline::unary(&self.0, request, "InsightService/Mean", |call, request| {
+            let v1::MeanRequest { ask, field } = request;
+            let answered = question::answer(call, parts::asked(ask), TABLE, |_, view, _| {
+                Ok(Kind::Mean { field: view.field(&field)? })
+            })?;
+            let mean = answered.answer.as_ref().and_then(|answer| insight::mean(answer, &answered.schema));
+            Ok(v1::MeanResponse { plan: Some(answered.plan), release: answered.release, mean })
+        })
+        .await
+    }
 }
+
+/// Gives the codes along the dimensions of all tables the names that the question gave them.
+fn relabel(release: Option<&mut v1::Release>, names: &[Vec<String>]) {
+    for cell in release.into_iter().flat_map(|release| &mut release.tables).flat_map(|table| &mut table.cells) {
+        for ((label, code), names) in cell.labels.iter_mut().zip(&cell.codes).zip(names) {
+            if let Some(name) = names.get(*code as usize) {
+                label.clone_from(name);
+            }
+        }
+    }
+}
+
+/// Names every combination of segments, the first being the lowest bit.
+fn combinations(names: &[String]) -> Vec<String> {
+    let combination = |bits: usize| {
+        let chosen = names.iter().enumerate().filter(|(bit, _)| bits >> bit & 1 == 1).map(|(_, name)| name.as_str());
+        let chosen: Vec<&str> = chosen.collect();
+        if chosen.is_empty() { "(none)".to_owned() } else { chosen.join(" + ") }
+    };
+    (0..1_usize << names.len().min(8)).map(combination).collect()
+}
+
+/// Which kind of pace the questions of one table have that read whatever they like.
+const TABLE: pace::Kind = pace::Kind::Table;
 
 fn crossed(view: &View, by: &[String]) -> Result<Vec<FieldRef>, Failure> {
     let fields = closed(view, "by", by)?;
-    let events = fields.iter().filter(|field| !matches!(field, FieldRef::Attribute(_))).count();
-    if !(1..=2).contains(&fields.len()) || (fields.len() == 2 && events > 1) {
-        return Err(Failure::invalid("by", "must be one or two fields, at most one of two an event's"));
+    if (1..=3).contains(&fields.len()) {
+        return Ok(fields);
     }
-    Ok(fields)
+    Err(Failure::invalid("by", "must be one to three fields"))
 }
 
 fn portrayed(view: &View, fields: &[String]) -> Result<Vec<FieldRef>, Failure> {

@@ -71,7 +71,7 @@ impl SegmentService for Service {
             let v1::EstimateSizeRequest { dataset, segment, universe, r#use, spend, validate_only, request_id } =
                 request;
             let asked = Asked { dataset, segment, universe, used: r#use, spend, validate_only, request_id };
-            let answered = question::answer(call, asked, pace::Kind::Size, |_| Ok(Kind::Size))?;
+            let answered = question::answer(call, asked, pace::Kind::Size, |_, _, _| Ok(Kind::Size))?;
             Ok(v1::EstimateSizeResponse { plan: Some(answered.plan), release: answered.release })
         })
         .await

@@ -9,6 +9,7 @@ pub mod consent;
 pub mod decimal;
 pub mod hold;
 pub mod ingest;
+pub mod insight;
 pub mod keys;
 pub mod names;
 pub mod page;

@@ -4,11 +4,11 @@ use super::{budget, consent, time};
 use crate::pipeline::UsedFor;
 use policy::id::ClientId;
 use policy::schema::{FieldRef, Schema};
-use policy::time::Timestamp;
+use policy::time::{Timestamp, format_day};
 use proto::v1;
 use vault::budget::Statement;
 use vault::release::display::{self, ShownCell};
-use vault::release::{Answer, Cell, Table};
+use vault::release::{Answer, Cell, Counted, Dimension, Table, TableNoise};
 
 /// What a missing value is called.
 pub const MISSING: &str = "(missing)";
@@ -47,9 +47,10 @@ pub fn encode(answer: &Answer, context: &Context<'_>) -> (v1::Release, u64) {
     let schema = context.schema;
     let total = display::shared_total(answer);
     let written = tables.iter().map(|table| (table, display::shown(answer, table, total)));
+    let noise = TableNoise { sigma_1024: *sigma_1024, half_width_1024: *half_width_1024 };
     let release = v1::Release {
         name: format!("datasets/{}/releases/{release}", schema.dataset),
-        tables: written.map(|(table, shown)| self::table(table, &shown, *half_width_1024, schema)).collect(),
+        tables: written.map(|(table, shown)| self::table(table, &shown, noise, schema)).collect(),
         sigma: people_of_u64(*sigma_1024),
         half_width: people_of_u64(*half_width_1024),
         rho: rho.to_string(),
@@ -69,33 +70,145 @@ pub fn encode(answer: &Answer, context: &Context<'_>) -> (v1::Release, u64) {
     (release, total.map_or(0, |total| people_to_show(total.value)))
 }
 
-fn table(table: &Table, shown: &[ShownCell], half_width_1024: u64, schema: &Schema) -> v1::Table {
-    let Table { by, cells } = table;
-    let cells = cells.iter().zip(shown);
+fn table(table: &Table, shown: &[ShownCell], of_answer: TableNoise, schema: &Schema) -> v1::Table {
+    let Table { by, cells, counted, noise } = table;
+    let TableNoise { sigma_1024, half_width_1024 } = noise.unwrap_or(of_answer);
+    let unit = unit(*counted, schema);
+    let cells =
+        cells.iter().zip(shown).map(|(cell, shown)| self::cell(cell, shown, half_width_1024, unit, table, schema));
     v1::Table {
-        fields: by.iter().map(|field| schema.path(*field)).collect(),
-        displays: by.iter().map(|field| display_words(schema, *field)).collect(),
-        cells: cells.map(|(cell, shown)| self::cell(cell, shown.people, half_width_1024, by, schema)).collect(),
+        fields: by.iter().map(|dimension| dimension_name(schema, dimension)).collect(),
+        displays: by.iter().map(|dimension| display_words(schema, dimension)).collect(),
+        cells: cells.collect(),
+        counted: counted_name(*counted, schema),
+        sigma: people_of_u64(sigma_1024) / unit,
+        half_width: people_of_u64(half_width_1024) / unit,
+        bound: bound(*counted) / unit,
     }
 }
 
-fn cell(cell: &Cell, people: u64, half_width_1024: u64, by: &[FieldRef], schema: &Schema) -> v1::Cell {
+fn cell(cell: &Cell, shown: &ShownCell, half_width_1024: u64, unit: f64, table: &Table, schema: &Schema) -> v1::Cell {
     let Cell { codes, noised } = cell;
     let half = i64::try_from(half_width_1024).unwrap_or(i64::MAX);
+    let least = if may_be_negative(table.counted, schema) { f64::NEG_INFINITY } else { 0.0 };
     v1::Cell {
-        labels: by.iter().zip(codes).map(|(field, code)| label(schema, *field, *code)).collect(),
+        labels: table.by.iter().zip(codes).map(|(by, code)| dimension_label(schema, by, *code)).collect(),
         noised_1024: *noised,
-        people,
-        low: people_of(noised.saturating_sub(half)),
-        high: people_of(noised.saturating_add(half)),
+        people: if table.counted == Counted::People { shown.people } else { 0 },
+        low: people_of(noised.saturating_sub(half)) / unit,
+        high: people_of(noised.saturating_add(half)) / unit,
         codes: codes.iter().map(|code| u32::from(*code)).collect(),
+        value: (people_of(*noised) / unit).max(least),
     }
 }
 
-fn display_words(schema: &Schema, field: FieldRef) -> String {
-    match schema.field(field) {
-        Some(found) => found.display.clone(),
-        None => schema.path(field),
+/// How many stored units one of what is counted is: 100 for a sum in cents.
+fn unit(counted: Counted, schema: &Schema) -> f64 {
+    10_f64.powi(number_field(counted).and_then(|field| schema.field(field)).map_or(0, |field| field.ty.scale().into()))
+}
+
+fn number_field(counted: Counted) -> Option<FieldRef> {
+    match counted {
+        Counted::Sum(event, column, _) => Some(FieldRef::EventField(event, column)),
+        Counted::Value(column, _) => Some(FieldRef::Attribute(column)),
+        Counted::People | Counted::Events(..) | Counted::Present(_) => None,
+    }
+}
+
+fn may_be_negative(counted: Counted, schema: &Schema) -> bool {
+    match counted {
+        Counted::Value(..) => true,
+        Counted::Sum(..) => {
+            let bounds = number_field(counted).and_then(|field| schema.field(field)?.ty.bounds());
+            bounds.is_none_or(|(min, _)| min < 0)
+        }
+        Counted::People | Counted::Events(..) | Counted::Present(_) => false,
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "for display")]
+fn bound(counted: Counted) -> f64 {
+    match counted {
+        Counted::Events(_, bound) | Counted::Sum(_, _, bound) => bound as f64,
+        Counted::People | Counted::Value(..) | Counted::Present(_) => 0.0,
+    }
+}
+
+fn counted_name(counted: Counted, schema: &Schema) -> String {
+    match counted {
+        Counted::People | Counted::Present(_) => "people".to_owned(),
+        Counted::Events(event, _) => schema.path(FieldRef::Event(event)),
+        Counted::Sum(..) | Counted::Value(..) => {
+            number_field(counted).map_or_else(String::new, |field| schema.path(field))
+        }
+    }
+}
+
+fn dimension_name(schema: &Schema, dimension: &Dimension) -> String {
+    match dimension {
+        Dimension::Attribute(column) | Dimension::Bins(column, _) => schema.path(FieldRef::Attribute(*column)),
+        Dimension::EventField(event, column) => schema.path(FieldRef::EventField(*event, *column)),
+        Dimension::Member => "member".to_owned(),
+        Dimension::Steps(_) => "steps".to_owned(),
+        Dimension::Flags(_) => "segments".to_owned(),
+        Dimension::Bands(_) => "band".to_owned(),
+        Dimension::Periods(..) => "period".to_owned(),
+        Dimension::Cohort(..) => "first_period".to_owned(),
+        Dimension::Hours(_) => "hour".to_owned(),
+        Dimension::Weekdays(_) => "weekday".to_owned(),
+    }
+}
+
+fn display_words(schema: &Schema, dimension: &Dimension) -> String {
+    let event = |event| schema.events.iter().find(|known| known.id == event).map_or("", |known| known.display.as_str());
+    match dimension {
+        Dimension::Bins(column, _) => {
+            let field = schema.field(FieldRef::Attribute(*column));
+            field.map_or_else(String::new, |field| field.display.clone())
+        }
+        Dimension::Member => "in the segment".to_owned(),
+        Dimension::Steps(_) => "last step taken".to_owned(),
+        Dimension::Flags(_) => "in which segments".to_owned(),
+        Dimension::Bands(_) => "band".to_owned(),
+        Dimension::Periods(of, _) => format!("{} from", event(*of)),
+        Dimension::Cohort(of, _) => format!("first {} from", event(*of)),
+        Dimension::Hours(of) => format!("{} by hour of day", event(*of)),
+        Dimension::Weekdays(of) => format!("{} by weekday", event(*of)),
+        Dimension::Attribute(_) | Dimension::EventField(..) => {
+            let field = dimension.field().and_then(|field| schema.field(field));
+            field.map_or_else(|| dimension_name(schema, dimension), |field| field.display.clone())
+        }
+    }
+}
+
+const WEEKDAYS: [&str; 7] = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
+
+fn dimension_label(schema: &Schema, dimension: &Dimension, code: u16) -> String {
+    let place = usize::from(code);
+    let day = |days: &[i32], place: usize| days.get(place).and_then(|day| format_day(*day)).unwrap_or_default();
+    match dimension {
+        Dimension::Attribute(column) => label(schema, FieldRef::Attribute(*column), code),
+        Dimension::EventField(event, column) => label(schema, FieldRef::EventField(*event, *column), code),
+        Dimension::Member => if code == 1 { "true" } else { "false" }.to_owned(),
+        Dimension::Steps(_) | Dimension::Flags(_) | Dimension::Bands(_) => code.to_string(),
+        Dimension::Periods(_, days) => day(days, place),
+        Dimension::Cohort(_, days) => place.checked_sub(1).map_or("(none)".to_owned(), |place| day(days, place)),
+        Dimension::Hours(_) => format!("{code:02}"),
+        Dimension::Weekdays(_) => WEEKDAYS.get(place).copied().unwrap_or_default().to_owned(),
+        Dimension::Bins(column, edges) => bin_label(schema, FieldRef::Attribute(*column), edges, place),
+    }
+}
+
+/// Names a bin by its edges, the lower one being in it.
+fn bin_label(schema: &Schema, field: FieldRef, edges: &[i64], place: usize) -> String {
+    let show = |edge: &i64| schema.field(field).map_or_else(|| edge.to_string(), |field| field.ty.show(*edge));
+    let low = place.checked_sub(2).and_then(|place| edges.get(place));
+    let high = place.checked_sub(1).and_then(|place| edges.get(place));
+    match (low, high) {
+        (None, None) => MISSING.to_owned(),
+        (None, Some(high)) => format!("below {}", show(high)),
+        (Some(low), Some(high)) => format!("{} to below {}", show(low), show(high)),
+        (Some(low), None) => format!("{} and more", show(low)),
     }
 }
 

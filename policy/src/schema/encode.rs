@@ -77,6 +77,21 @@ impl FieldType {
         }
     }
 
+    /// Reads a decimal in units of a number's scale, whatever the field's bounds; `None` for what is no such decimal, and
+    /// for fields that are no numbers.
+    pub fn units(&self, text: &str) -> Option<i64> {
+        match self {
+            Self::Integer { .. } => parse_scaled(text, 0).ok(),
+            Self::Decimal { scale, .. } => parse_scaled(text, *scale).ok(),
+            _ => None,
+        }
+    }
+
+    /// Returns how many digits after the decimal mark a number's units are.
+    pub fn scale(&self) -> u8 {
+        if let Self::Decimal { scale, .. } = self { *scale } else { 0 }
+    }
+
     /// Returns how many values the closed domain has; `None` where the domain is not a list.
     pub fn cardinality(&self) -> Option<usize> {
         match self {

@@ -6,6 +6,7 @@ use crate::time::Timestamp;
 use jiff::tz::TimeZone;
 
 const DAY: i64 = 86_400_000_000;
+const HOUR: i64 = 3_600_000_000;
 
 /// Tells the calendar day of any instant before an end, from a table of the zone's clock changes: some comparisons an
 /// instant, where asking a calendar would take a hundred times as long.
@@ -31,9 +32,25 @@ impl LocalDays {
 
     /// Returns the day of an instant (microseconds since 1970-01-01T00:00:00Z) as days since 1970-01-01.
     pub fn day(&self, at: i64) -> i64 {
+        self.local(at).div_euclid(DAY)
+    }
+
+    /// Returns the hour of day of an instant, 0-23.
+    pub fn hour(&self, at: i64) -> u8 {
+        u8::try_from(self.local(at).rem_euclid(DAY) / HOUR).unwrap_or(0)
+    }
+
+    /// Returns the weekday of an instant, Monday 0 to Sunday 6.
+    pub fn weekday(&self, at: i64) -> u8 {
+        // 1970-01-01 was a Thursday.
+        u8::try_from((self.day(at) + 3).rem_euclid(7)).unwrap_or(0)
+    }
+
+    /// Returns what a clock on the wall shows, as microseconds since it showed 1970-01-01 00:00.
+    fn local(&self, at: i64) -> i64 {
         let passed = self.changes.partition_point(|(change, _)| *change <= at);
         let offset = passed.checked_sub(1).and_then(|last| self.changes.get(last)).map_or(self.first, |(_, add)| *add);
-        at.saturating_add(offset).div_euclid(DAY)
+        at.saturating_add(offset)
     }
 }
 
@@ -70,6 +87,10 @@ mod tests {
                     let date = instant.to_zoned(zone.clone()).date();
                     let expected = jiff::civil::date(1970, 1, 1).until(date).unwrap().get_days();
                     assert_eq!(days.day(at + near), i64::from(expected), "{name} {instant}");
+                    let clock = instant.to_zoned(zone.clone());
+                    assert_eq!(days.hour(at + near), clock.hour() as u8, "{name} {instant}");
+                    let weekday = clock.weekday().to_monday_zero_offset() as u8;
+                    assert_eq!(days.weekday(at + near), weekday, "{name} {instant}");
                 }
             }
         }

@@ -40,6 +40,7 @@ pub use tree::{
 pub use window::WindowError;
 
 use crate::schema::{FieldRef, Schema};
+use serde::{Serialize, Serializer};
 use sha2::{Digest, Sha256};
 
 /// A checked segment: its canonical tree, its canonical text and the hash of that text.
@@ -47,6 +48,13 @@ use sha2::{Digest, Sha256};
 pub struct Segment {
     root: Expr,
     canonical: String,
+}
+
+/// Written as its canonical text: equal questions, equal bytes.
+impl Serialize for Segment {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.canonical)
+    }
 }
 
 impl Segment {

@@ -172,11 +172,15 @@ pub struct Cell {
     /// Dictionary codes along the table's fields: 0 is missing, 1.. the domain in the schema's order.
     #[prost(uint32, repeated, tag = "6")]
     pub codes: ::prost::alloc::vec::Vec<u32>,
+    /// The draw in what the table counts, never negative where that can't be: people, events, or units of a field with its
+    /// decimals. `low` and `high` are in the same.
+    #[prost(double, tag = "7")]
+    pub value: f64,
 }
-/// The cells of one field, or of the cross of two; a size is one cell with no field.
+/// The cells of one field, or of the cross of some; a size is one cell with no field.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Table {
-    /// The fields, as written: `age_band`, `order.category`.
+    /// The fields, as written: `age_band`, `order.category`; for dimensions that are no field a word: `step`, `period`, `hour`.
     #[prost(string, repeated, tag = "1")]
     pub fields: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
     /// Their words for people, in the same order.
@@ -185,6 +189,19 @@ pub struct Table {
     /// Every cell of the closed domain, in code order, zeros included.
     #[prost(message, repeated, tag = "3")]
     pub cells: ::prost::alloc::vec::Vec<Cell>,
+    /// What is counted: `people`; or an event type or a number field, as written.
+    #[prost(string, tag = "4")]
+    pub counted: ::prost::alloc::string::String,
+    /// Standard deviation of the noise in one cell, in what is counted.
+    #[prost(double, tag = "5")]
+    pub sigma: f64,
+    /// Half-width of the 95 % interval of one cell, noise only, in what is counted.
+    #[prost(double, tag = "6")]
+    pub half_width: f64,
+    /// The most that one person's vector over the cells counts for (L2), in what is counted; larger ones are scaled down. 0 for
+    /// people.
+    #[prost(double, tag = "7")]
+    pub bound: f64,
 }
 /// A differentially private answer. The same question in the same epoch gives the same tables, free of charge.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -5405,6 +5422,31 @@ pub mod ingest_service_server {
         const NAME: &'static str = SERVICE_NAME;
     }
 }
+/// What every question says about itself.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Ask {
+    /// `datasets/{d}`. Required.
+    #[prost(string, tag = "1")]
+    pub dataset: ::prost::alloc::string::String,
+    /// Who. Nothing set is everyone.
+    #[prost(message, optional, tag = "2")]
+    pub segment: ::core::option::Option<SegmentSource>,
+    /// Who could be in it at all: an expression; empty is everyone, or the stored segment's own universe.
+    #[prost(string, tag = "3")]
+    pub universe: ::prost::alloc::string::String,
+    /// For which use. Required.
+    #[prost(message, optional, tag = "4")]
+    pub r#use: ::core::option::Option<Use>,
+    /// How much to spend; by default rho 0.002, and 0.01 for contrasts.
+    #[prost(message, optional, tag = "5")]
+    pub spend: ::core::option::Option<Spend>,
+    /// States the plan, spends nothing, logs no release.
+    #[prost(bool, tag = "6")]
+    pub validate_only: bool,
+    /// A UUID of the caller: a retry with the same one never pays twice. Empty: the gateway makes one.
+    #[prost(string, tag = "7")]
+    pub request_id: ::prost::alloc::string::String,
+}
 /// Which events count for event fields: times relative to the end of the epoch, half-open. Nothing set is all events.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Window {
@@ -5500,6 +5542,368 @@ pub struct PortraitResponse {
     /// attribute.
     #[prost(uint64, tag = "3")]
     pub total_people: u64,
+}
+/// An estimate with the interval that holds at 95 %, noise only.
+#[derive(Clone, Copy, PartialEq, ::prost::Message)]
+pub struct Estimate {
+    /// The estimate.
+    #[prost(double, tag = "1")]
+    pub value: f64,
+    /// Lower end.
+    #[prost(double, tag = "2")]
+    pub low: f64,
+    /// Upper end.
+    #[prost(double, tag = "3")]
+    pub high: f64,
+}
+/// A question for a contrast: the segment against the rest of the universe.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ContrastRequest {
+    /// Who, of which dataset, for what. The segment is required.
+    #[prost(message, optional, tag = "1")]
+    pub ask: ::core::option::Option<Ask>,
+    /// 1-64 fields with a closed domain. Empty: all attributes with a closed domain that the caller's rules grant.
+    #[prost(string, repeated, tag = "2")]
+    pub fields: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Which events count for event fields.
+    #[prost(message, optional, tag = "3")]
+    pub window: ::core::option::Option<Window>,
+}
+/// A value's place in a contrast.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ContrastRow {
+    /// The field.
+    #[prost(string, tag = "1")]
+    pub field: ::prost::alloc::string::String,
+    /// The value's label.
+    #[prost(string, tag = "2")]
+    pub label: ::prost::alloc::string::String,
+    /// Its share of the members, in per cent; absent where noise is all there is.
+    #[prost(message, optional, tag = "3")]
+    pub share: ::core::option::Option<Estimate>,
+    /// Its share of the rest of the universe, in per cent; absent where noise is all there is.
+    #[prost(message, optional, tag = "4")]
+    pub share_of_rest: ::core::option::Option<Estimate>,
+    /// How its share of the members compares with its share of everyone, 100 being the same; absent where there are too few
+    /// to tell.
+    #[prost(message, optional, tag = "5")]
+    pub index: ::core::option::Option<Estimate>,
+    /// Whether the index is above or below 100 by more than noise explains. If not, no difference is shown.
+    #[prost(bool, tag = "6")]
+    pub differs: bool,
+}
+/// A contrast.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ContrastResponse {
+    /// Price and accuracy.
+    #[prost(message, optional, tag = "1")]
+    pub plan: ::core::option::Option<Plan>,
+    /// One table a field, of members (`true`) and the rest (`false`); absent with `validate_only`.
+    #[prost(message, optional, tag = "2")]
+    pub release: ::core::option::Option<Release>,
+    /// What follows from it, value by value.
+    #[prost(message, repeated, tag = "3")]
+    pub rows: ::prost::alloc::vec::Vec<ContrastRow>,
+}
+/// A step, a band or a segment with a name for people.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Named {
+    /// What it is called.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// Who that is.
+    #[prost(message, optional, tag = "2")]
+    pub segment: ::core::option::Option<SegmentSource>,
+}
+/// A question for a funnel.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct FunnelRequest {
+    /// Who starts, of which dataset, for what.
+    #[prost(message, optional, tag = "1")]
+    pub ask: ::core::option::Option<Ask>,
+    /// 1-8 steps; who took a step has taken all before it.
+    #[prost(message, repeated, tag = "2")]
+    pub steps: ::prost::alloc::vec::Vec<Named>,
+}
+/// How many came to a step.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct FunnelStep {
+    /// The step's name; `start` for all members.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// How many took it, never more than the one before.
+    #[prost(uint64, tag = "2")]
+    pub people: u64,
+    /// The same with its interval, unclamped.
+    #[prost(message, optional, tag = "3")]
+    pub reached: ::core::option::Option<Estimate>,
+    /// Part of those who took the step before, in per cent; absent for the start and where noise is all there is.
+    #[prost(message, optional, tag = "4")]
+    pub rate: ::core::option::Option<Estimate>,
+    /// Part of those who started, in per cent; likewise.
+    #[prost(message, optional, tag = "5")]
+    pub rate_of_start: ::core::option::Option<Estimate>,
+}
+/// A funnel.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct FunnelResponse {
+    /// Price and accuracy.
+    #[prost(message, optional, tag = "1")]
+    pub plan: ::core::option::Option<Plan>,
+    /// One table: how many took how many steps; absent with `validate_only`.
+    #[prost(message, optional, tag = "2")]
+    pub release: ::core::option::Option<Release>,
+    /// What follows from it, step by step.
+    #[prost(message, repeated, tag = "3")]
+    pub steps: ::prost::alloc::vec::Vec<FunnelStep>,
+}
+/// A question for an overlap.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct OverlapRequest {
+    /// Among whom, of which dataset, for what.
+    #[prost(message, optional, tag = "1")]
+    pub ask: ::core::option::Option<Ask>,
+    /// 1-4 segments.
+    #[prost(message, repeated, tag = "2")]
+    pub others: ::prost::alloc::vec::Vec<Named>,
+}
+/// An overlap.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct OverlapResponse {
+    /// Price and accuracy.
+    #[prost(message, optional, tag = "1")]
+    pub plan: ::core::option::Option<Plan>,
+    /// One table with a cell for each combination; absent with `validate_only`.
+    #[prost(message, optional, tag = "2")]
+    pub release: ::core::option::Option<Release>,
+}
+/// A list of bands.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct BandList {
+    /// What the bands are of.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// 1-32 bands; the first that applies counts.
+    #[prost(message, repeated, tag = "2")]
+    pub bands: ::prost::alloc::vec::Vec<Named>,
+}
+/// A question for bands.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct BandRequest {
+    /// Who, of which dataset, for what.
+    #[prost(message, optional, tag = "1")]
+    pub ask: ::core::option::Option<Ask>,
+    /// 1-3 lists, crossed.
+    #[prost(message, repeated, tag = "2")]
+    pub lists: ::prost::alloc::vec::Vec<BandList>,
+}
+/// Bands.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct BandResponse {
+    /// Price and accuracy.
+    #[prost(message, optional, tag = "1")]
+    pub plan: ::core::option::Option<Plan>,
+    /// One table; absent with `validate_only`.
+    #[prost(message, optional, tag = "2")]
+    pub release: ::core::option::Option<Release>,
+}
+/// What a table counts.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Measure {
+    /// `people`; an event type for how many; or a number field of events, `order.amount`, for its sum.
+    #[prost(string, tag = "1")]
+    pub of: ::prost::alloc::string::String,
+    /// Most of it that one person counts for, over all cells together, as a decimal: `12`, `500.00`. Larger vectors are scaled
+    /// down to it. Required but for people: choose what an eager customer reaches, not the most that anyone could. Public: it
+    /// must not be taken from the data.
+    #[prost(string, tag = "2")]
+    pub bound: ::prost::alloc::string::String,
+}
+/// A dimension of a table.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Dimension {
+    /// What it is.
+    #[prost(oneof = "dimension::Dimension", tags = "1, 2, 3, 4")]
+    pub dimension: ::core::option::Option<dimension::Dimension>,
+}
+/// Nested message and enum types in `Dimension`.
+pub mod dimension {
+    /// What it is.
+    #[derive(Clone, PartialEq, Eq, Hash, ::prost::Oneof)]
+    pub enum Dimension {
+        /// A field with a closed domain.
+        #[prost(string, tag = "1")]
+        Field(::prost::alloc::string::String),
+        /// Hours of day of events of this type.
+        #[prost(string, tag = "2")]
+        HourOf(::prost::alloc::string::String),
+        /// Weekdays of events of this type.
+        #[prost(string, tag = "3")]
+        WeekdayOf(::prost::alloc::string::String),
+        /// Bins of a number attribute.
+        #[prost(message, tag = "4")]
+        Bins(super::Bins),
+    }
+}
+/// Bins of a number.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Bins {
+    /// The attribute.
+    #[prost(string, tag = "1")]
+    pub field: ::prost::alloc::string::String,
+    /// 1-1024 ascending edges as decimals; a bin holds its lower edge.
+    #[prost(string, repeated, tag = "2")]
+    pub edges: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+}
+/// A question for a table.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct TabulateRequest {
+    /// Who, of which dataset, for what.
+    #[prost(message, optional, tag = "1")]
+    pub ask: ::core::option::Option<Ask>,
+    /// What is counted: people alone, or 1-4 of events and sums.
+    #[prost(message, repeated, tag = "2")]
+    pub measures: ::prost::alloc::vec::Vec<Measure>,
+    /// 0-3 dimensions, crossed; those over events all of one type.
+    #[prost(message, repeated, tag = "3")]
+    pub by: ::prost::alloc::vec::Vec<Dimension>,
+    /// Which events count.
+    #[prost(message, optional, tag = "4")]
+    pub window: ::core::option::Option<Window>,
+}
+/// A table.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct TabulateResponse {
+    /// Price and accuracy.
+    #[prost(message, optional, tag = "1")]
+    pub plan: ::core::option::Option<Plan>,
+    /// One table a measure; absent with `validate_only`.
+    #[prost(message, optional, tag = "2")]
+    pub release: ::core::option::Option<Release>,
+}
+/// A question for a trend.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct TrendRequest {
+    /// Who, of which dataset, for what.
+    #[prost(message, optional, tag = "1")]
+    pub ask: ::core::option::Option<Ask>,
+    /// Whose times count: an event type. Required.
+    #[prost(string, tag = "2")]
+    pub event: ::prost::alloc::string::String,
+    /// What is counted: people alone, or 1-4 of events and sums. Nothing is people.
+    #[prost(message, repeated, tag = "3")]
+    pub measures: ::prost::alloc::vec::Vec<Measure>,
+    /// How long periods are. Required.
+    #[prost(enumeration = "Period", tag = "4")]
+    pub period: i32,
+    /// The first day, `2026-01-05`; moved back to the start of its period. Required.
+    #[prost(string, tag = "5")]
+    pub from: ::prost::alloc::string::String,
+    /// The day after the last, `2026-04-01`; moved on to the end of its period. Empty: the end of the epoch.
+    #[prost(string, tag = "6")]
+    pub until: ::prost::alloc::string::String,
+    /// A further dimension: a field with a closed domain; empty for none.
+    #[prost(string, tag = "7")]
+    pub by: ::prost::alloc::string::String,
+}
+/// A trend.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct TrendResponse {
+    /// Price and accuracy.
+    #[prost(message, optional, tag = "1")]
+    pub plan: ::core::option::Option<Plan>,
+    /// One table a measure, over periods; absent with `validate_only`.
+    #[prost(message, optional, tag = "2")]
+    pub release: ::core::option::Option<Release>,
+}
+/// A question for a retention matrix.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct RetentionRequest {
+    /// Who, of which dataset, for what.
+    #[prost(message, optional, tag = "1")]
+    pub ask: ::core::option::Option<Ask>,
+    /// What they did: an event type. Required.
+    #[prost(string, tag = "2")]
+    pub event: ::prost::alloc::string::String,
+    /// How long periods are. Required.
+    #[prost(enumeration = "Period", tag = "3")]
+    pub period: i32,
+    /// The first day, as of a trend. Required.
+    #[prost(string, tag = "4")]
+    pub from: ::prost::alloc::string::String,
+    /// The day after the last, as of a trend.
+    #[prost(string, tag = "5")]
+    pub until: ::prost::alloc::string::String,
+}
+/// A retention matrix.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct RetentionResponse {
+    /// Price and accuracy.
+    #[prost(message, optional, tag = "1")]
+    pub plan: ::core::option::Option<Plan>,
+    /// One table: the period of somebody's first event, and the periods of all; absent with `validate_only`.
+    #[prost(message, optional, tag = "2")]
+    pub release: ::core::option::Option<Release>,
+}
+/// A question for a mean.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct MeanRequest {
+    /// Who, of which dataset, for what.
+    #[prost(message, optional, tag = "1")]
+    pub ask: ::core::option::Option<Ask>,
+    /// A number attribute. Required.
+    #[prost(string, tag = "2")]
+    pub field: ::prost::alloc::string::String,
+}
+/// A mean.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct MeanResponse {
+    /// Price and accuracy.
+    #[prost(message, optional, tag = "1")]
+    pub plan: ::core::option::Option<Plan>,
+    /// Two tables: who has a value, and the sum of values less the middle of their bounds; absent with `validate_only`.
+    #[prost(message, optional, tag = "2")]
+    pub release: ::core::option::Option<Release>,
+    /// The mean in units of the field; absent where there are too few to tell.
+    #[prost(message, optional, tag = "3")]
+    pub mean: ::core::option::Option<Estimate>,
+}
+/// Lengths of periods, in the dataset's calendar.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum Period {
+    /// Not said.
+    Unspecified = 0,
+    /// Days.
+    Day = 1,
+    /// Weeks that begin on Mondays.
+    Week = 2,
+    /// Months.
+    Month = 3,
+}
+impl Period {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "PERIOD_UNSPECIFIED",
+            Self::Day => "PERIOD_DAY",
+            Self::Week => "PERIOD_WEEK",
+            Self::Month => "PERIOD_MONTH",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "PERIOD_UNSPECIFIED" => Some(Self::Unspecified),
+            "PERIOD_DAY" => Some(Self::Day),
+            "PERIOD_WEEK" => Some(Self::Week),
+            "PERIOD_MONTH" => Some(Self::Month),
+            _ => None,
+        }
+    }
 }
 /// Generated client implementations.
 pub mod insight_service_client {
@@ -5643,6 +6047,194 @@ pub mod insight_service_client {
                 .insert(GrpcMethod::new("silhouette.v1.InsightService", "Portrait"));
             self.inner.unary(req, path, codec).await
         }
+        /// Compares members with the rest of the universe, value by value, at the price of one portrait.
+        pub async fn contrast(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ContrastRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ContrastResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/silhouette.v1.InsightService/Contrast",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("silhouette.v1.InsightService", "Contrast"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Counts how many members came how far through steps.
+        pub async fn funnel(
+            &mut self,
+            request: impl tonic::IntoRequest<super::FunnelRequest>,
+        ) -> std::result::Result<tonic::Response<super::FunnelResponse>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/silhouette.v1.InsightService/Funnel",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("silhouette.v1.InsightService", "Funnel"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Counts how many members are in which of several segments at once.
+        pub async fn overlap(
+            &mut self,
+            request: impl tonic::IntoRequest<super::OverlapRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::OverlapResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/silhouette.v1.InsightService/Overlap",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("silhouette.v1.InsightService", "Overlap"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Counts members by the first of several bands that they are in.
+        pub async fn band(
+            &mut self,
+            request: impl tonic::IntoRequest<super::BandRequest>,
+        ) -> std::result::Result<tonic::Response<super::BandResponse>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/silhouette.v1.InsightService/Band",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("silhouette.v1.InsightService", "Band"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Counts people, events or sums of numbers, by fields, times of day and bins of numbers.
+        pub async fn tabulate(
+            &mut self,
+            request: impl tonic::IntoRequest<super::TabulateRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::TabulateResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/silhouette.v1.InsightService/Tabulate",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("silhouette.v1.InsightService", "Tabulate"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Counts people, events or sums of numbers by day, week or month up to the end of the epoch.
+        pub async fn trend(
+            &mut self,
+            request: impl tonic::IntoRequest<super::TrendRequest>,
+        ) -> std::result::Result<tonic::Response<super::TrendResponse>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/silhouette.v1.InsightService/Trend",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("silhouette.v1.InsightService", "Trend"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Counts how many of those who did something first in one period did it again in others.
+        pub async fn retention(
+            &mut self,
+            request: impl tonic::IntoRequest<super::RetentionRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RetentionResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/silhouette.v1.InsightService/Retention",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("silhouette.v1.InsightService", "Retention"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Estimates the mean of a number attribute of the members.
+        pub async fn mean(
+            &mut self,
+            request: impl tonic::IntoRequest<super::MeanRequest>,
+        ) -> std::result::Result<tonic::Response<super::MeanResponse>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/silhouette.v1.InsightService/Mean",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("silhouette.v1.InsightService", "Mean"));
+            self.inner.unary(req, path, codec).await
+        }
     }
 }
 /// Generated server implementations.
@@ -5674,6 +6266,55 @@ pub mod insight_service_server {
             tonic::Response<super::PortraitResponse>,
             tonic::Status,
         >;
+        /// Compares members with the rest of the universe, value by value, at the price of one portrait.
+        async fn contrast(
+            &self,
+            request: tonic::Request<super::ContrastRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ContrastResponse>,
+            tonic::Status,
+        >;
+        /// Counts how many members came how far through steps.
+        async fn funnel(
+            &self,
+            request: tonic::Request<super::FunnelRequest>,
+        ) -> std::result::Result<tonic::Response<super::FunnelResponse>, tonic::Status>;
+        /// Counts how many members are in which of several segments at once.
+        async fn overlap(
+            &self,
+            request: tonic::Request<super::OverlapRequest>,
+        ) -> std::result::Result<tonic::Response<super::OverlapResponse>, tonic::Status>;
+        /// Counts members by the first of several bands that they are in.
+        async fn band(
+            &self,
+            request: tonic::Request<super::BandRequest>,
+        ) -> std::result::Result<tonic::Response<super::BandResponse>, tonic::Status>;
+        /// Counts people, events or sums of numbers, by fields, times of day and bins of numbers.
+        async fn tabulate(
+            &self,
+            request: tonic::Request<super::TabulateRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::TabulateResponse>,
+            tonic::Status,
+        >;
+        /// Counts people, events or sums of numbers by day, week or month up to the end of the epoch.
+        async fn trend(
+            &self,
+            request: tonic::Request<super::TrendRequest>,
+        ) -> std::result::Result<tonic::Response<super::TrendResponse>, tonic::Status>;
+        /// Counts how many of those who did something first in one period did it again in others.
+        async fn retention(
+            &self,
+            request: tonic::Request<super::RetentionRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::RetentionResponse>,
+            tonic::Status,
+        >;
+        /// Estimates the mean of a number attribute of the members.
+        async fn mean(
+            &self,
+            request: tonic::Request<super::MeanRequest>,
+        ) -> std::result::Result<tonic::Response<super::MeanResponse>, tonic::Status>;
     }
     /// Differentially private answers about the members of a segment.
     #[derive(Debug)]
@@ -5827,6 +6468,363 @@ pub mod insight_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = PortraitSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/silhouette.v1.InsightService/Contrast" => {
+                    #[allow(non_camel_case_types)]
+                    struct ContrastSvc<T: InsightService>(pub Arc<T>);
+                    impl<
+                        T: InsightService,
+                    > tonic::server::UnaryService<super::ContrastRequest>
+                    for ContrastSvc<T> {
+                        type Response = super::ContrastResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ContrastRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as InsightService>::contrast(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ContrastSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/silhouette.v1.InsightService/Funnel" => {
+                    #[allow(non_camel_case_types)]
+                    struct FunnelSvc<T: InsightService>(pub Arc<T>);
+                    impl<
+                        T: InsightService,
+                    > tonic::server::UnaryService<super::FunnelRequest>
+                    for FunnelSvc<T> {
+                        type Response = super::FunnelResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::FunnelRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as InsightService>::funnel(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = FunnelSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/silhouette.v1.InsightService/Overlap" => {
+                    #[allow(non_camel_case_types)]
+                    struct OverlapSvc<T: InsightService>(pub Arc<T>);
+                    impl<
+                        T: InsightService,
+                    > tonic::server::UnaryService<super::OverlapRequest>
+                    for OverlapSvc<T> {
+                        type Response = super::OverlapResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::OverlapRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as InsightService>::overlap(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = OverlapSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/silhouette.v1.InsightService/Band" => {
+                    #[allow(non_camel_case_types)]
+                    struct BandSvc<T: InsightService>(pub Arc<T>);
+                    impl<
+                        T: InsightService,
+                    > tonic::server::UnaryService<super::BandRequest> for BandSvc<T> {
+                        type Response = super::BandResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::BandRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as InsightService>::band(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = BandSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/silhouette.v1.InsightService/Tabulate" => {
+                    #[allow(non_camel_case_types)]
+                    struct TabulateSvc<T: InsightService>(pub Arc<T>);
+                    impl<
+                        T: InsightService,
+                    > tonic::server::UnaryService<super::TabulateRequest>
+                    for TabulateSvc<T> {
+                        type Response = super::TabulateResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::TabulateRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as InsightService>::tabulate(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = TabulateSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/silhouette.v1.InsightService/Trend" => {
+                    #[allow(non_camel_case_types)]
+                    struct TrendSvc<T: InsightService>(pub Arc<T>);
+                    impl<
+                        T: InsightService,
+                    > tonic::server::UnaryService<super::TrendRequest> for TrendSvc<T> {
+                        type Response = super::TrendResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::TrendRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as InsightService>::trend(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = TrendSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/silhouette.v1.InsightService/Retention" => {
+                    #[allow(non_camel_case_types)]
+                    struct RetentionSvc<T: InsightService>(pub Arc<T>);
+                    impl<
+                        T: InsightService,
+                    > tonic::server::UnaryService<super::RetentionRequest>
+                    for RetentionSvc<T> {
+                        type Response = super::RetentionResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::RetentionRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as InsightService>::retention(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = RetentionSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/silhouette.v1.InsightService/Mean" => {
+                    #[allow(non_camel_case_types)]
+                    struct MeanSvc<T: InsightService>(pub Arc<T>);
+                    impl<
+                        T: InsightService,
+                    > tonic::server::UnaryService<super::MeanRequest> for MeanSvc<T> {
+                        type Response = super::MeanResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::MeanRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as InsightService>::mean(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = MeanSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(

@@ -2,8 +2,7 @@
 //!
 //! Draws stay as they are in the stored answer; what is shown here is never negative and, for portraits, adds up.
 
-use super::question::{Answer, Table};
-use policy::schema::FieldRef;
+use super::question::{Answer, Counted, Dimension, Table};
 
 /// A cell as it is shown, in people.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,7 +54,8 @@ pub fn shown(answer: &Answer, table: &Table, total: Option<Estimate>) -> Vec<Sho
     let cells = i64::try_from(table.cells.len()).unwrap_or(i64::MAX).max(1);
     let sum: i64 = table.cells.iter().map(|cell| cell.noised).sum();
     let shift = total.filter(|_| covers_everyone(table)).map_or(0, |total| (total.value - sum).div_euclid(cells));
-    let half = i64::try_from(answer.half_width_1024).unwrap_or(i64::MAX);
+    let half_width = table.noise.map_or(answer.half_width_1024, |noise| noise.half_width_1024);
+    let half = i64::try_from(half_width).unwrap_or(i64::MAX);
     let people = |units: i64| (units.max(0) + UNIT / 2).unsigned_abs() / UNIT.unsigned_abs();
     let show = |cell: &super::Cell| {
         let value = cell.noised.saturating_add(shift);
@@ -70,6 +70,39 @@ pub fn shown(answer: &Answer, table: &Table, total: Option<Estimate>) -> Vec<Sho
     table.cells.iter().map(show).collect()
 }
 
+/// How many took at least each step, from the first on (which is everyone), given the cells of who took how many: draws of
+/// disjoint cells add up, so what is shown never grows from step to step.
+pub fn reached(answer: &Answer, table: &Table) -> Vec<Estimate> {
+    let mut sum = Estimate { value: 0, sigma: 0 };
+    let mut reached: Vec<Estimate> = Vec::with_capacity(table.cells.len());
+    for (cells, cell) in (1_u128..).zip(table.cells.iter().rev()) {
+        let variance = u128::from(answer.sigma_1024).pow(2) * cells;
+        let sigma = u64::try_from(variance.isqrt() + 1).unwrap_or(u64::MAX);
+        sum = Estimate { value: sum.value.saturating_add(cell.noised), sigma };
+        reached.push(sum);
+    }
+    reached.reverse();
+    reached
+}
+
+/// Makes numbers that should not grow be so, moving them as little as can be (the least-squares fit, by pooling neighbours
+/// that do: Barlow et al. 1972), and not below 0.
+pub fn falling(values: &[i64]) -> Vec<i64> {
+    let mut pools: Vec<(i128, i128)> = Vec::new();
+    for value in values {
+        let mut pool = (i128::from(*value), 1);
+        while let Some((sum, count)) = pools.pop_if(|(sum, count)| *sum * pool.1 < pool.0 * *count) {
+            pool = (pool.0 + sum, pool.1 + count);
+        }
+        pools.push(pool);
+    }
+    let mean = |(sum, count): (i128, i128)| {
+        let mean = i64::try_from(sum.div_euclid(count.max(1))).unwrap_or(0).max(0);
+        std::iter::repeat_n(mean, usize::try_from(count).unwrap_or(0))
+    };
+    pools.into_iter().flat_map(mean).collect()
+}
+
 /// Says whether two independent estimates differ by more than their noise explains at 95 %. If not, a reader is told
 /// "no difference shown".
 pub fn differ(a: Estimate, b: Estimate) -> bool {
@@ -78,9 +111,9 @@ pub fn differ(a: Estimate, b: Estimate) -> bool {
     gap * gap * 10_000 > variance * 196 * 196
 }
 
-/// Whether each member is in exactly one cell: no field of an event.
+/// Whether each member is in exactly one cell: nothing that is about events.
 fn covers_everyone(table: &Table) -> bool {
-    table.by.iter().all(|field| matches!(field, FieldRef::Attribute(_)))
+    table.counted == Counted::People && table.by.iter().all(Dimension::covers_everyone)
 }
 
 /// Division to the nearest, halves up.

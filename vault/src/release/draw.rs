@@ -4,7 +4,7 @@
 //! thread of its own; the loss that is checked is the whole vector's, at its whole sensitivity.
 
 use super::plan::Plan;
-use crate::scan::{Partial, UNIT};
+use crate::scan::Partial;
 use opendp::domains::{AtomDomain, VectorDomain};
 use opendp::measurements::make_gaussian;
 use opendp::measures::ZeroConcentratedDivergence;
@@ -28,28 +28,23 @@ pub enum DrawError {
     Mechanism,
 }
 
-/// Adds the plan's noise to every cell, in 1/1024 of a person. The caller has charged [`Plan::rho`], durably, before.
+/// Adds the plan's noise to every cell, in the units of the cells. The caller has charged [`Plan::rho`], durably, before.
 pub(crate) fn draw(plan: &Plan, partial: &Partial) -> Result<Vec<i64>, DrawError> {
     let cells = partial.expose();
     if cells.len() != plan.cells() {
         return Err(DrawError::Shape);
     }
-    gaussian(cells, plan.sensitivity_squared(), plan.sigma_1024(), plan.rho().0)
+    gaussian(cells, plan.norm_squared(), plan.sigma(), plan.rho().0)
 }
 
-/// Draws at standard deviation `sigma` units for a sensitivity in squared people, if that costs at most `nano_rho`.
-pub(super) fn gaussian(
-    cells: &[i64],
-    sensitivity_squared: u64,
-    sigma: u64,
-    nano_rho: u64,
-) -> Result<Vec<i64>, DrawError> {
+/// Draws at standard deviation `sigma` for a squared norm, both in the units of the cells, if that costs at most `nano_rho`.
+pub(super) fn gaussian(cells: &[i64], norm_squared: u128, sigma: u64, nano_rho: u64) -> Result<Vec<i64>, DrawError> {
     let share = |share: &[i64]| {
         let domain = VectorDomain::new(AtomDomain::<i64>::new_non_nan());
         let (metric, scale) = (L2Distance::<f64>::default(), float_up(sigma));
         let mechanism = make_gaussian::<_, _, ZeroConcentratedDivergence>(domain, metric, scale, None)
             .map_err(|_| DrawError::Mechanism)?;
-        let loss = mechanism.map(&distance(sensitivity_squared)).map_err(|_| DrawError::Mechanism)?;
+        let loss = mechanism.map(&distance(norm_squared)).map_err(|_| DrawError::Mechanism)?;
         if nano_up(loss) > nano_rho {
             return Err(DrawError::Overcharge);
         }
@@ -59,11 +54,12 @@ pub(super) fn gaussian(
     Ok(shares.concat())
 }
 
-/// `1,024 * sqrt(sensitivity_squared)`, rounded up.
-pub(super) fn distance(sensitivity_squared: u64) -> f64 {
-    let unit = float_up(UNIT.unsigned_abs());
-    // Scaling by a power of two is exact.
-    float_up(sensitivity_squared).sqrt().next_up() * unit
+/// `sqrt(norm_squared)`, rounded up.
+#[expect(clippy::cast_precision_loss, reason = "rounded up where it is lost")]
+pub(super) fn distance(norm_squared: u128) -> f64 {
+    let float = norm_squared as f64;
+    let float = if norm_squared < (1 << 53) { float } else { float.next_up() };
+    float.sqrt().next_up()
 }
 
 /// A loss in nano-rho, rounded up.

@@ -5,28 +5,35 @@
 //! profile, all its events, its consents, links and erasure, comes or goes. No bound on how many events it has.
 //!
 //! **What is released.** A vector of integers `x + z`: `x` is a scan's partial sums (`scan::Partial`) over every cell of every
-//! table of the plan, zeros included, one person counting 1,024; `z` is discrete Gaussian noise, independent for every
-//! cell, of standard deviation `sigma`. The number of cells and `sigma` follow from schema, question and price alone.
+//! table of the plan, zeros included; `z` is discrete Gaussian noise, independent for every cell, of standard deviation
+//! `sigma`. The number of cells and `sigma` follow from schema, question and price alone.
 //!
 //! **Sensitivity.** `x` is a sum over subjects, so neighbours differ by one subject's contribution `c`. Whether it is
-//! allowed, in the universe and in the segment depends on its own stream only, and if not, `c = 0`. Otherwise, by table:
-//! - *size*: the one cell gets 1,024;
-//! - *breakdown by attributes*, one or two: a subject has one value of each, missing being a value, so one cell gets
-//!   1,024;
-//! - *breakdown with an event field* (alone or crossed with an attribute): with `m` distinct cells, each gets
-//!   `floor(1,024 * sqrt(min(1, l0 / m)))`, so the squared norm is at most `1,024^2 * l0`, where
-//!   `l0 = min(max_distinct, cells)` is public; and `m <= cells` bounds it by the same when `l0 = cells`;
-//! - *portrait*: its tables' cells are disjoint coordinates of one vector, so squared norms add.
+//! allowed, in the universe and in the segment, and every code and amount below, depends on its own stream only (and on
+//! public cut points); if it does not count, `c = 0`. Otherwise, by table (`scan::TableSpec::norm_squared`):
+//! - *people, over subjects only* (sizes; breakdowns and portraits by attributes; contrasts, whose cells are pairs of in or
+//!   out and a value; funnels, by the last step taken; overlaps, by combination; bands, by the first that applies; bins of a
+//!   number): a subject has one code along each dimension, missing and none being codes, so one cell gets 1,024;
+//! - *people, over events* (fields of events, periods, hours, weekdays, alone, crossed, or crossed with what subjects have;
+//!   trends; retention, by cohort and period): with `m` distinct cells, each gets `floor(1,024 * sqrt(min(1, l0 / m)))`, so
+//!   the squared norm is at most `1,024^2 * l0`, where `l0`, the product of the dimensions' public bounds, is at most the
+//!   number of cells over events: a subject has one code along each of the others;
+//! - *events and sums* (tables, trends): the subject's whole vector of numbers, or of sums, over the table's cells is scaled
+//!   as one to fine units and to a public bound: its integer L2 norm is at most `bound * per_one` (lemma in `scan::clip`);
+//! - *means*: two tables of one cell each, one if there is a value, and the value less a public center, scaled as above to
+//!   the public bounds of the field;
+//! - *several tables*: their cells are disjoint coordinates of one vector, so squared norms add.
 //!
-//! Hence `|c|_2 <= D = 1,024 * sqrt(sum over tables of l0)`, `l0` being 1 without an event field.
-//! Clipping is per subject and deterministic, before any sum.
+//! Hence `|c|_2 <= D`, the root of the sum of the tables' squared norms. Clipping is per subject and deterministic, before any
+//! sum.
 //!
 //! **Loss.** `rho = (D / sigma)^2 / 2` of zero-concentrated DP (Bun and Steinke 2016, Proposition 1.6; Canonne, Kamath and
 //! Steinke 2020, Theorem 4, for the discrete Gaussian), composed by addition, adaptively too (Whitehouse, Ramdas, Rogers
 //! and Wu 2023). `sigma` is an integer, rounded up; before a draw OpenDP's own privacy map is evaluated at `D`, rounded
-//! up, and must not exceed the charge. Answers are post-processed freely, and that is all [`display`] does.
+//! up, and must not exceed the charge. Answers are post-processed freely, and that is all [`display`] and [`ratio`] do;
+//! so is the rounding of fine units to 1/1024 of what is counted.
 //!
-//! **Not covered.** Timing of the sampler; the accuracy of clipped event counts (half-widths are of the noise only);
+//! **Not covered.** Timing of the sampler; the accuracy of clipped counts and sums (half-widths are of the noise only);
 //! what several populations say about one person.
 
 pub mod display;
@@ -34,12 +41,17 @@ mod draw;
 mod loss;
 mod plan;
 mod question;
+pub mod ratio;
+mod shape;
 
 pub use draw::DrawError;
 pub(crate) use draw::draw;
 pub use loss::{LossError, epsilon_for};
-pub use plan::{MAX_CELLS, MAX_TABLES, Plan, PlanError, plan, price_for};
-pub use question::{Answer, Cell, Kind, Question, Table};
+pub use plan::{
+    MAX_BANDS, MAX_CELLS, MAX_EDGES, MAX_MEASURES, MAX_OVERLAP, MAX_PERIODS, MAX_STEPS, MAX_TABLES, Plan, PlanError,
+    plan, price_for,
+};
+pub use question::{Answer, By, Cell, Counted, Dimension, Kind, Measure, Question, Table, TableNoise};
 
 #[cfg(test)]
 #[expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]

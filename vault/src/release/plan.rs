@@ -1,11 +1,12 @@
 //! From a question to tables, sensitivity, noise and price. Uses the schema and public constants only.
 
-use super::question::{Kind, Question, Table};
+use super::question::{Kind, Question, Table, TableNoise};
+use super::shape::{Shape, shapes};
 use super::{Answer, Cell};
-use crate::scan::{self, Axis, TableSpec};
+use crate::scan::{self, TableSpec};
 use policy::privacy::NanoRho;
-use policy::schema::{Field, FieldRef, FieldType, Schema};
-use policy::segment::{Segment, Window, WindowError};
+use policy::schema::Schema;
+use policy::segment::{Segment, WindowError};
 use policy::time::Timestamp;
 
 /// Most cells of one release, over all its tables.
@@ -13,6 +14,24 @@ pub const MAX_CELLS: usize = 65_536;
 
 /// Most tables of a portrait.
 pub const MAX_TABLES: usize = 64;
+
+/// Most steps of a funnel.
+pub const MAX_STEPS: usize = 8;
+
+/// Most segments whose overlap is asked for: every one more doubles the cells.
+pub const MAX_OVERLAP: usize = 4;
+
+/// Most bands in a list.
+pub const MAX_BANDS: usize = 32;
+
+/// Most things that one table counts.
+pub const MAX_MEASURES: usize = 4;
+
+/// Most periods of a trend.
+pub const MAX_PERIODS: usize = 400;
+
+/// Most edges of bins.
+pub const MAX_EDGES: usize = 1_024;
 
 /// Why a question has no plan. Names fields of the schema, so it is only for callers who may know of them.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -29,8 +48,8 @@ pub enum PlanError {
     /// Not a public, closed list of values.
     #[error("`{0}` has no closed list of values; break down by an enum or a bool")]
     OpenDomain(String),
-    /// A breakdown needs one or two fields.
-    #[error("a breakdown is by one field or by two, not {0}")]
+    /// A breakdown needs one field, and not too many.
+    #[error("a breakdown is by one field, by two or by three, not {0}")]
     FieldCount(usize),
     /// A portrait needs some fields, and not too many.
     #[error("a portrait has 1 to {MAX_TABLES} fields, not {0}")]
@@ -38,9 +57,36 @@ pub enum PlanError {
     /// The same field twice.
     #[error("`{0}` is named twice")]
     Repeated(String),
-    /// Only one event field can be crossed.
-    #[error("at most one of two crossed fields may be an event's")]
-    TwoEventFields,
+    /// What is crossed is of two types of events.
+    #[error("fields and times of two types of events can't be crossed; ask about one type")]
+    TwoEvents,
+    /// No number of an event, or no number at all.
+    #[error("`{0}` is no number that can be summed here")]
+    NotSummed(String),
+    /// Too few steps, or too many.
+    #[error("a funnel has 1 to {MAX_STEPS} steps, not {0}")]
+    Steps(usize),
+    /// Too few segments, or too many.
+    #[error("an overlap is of 1 to {MAX_OVERLAP} segments, not {0}")]
+    Overlap(usize),
+    /// Too few bands, or too many.
+    #[error("a list has 1 to {MAX_BANDS} bands, not {0}")]
+    Bands(usize),
+    /// Nothing to count, or too much.
+    #[error("a table counts 1 to {MAX_MEASURES} things, not {0}")]
+    Measures(usize),
+    /// People are counted in units of their own.
+    #[error("people are counted in a table of their own; ask for events and sums together without them")]
+    PeopleAlone,
+    /// Days are no periods.
+    #[error("periods need ascending days, at least two; at most {MAX_PERIODS} periods, or {MAX_BANDS} of a retention")]
+    Days,
+    /// Edges are no bins.
+    #[error("bins need 1 to {MAX_EDGES} ascending edges")]
+    Edges,
+    /// Nothing, or more than can be added up.
+    #[error("a bound is at least 1 and at most {} units of its field", scan::MAX_NORM)]
+    Bound,
     /// Too many cells.
     #[error("{0} cells are more than {MAX_CELLS}")]
     TooManyCells(usize),
@@ -52,31 +98,31 @@ pub enum PlanError {
 /// A question's public side: what is counted, how much noise it gets, and what that costs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Plan {
-    tables: Vec<TableSpec>,
+    shapes: Vec<Shape>,
     /// By event type: how many events of one subject count.
     limits: Vec<u32>,
-    sensitivity_squared: u64,
+    norm_squared: u128,
     rho: NanoRho,
     sigma: u64,
 }
 
 /// Plans a question, or says why it can't be asked. Same schema and question, same plan.
 pub fn plan(schema: &Schema, question: &Question) -> Result<Plan, PlanError> {
-    let (tables, sensitivity_squared) = shape(schema, &question.kind)?;
-    let sigma = sigma_for(sensitivity_squared, question.rho).ok_or(PlanError::Price)?;
+    let (shapes, norm_squared) = shape(schema, &question.kind)?;
+    let sigma = sigma_for(norm_squared, question.rho).ok_or(PlanError::Price)?;
     let limits = schema.events.iter().map(|event| event.max_per_subject).collect();
-    Ok(Plan { tables, limits, sensitivity_squared, rho: question.rho, sigma })
+    Ok(Plan { shapes, limits, norm_squared, rho: question.rho, sigma })
 }
 
-/// Returns the least price at which a question of this kind has a half-width of at most `half_width` (people, 95 %,
-/// one cell, noise only).
+/// Returns the least price at which a question of this kind has a half-width of at most `half_width` (people, or what its
+/// first table counts; 95 %, one cell, noise only).
 pub fn price_for(schema: &Schema, kind: &Kind, half_width: u32) -> Result<NanoRho, PlanError> {
-    let (_, sensitivity_squared) = shape(schema, kind)?;
-    let units = u64::from(half_width) * scan::UNIT.unsigned_abs();
+    let (shapes, norm_squared) = shape(schema, kind)?;
+    let units = u128::from(half_width) * u128::from(shapes.first().map_or(1, |shape| shape.spec.per_one()));
     // The largest sigma whose half-width is still `units`, less the unit by which `sigma_for` rounds up.
     let sigma = (units * 100).saturating_sub(50) / 196;
     let sigma = sigma.checked_sub(1).filter(|sigma| *sigma > 0).ok_or(PlanError::Price)?;
-    let rho = scaled(sensitivity_squared).div_ceil(2 * u128::from(sigma) * u128::from(sigma));
+    let rho = scaled(norm_squared).div_ceil(2 * sigma * sigma);
     u64::try_from(rho).ok().filter(|rho| (1..=MAX_RHO.0).contains(rho)).map(NanoRho).ok_or(PlanError::Price)
 }
 
@@ -84,14 +130,9 @@ pub fn price_for(schema: &Schema, kind: &Kind, half_width: u32) -> Result<NanoRh
 const MAX_RHO: NanoRho = NanoRho(1_000_000_000_000_000);
 
 impl Plan {
-    /// Returns the tables, in the order of their cells.
-    pub fn tables(&self) -> &[TableSpec] {
-        &self.tables
-    }
-
     /// Returns the number of cells of all tables.
     pub fn cells(&self) -> usize {
-        self.tables.iter().map(TableSpec::cells).sum()
+        self.shapes.iter().map(|shape| shape.spec.cells()).sum()
     }
 
     /// Returns the charge.
@@ -99,19 +140,37 @@ impl Plan {
         self.rho
     }
 
-    /// Returns the squared L2 norm of what one subject can add, in people squared.
-    pub fn sensitivity_squared(&self) -> u64 {
-        self.sensitivity_squared
+    /// Returns the squared L2 norm that nobody's contribution exceeds, in the units of the cells.
+    pub fn norm_squared(&self) -> u128 {
+        self.norm_squared
     }
 
-    /// Returns the standard deviation of the noise in one cell, in 1/1024 of a person.
-    pub fn sigma_1024(&self) -> u64 {
+    /// Returns the standard deviation of the noise in one cell, in the units of the cells.
+    pub(super) fn sigma(&self) -> u64 {
         self.sigma
     }
 
-    /// Returns the half-width that holds for one cell with probability 0.95, noise only, in 1/1024 of a person.
+    /// Returns the standard deviation of the noise in one cell of the first table, in 1/1024 of a person, or of what else
+    /// it counts, rounded up.
+    pub fn sigma_1024(&self) -> u64 {
+        self.noise().sigma_1024
+    }
+
+    /// Returns the half-width that holds for one cell of the first table with probability 0.95, noise only, in 1/1024 of a
+    /// person, or of what else it counts.
     pub fn half_width_1024(&self) -> u64 {
-        (self.sigma * 196 + 50).div_ceil(100)
+        self.noise().half_width_1024
+    }
+
+    fn noise(&self) -> TableNoise {
+        let per_one = self.shapes.first().map_or(1, |shape| shape.spec.per_one());
+        self.noise_at(per_one)
+    }
+
+    fn noise_at(&self, per_one: u64) -> TableNoise {
+        let half_width = (u128::from(self.sigma) * 196 + 50).div_ceil(100);
+        let in_1024 = |units: u128| u64::try_from((units * 1_024).div_ceil(per_one.max(1).into())).unwrap_or(u64::MAX);
+        TableNoise { sigma_1024: in_1024(self.sigma.into()), half_width_1024: in_1024(half_width) }
     }
 
     /// Resolves the plan for the epoch that ended at `as_of`.
@@ -122,19 +181,25 @@ impl Plan {
         as_of: Timestamp,
         zone: &str,
     ) -> Result<scan::Plan, WindowError> {
-        scan::Plan::new(universe.root(), segment.root(), &self.tables, &self.limits, as_of, zone)
+        let tables: Vec<TableSpec> = self.shapes.iter().map(|shape| shape.spec.clone()).collect();
+        scan::Plan::new(universe.root(), segment.root(), &tables, &self.limits, as_of, zone)
     }
 
-    /// Lays drawn cells out in tables, in code order. Missing draws, of which there are none, would be left out.
+    /// Lays drawn cells out in tables, in code order and in 1/1024 of what is counted. Missing draws, of which there are
+    /// none, would be left out.
     pub fn lay_out(&self, noised: &[i64]) -> Vec<Table> {
         let mut rest = noised;
-        let mut tables = Vec::with_capacity(self.tables.len());
-        for spec in &self.tables {
+        let mut tables = Vec::with_capacity(self.shapes.len());
+        for Shape { spec, by, counted } in &self.shapes {
             let (head, tail) = rest.split_at(spec.cells().min(rest.len()));
             rest = tail;
-            let cells =
-                head.iter().enumerate().map(|(place, noised)| Cell { codes: codes(spec, place), noised: *noised });
-            tables.push(Table { by: spec.axes.iter().map(|axis| axis.field).collect(), cells: cells.collect() });
+            let cell = |(place, noised): (usize, &i64)| Cell {
+                codes: codes(spec, place),
+                noised: in_1024(*noised, spec.per_one()),
+            };
+            let noise = (spec.count != scan::Count::People).then(|| self.noise_at(spec.per_one()));
+            let cells = head.iter().enumerate().map(cell).collect();
+            tables.push(Table { by: by.clone(), cells, counted: *counted, noise });
         }
         tables
     }
@@ -142,7 +207,7 @@ impl Plan {
     /// Fills the numbers of an answer that follow from the plan and its draw; the caller sets the rest.
     pub fn fill(&self, answer: &mut Answer, noised: &[i64]) {
         answer.tables = self.lay_out(noised);
-        answer.sigma_1024 = self.sigma;
+        answer.sigma_1024 = self.sigma_1024();
         answer.half_width_1024 = self.half_width_1024();
         answer.rho = self.rho;
     }
@@ -160,89 +225,36 @@ fn codes(spec: &TableSpec, mut place: usize) -> Vec<u16> {
     codes
 }
 
-fn shape(schema: &Schema, kind: &Kind) -> Result<(Vec<TableSpec>, u64), PlanError> {
-    let tables = match kind {
-        Kind::Size => vec![TableSpec { axes: vec![], window: Window::Ever }],
-        Kind::Breakdown { by, window } => vec![breakdown(schema, by, *window)?],
-        Kind::Portrait { fields, window } => portrait(schema, fields, *window)?,
-    };
-    let cells = tables.iter().map(TableSpec::cells).sum();
+/// A draw in 1/1024 of what is counted, to the nearest: nothing changes where a unit of the cell is just that.
+fn in_1024(noised: i64, per_one: u64) -> i64 {
+    let per_one = i128::from(per_one.max(1));
+    let rounded = (i128::from(noised) * 2_048 + per_one).div_euclid(2 * per_one);
+    i64::try_from(rounded).unwrap_or(if noised < 0 { i64::MIN } else { i64::MAX })
+}
+
+fn shape(schema: &Schema, kind: &Kind) -> Result<(Vec<Shape>, u128), PlanError> {
+    let shapes = shapes(schema, kind)?;
+    let cells = shapes.iter().map(|shape| shape.spec.cells()).fold(0, usize::saturating_add);
     if cells > MAX_CELLS {
         return Err(PlanError::TooManyCells(cells));
     }
-    let sensitivity_squared = tables.iter().map(table_bound).sum();
-    Ok((tables, sensitivity_squared))
+    let norm_squared = shapes.iter().map(|shape| shape.spec.norm_squared()).sum();
+    Ok((shapes, norm_squared))
 }
 
-/// The squared norm one subject can add to a table: the `l0` of its event field, 1 without.
-fn table_bound(table: &TableSpec) -> u64 {
-    table.axes.iter().map(|axis| u64::from(axis.max_distinct)).product()
+/// A squared norm, times 1e9: what `2 sigma^2` nano-rho are compared with. 64 tables of [`scan::MAX_NORM`] are far from the
+/// end of 128 bits.
+fn scaled(norm_squared: u128) -> u128 {
+    norm_squared.saturating_mul(1_000_000_000)
 }
 
-fn breakdown(schema: &Schema, by: &[FieldRef], window: Window) -> Result<TableSpec, PlanError> {
-    if !(1..=2).contains(&by.len()) {
-        return Err(PlanError::FieldCount(by.len()));
-    }
-    distinct(schema, by)?;
-    if by.iter().filter(|field| matches!(field, FieldRef::EventField(..))).count() > 1 {
-        return Err(PlanError::TwoEventFields);
-    }
-    let axes = by.iter().map(|field| axis(schema, *field)).collect::<Result<_, _>>()?;
-    Ok(TableSpec { axes, window })
-}
-
-fn portrait(schema: &Schema, fields: &[FieldRef], window: Window) -> Result<Vec<TableSpec>, PlanError> {
-    if !(1..=MAX_TABLES).contains(&fields.len()) {
-        return Err(PlanError::TableCount(fields.len()));
-    }
-    distinct(schema, fields)?;
-    fields.iter().map(|field| breakdown(schema, &[*field], window)).collect()
-}
-
-fn distinct(schema: &Schema, fields: &[FieldRef]) -> Result<(), PlanError> {
-    let mut sorted = fields.to_vec();
-    sorted.sort_unstable();
-    match sorted.windows(2).find(|pair| matches!(pair, [a, b] if a == b)) {
-        Some([field, ..]) => Err(PlanError::Repeated(schema.path(*field))),
-        _ => Ok(()),
-    }
-}
-
-fn axis(schema: &Schema, field: FieldRef) -> Result<Axis, PlanError> {
-    if let FieldRef::Event(event) = field {
-        let known = schema.events.iter().any(|known| known.id == event);
-        return Err(if known { PlanError::EventType(schema.path(field)) } else { PlanError::UnknownField });
-    }
-    let described = schema.field(field).ok_or(PlanError::UnknownField)?;
-    let values = match &described.ty {
-        FieldType::Identifier { .. } => return Err(PlanError::Identifier(schema.path(field))),
-        _ => described.ty.labels().ok_or_else(|| PlanError::OpenDomain(schema.path(field)))?.len(),
-    };
-    // A domain has at most 4,096 values.
-    let cells = u32::try_from(values).unwrap_or(u32::MAX).saturating_add(1);
-    Ok(Axis { field, cells, max_distinct: bound(field, described, cells) })
-}
-
-fn bound(field: FieldRef, described: &Field, cells: u32) -> u32 {
-    match field {
-        FieldRef::EventField(..) => described.max_distinct.clamp(1, cells),
-        _ => 1,
-    }
-}
-
-/// `D^2` in squared units, times 1e9: what `2 sigma^2` nano-rho are compared with.
-fn scaled(sensitivity_squared: u64) -> u128 {
-    let unit = u128::from(scan::UNIT.unsigned_abs());
-    u128::from(sensitivity_squared) * unit * unit * 1_000_000_000
-}
-
-/// The integer standard deviation at which a vector of this sensitivity costs at most `rho`: the least, plus one unit
-/// so that rounding in the privacy map never exceeds the charge.
-fn sigma_for(sensitivity_squared: u64, rho: NanoRho) -> Option<u64> {
+/// The integer standard deviation at which a vector of this norm costs at most `rho`: the least, plus one unit so that
+/// rounding in the privacy map never exceeds the charge.
+fn sigma_for(norm_squared: u128, rho: NanoRho) -> Option<u64> {
     if rho == NanoRho::ZERO || rho > MAX_RHO {
         return None;
     }
-    let square = scaled(sensitivity_squared).div_ceil(2 * u128::from(rho.0));
+    let square = scaled(norm_squared).div_ceil(2 * u128::from(rho.0));
     let root = square.isqrt();
     let root = if root * root < square { root + 1 } else { root };
     u64::try_from(root + 1).ok()

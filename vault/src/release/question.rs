@@ -2,7 +2,7 @@
 
 use policy::id::{DatasetId, EpochId};
 use policy::privacy::NanoRho;
-use policy::schema::FieldRef;
+use policy::schema::{ColumnId, EventTypeId, FieldRef};
 use policy::segment::{Segment, Window};
 use serde::{Deserialize, Serialize};
 
@@ -22,11 +22,11 @@ pub struct Question {
 }
 
 /// What is asked about the members of a segment.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub enum Kind {
     /// How many.
     Size,
-    /// How many per cell of one closed field, or of the cross of two. At most one of two may be an event field.
+    /// How many per cell of closed fields or of their cross: one to three, those of events all of one type.
     Breakdown {
         /// The fields.
         by: Vec<FieldRef>,
@@ -40,25 +40,260 @@ pub enum Kind {
         /// Which events count for event fields.
         window: Window,
     },
+    /// A portrait of the members and of the rest of the universe, in disjoint cells, so that both come from one vector and
+    /// at the price of one. The segment of the question is whom the members are taken from; `of` says who they are.
+    Contrast {
+        /// The members.
+        of: Segment,
+        /// The fields.
+        fields: Vec<FieldRef>,
+        /// Which events count for event fields.
+        window: Window,
+    },
+    /// How many came how far: each step is among those who took all before it. Disjoint cells, one for each step as the
+    /// last that was taken, so that what is shown never grows from step to step.
+    Funnel {
+        /// 1 to [`super::MAX_STEPS`] steps.
+        steps: Vec<Segment>,
+    },
+    /// How many are in which of several segments at once: a cell for each combination.
+    Overlap {
+        /// 1 to [`super::MAX_OVERLAP`] segments.
+        others: Vec<Segment>,
+    },
+    /// How many are in which of several bands, the first that applies; for one list of bands, or for the cross of up to three.
+    Bands {
+        /// Lists of bands.
+        lists: Vec<Vec<Segment>>,
+    },
+    /// People, events or sums in a table, over fields, times and numbers.
+    Table {
+        /// What is counted: 1 to [`super::MAX_MEASURES`], people alone.
+        measures: Vec<Measure>,
+        /// 0 to three dimensions; those over events all of one type.
+        by: Vec<By>,
+        /// Which events count.
+        window: Window,
+    },
+    /// How many of those who did something first in one period did it again in others.
+    Retention {
+        /// What they did.
+        event: EventTypeId,
+        /// Ascending days (since 1970-01-01) at which periods begin; the last one ends the last.
+        days: Vec<i32>,
+    },
+    /// The mean of a number attribute: how many have one, and their sum less the middle of its public bounds.
+    Mean {
+        /// The attribute.
+        field: FieldRef,
+    },
+}
+
+impl Kind {
+    /// Returns the kind as a word.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Size => "size",
+            Self::Breakdown { .. } => "breakdown",
+            Self::Portrait { .. } => "portrait",
+            Self::Contrast { .. } => "contrast",
+            Self::Funnel { .. } => "funnel",
+            Self::Overlap { .. } => "overlap",
+            Self::Bands { .. } => "bands",
+            Self::Table { .. } => "table",
+            Self::Retention { .. } => "retention",
+            Self::Mean { .. } => "mean",
+        }
+    }
+
+    /// Returns every field and event type it asks for, through its segments too; some perhaps more than once.
+    pub fn fields(&self) -> Vec<FieldRef> {
+        match self {
+            Self::Size => Vec::new(),
+            Self::Breakdown { by, .. } => by.clone(),
+            Self::Portrait { fields, .. } => fields.clone(),
+            Self::Contrast { of, fields, .. } => fields.iter().copied().chain(of.fields()).collect(),
+            Self::Funnel { steps } => steps.iter().flat_map(Segment::fields).collect(),
+            Self::Overlap { others } => others.iter().flat_map(Segment::fields).collect(),
+            Self::Bands { lists } => lists.iter().flatten().flat_map(Segment::fields).collect(),
+            Self::Table { measures, by, .. } => {
+                measures.iter().filter_map(|measure| measure.field()).chain(by.iter().map(By::field)).collect()
+            }
+            Self::Retention { event, .. } => vec![FieldRef::Event(*event)],
+            Self::Mean { field } => vec![*field],
+        }
+    }
+}
+
+impl Measure {
+    fn field(self) -> Option<FieldRef> {
+        match self {
+            Self::People => None,
+            Self::Events { event, .. } => Some(FieldRef::Event(event)),
+            Self::Sum { field, .. } => Some(field),
+        }
+    }
+}
+
+impl By {
+    fn field(&self) -> FieldRef {
+        match self {
+            Self::Field(field) | Self::Bins { field, .. } => *field,
+            Self::Periods { event, .. } | Self::Hours(event) | Self::Weekdays(event) => FieldRef::Event(*event),
+        }
+    }
+}
+
+/// What a table counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub enum Measure {
+    /// Distinct people.
+    People,
+    /// Events.
+    Events {
+        /// The event type.
+        event: EventTypeId,
+        /// Most events (L2 over the cells) that one person counts for.
+        bound: u64,
+    },
+    /// The sum of a number field of events, missing ones being 0.
+    Sum {
+        /// The field.
+        field: FieldRef,
+        /// Largest sum (L2 over the cells, in units of the field) that one person counts for.
+        bound: u64,
+    },
+}
+
+/// A dimension of a table.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub enum By {
+    /// A field with a closed domain.
+    Field(FieldRef),
+    /// Periods between ascending days (since 1970-01-01) in the dataset's zone.
+    Periods {
+        /// Of events of this type.
+        event: EventTypeId,
+        /// The days, one more than periods.
+        days: Vec<i32>,
+    },
+    /// The hour of day of events of this type.
+    Hours(EventTypeId),
+    /// The weekday of events of this type.
+    Weekdays(EventTypeId),
+    /// A number attribute between ascending edges, in units of the field.
+    Bins {
+        /// The attribute.
+        field: FieldRef,
+        /// The edges.
+        edges: Vec<i64>,
+    },
 }
 
 /// One noised cell. Integers: 1024 is one person.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cell {
-    /// Codes along the table's fields: 0 is missing, 1.. the domain.
+    /// Codes along the table's dimensions; of a field 0 is missing, 1.. the domain.
     pub codes: Vec<u16>,
-    /// The draw, in 1/1024 of a person, unclamped.
+    /// The draw, in 1/1024 of what is counted, unclamped.
     pub noised: i64,
 }
 
-/// The cells of one field, or of a cross of fields. Every cell of the closed domain, in code order; a size has one table
-/// with no fields and one cell.
+/// A dimension of an answered table.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Dimension {
+    /// An attribute with a closed domain.
+    Attribute(ColumnId),
+    /// An event field with a closed domain.
+    EventField(EventTypeId, ColumnId),
+    /// Whether in the segment whose portrait it is: 1, or in the rest: 0.
+    Member,
+    /// How many of so many steps were taken.
+    Steps(u16),
+    /// Which of so many segments somebody is in, as bits.
+    Flags(u16),
+    /// Which of so many bands, from 1; 0 is none.
+    Bands(u16),
+    /// Which period between days, from 0.
+    Periods(EventTypeId, Vec<i32>),
+    /// The period of the first event between days, from 1; 0 is none.
+    Cohort(EventTypeId, Vec<i32>),
+    /// Hours of day.
+    Hours(EventTypeId),
+    /// Weekdays, Monday 0.
+    Weekdays(EventTypeId),
+    /// Below the first of these edges of an attribute is 1, from the last on the highest; 0 is missing.
+    Bins(ColumnId, Vec<i64>),
+}
+
+impl Dimension {
+    /// Returns the field with a closed domain that it is about.
+    pub fn field(&self) -> Option<FieldRef> {
+        match self {
+            Self::Attribute(column) => Some(FieldRef::Attribute(*column)),
+            Self::EventField(event, column) => Some(FieldRef::EventField(*event, *column)),
+            _ => None,
+        }
+    }
+
+    /// Says whether everybody is in exactly one cell along it.
+    pub fn covers_everyone(&self) -> bool {
+        match self {
+            Self::Attribute(_)
+            | Self::Member
+            | Self::Steps(_)
+            | Self::Flags(_)
+            | Self::Bands(_)
+            | Self::Cohort(..)
+            | Self::Bins(..) => true,
+            Self::EventField(..) | Self::Periods(..) | Self::Hours(_) | Self::Weekdays(_) => false,
+        }
+    }
+}
+
+/// What the cells of an answered table count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum Counted {
+    /// People.
+    #[default]
+    People,
+    /// Events, each person's up to a bound.
+    Events(EventTypeId, u64),
+    /// Sums of an event's number field in its units, each person's up to a bound.
+    Sum(EventTypeId, ColumnId, u64),
+    /// Sums of an attribute less a center, in its units.
+    Value(ColumnId, i64),
+    /// People who have that attribute.
+    Present(ColumnId),
+}
+
+/// The noise of one table, where tables differ in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TableNoise {
+    /// Standard deviation in one cell, in 1/1024 of what is counted, rounded up.
+    pub sigma_1024: u64,
+    /// Half-width that holds for one cell with probability 0.95, noise only, likewise.
+    pub half_width_1024: u64,
+}
+
+/// The cells of one dimension, or of a cross of them. Every cell of the closed domain, in code order; a size has one table
+/// with no dimension and one cell.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Table {
-    /// The fields.
-    pub by: Vec<FieldRef>,
+    /// The dimensions.
+    pub by: Vec<Dimension>,
     /// The cells.
     pub cells: Vec<Cell>,
+    /// What is counted. Left out where it is people.
+    #[serde(default, skip_serializing_if = "is_people")]
+    pub counted: Counted,
+    /// Its own noise, where it is not the answer's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub noise: Option<TableNoise>,
+}
+
+fn is_people(counted: &Counted) -> bool {
+    *counted == Counted::People
 }
 
 /// A release as it is stored and sent; the same question in the same epoch gives the same bytes.
@@ -76,7 +311,8 @@ pub struct Answer {
     pub tables: Vec<Table>,
     /// Standard deviation of the noise in one cell, in 1/1024 of a person, rounded up.
     pub sigma_1024: u64,
-    /// Half-width that holds for one cell with probability 0.95, noise only, in 1/1024 of a person, rounded up.
+    /// Half-width that holds for one cell with probability 0.95, noise only, in 1/1024 of a person, rounded up. Of an
+    /// answer whose tables differ, both are the first table's.
     pub half_width_1024: u64,
     /// What was charged when it was drawn.
     pub rho: NanoRho,

@@ -61,7 +61,22 @@ class = "behavioral"
 type = "enum"
 domain = ["web", "market"]
 max_distinct = 2
+
+[[events.fields]]
+name = "amount"
+class = "behavioral"
+type = "decimal"
+scale = 2
+min = "0"
+max = "500"
+
+[[events]]
+name = "view"
+max_per_subject = 100
 "#;
+
+/// The squared norm of one person.
+const PERSON: u128 = (UNIT * UNIT) as u128;
 
 fn schema() -> Schema {
     parse(SCHEMA).unwrap()
@@ -84,19 +99,24 @@ fn planned(kind: Kind, rho: u64) -> Result<Plan, PlanError> {
     plan(&schema(), &Question { dataset: DatasetId::new("coop").unwrap(), universe, segment, kind, rho: NanoRho(rho) })
 }
 
+/// The squared norm in people squared.
+fn people(plan: &Plan) -> u128 {
+    plan.norm_squared() / u128::from((UNIT * UNIT).unsigned_abs())
+}
+
 #[test]
 fn known_prices_give_known_half_widths() {
     // rho 0.001 for a size: 1.96 / sqrt(2 * 0.001) = 43.8 people.
     let size = planned(Kind::Size, 1_000_000).unwrap();
-    assert_eq!((size.cells(), size.sensitivity_squared()), (1, 1));
+    assert_eq!((size.cells(), people(&size)), (1, 1));
     assert_eq!(size.half_width_1024() / 1024, 43);
     // Two attributes and an event field of three values: D^2 = 5.
     let portrait = planned(portrait(&["age_band", "newsletter", "order.category"]), 10_000_000).unwrap();
-    assert_eq!((portrait.cells(), portrait.sensitivity_squared()), (13, 5));
+    assert_eq!((portrait.cells(), people(&portrait)), (13, 5));
     assert_eq!(portrait.sigma_1024() / 1024, 15);
-    assert_eq!(planned(breakdown(&["order.channel"]), 1).unwrap().sensitivity_squared(), 2);
-    assert_eq!(planned(breakdown(&["order.category", "age_band"]), 1).unwrap().sensitivity_squared(), 3);
-    assert_eq!(planned(breakdown(&["age_band", "newsletter"]), 1).unwrap().sensitivity_squared(), 1);
+    assert_eq!(people(&planned(breakdown(&["order.channel"]), 1).unwrap()), 2);
+    assert_eq!(people(&planned(breakdown(&["order.category", "age_band"]), 1).unwrap()), 3);
+    assert_eq!(people(&planned(breakdown(&["age_band", "newsletter"]), 1).unwrap()), 1);
 }
 
 #[test]
@@ -106,9 +126,9 @@ fn what_has_no_plan_says_why() {
     assert_eq!(refused(breakdown(&["household"])), PlanError::OpenDomain("household".into()));
     assert_eq!(refused(breakdown(&["order"])), PlanError::EventType("order".into()));
     assert_eq!(refused(breakdown(&[])), PlanError::FieldCount(0));
-    assert_eq!(refused(breakdown(&["age_band", "newsletter", "order.channel"])), PlanError::FieldCount(3));
+    let four = ["age_band", "newsletter", "order.channel", "order.category"];
+    assert_eq!(refused(breakdown(&four)), PlanError::FieldCount(4));
     assert_eq!(refused(breakdown(&["age_band", "age_band"])), PlanError::Repeated("age_band".into()));
-    assert_eq!(refused(breakdown(&["order.category", "order.channel"])), PlanError::TwoEventFields);
     assert_eq!(refused(portrait(&[])), PlanError::TableCount(0));
     assert_eq!(planned(Kind::Size, 0).unwrap_err(), PlanError::Price);
     assert_eq!(planned(Kind::Size, 1_000_000_000_000_001).unwrap_err(), PlanError::Price);
@@ -116,6 +136,9 @@ fn what_has_no_plan_says_why() {
 
 #[test]
 fn an_accuracy_has_a_price_and_keeps_it() {
+    let amount = fields(&["order.amount"])[0];
+    let sum =
+        Kind::Table { measures: vec![Measure::Sum { field: amount, bound: 50_000 }], by: vec![], window: Window::Ever };
     for kind in [Kind::Size, portrait(&["age_band", "newsletter"]), breakdown(&["order.category"])] {
         for half_width in [1_u32, 3, 10, 44, 500] {
             let price = price_for(&schema(), &kind, half_width);
@@ -129,6 +152,84 @@ fn an_accuracy_has_a_price_and_keeps_it() {
             assert!(plan.half_width_1024() * 1000 >= units * 998, "{half_width} is not overpaid at {price:?}");
         }
     }
+    // In units of what the first table counts.
+    let price = price_for(&schema(), &sum, 100_000).unwrap();
+    let half_width = planned(sum, price.0).unwrap().half_width_1024();
+    assert!((99_900 * 1_024..=100_000 * 1_024).contains(&half_width), "{half_width}");
+}
+
+fn orders(measures: Vec<Measure>, by: Vec<By>) -> Kind {
+    Kind::Table { measures, by, window: Window::Ever }
+}
+
+#[test]
+fn each_kind_has_its_cells_and_its_bound() {
+    let segment = || Segment::everyone();
+    let [age, newsletter, category, amount, household] =
+        ["age_band", "newsletter", "order.category", "order.amount", "household"].map(|path| fields(&[path])[0]);
+    let order = schema().event("order").unwrap().id;
+    let days = vec![0, 7, 14, 21];
+    let window = Window::Ever;
+    let periods = || By::Periods { event: order, days: days.clone() };
+    let bounds = [
+        (Kind::Contrast { of: segment(), fields: vec![age, category], window }, 2 * 5 + 2 * 5, 1 + 3),
+        (Kind::Funnel { steps: vec![segment(), segment(), segment()] }, 4, 1),
+        (Kind::Overlap { others: vec![segment(), segment()] }, 4, 1),
+        (Kind::Bands { lists: vec![vec![segment(); 4], vec![segment(); 2]] }, 5 * 3, 1),
+        (orders(vec![Measure::People], vec![periods()]), 3, 3),
+        (orders(vec![Measure::People], vec![By::Hours(order)]), 24, 8),
+        (orders(vec![Measure::People], vec![By::Hours(order), By::Weekdays(order)]), 24 * 7, 8 * 7),
+        (orders(vec![Measure::People], vec![By::Field(age), By::Field(newsletter), By::Field(category)]), 75, 3),
+        (orders(vec![Measure::People], vec![By::Bins { field: household, edges: vec![1, 3] }]), 4, 1),
+        (Kind::Retention { event: order, days: days.clone() }, 4 * 3, 3),
+    ];
+    for (kind, cells, bound) in bounds {
+        let plan = planned(kind, 1_000_000).unwrap();
+        assert_eq!((plan.cells(), people(&plan)), (cells, bound), "{plan:?}");
+    }
+    // Sums in fine units: each measure has the same share of the price, to a part in the bound.
+    let both = vec![Measure::Events { event: order, bound: 12 }, Measure::Sum { field: amount, bound: 50_000 }];
+    let plan = planned(orders(both, vec![By::Field(category)]), 1_000_000).unwrap();
+    let full = 2.0 * 2_f64.powi(72);
+    assert!(plan.norm_squared() as f64 <= full && plan.norm_squared() as f64 > full * 0.999_9);
+    let tables = plan.lay_out(&[1 << 36; 10]);
+    // 2^36 fine units are nearly the bound.
+    assert_eq!(tables[0].cells[0].noised, 12 * 1_024);
+    assert_eq!(tables[1].cells[0].noised.div_euclid(1_024), 50_000);
+    let noise = tables[1].noise.unwrap();
+    // sqrt(2) * 50,000 / sqrt(2 rho) = 1,581,139.
+    assert!((1_581_138..=1_581_141).contains(&(noise.sigma_1024 / 1_024)), "{noise:?}");
+    let mean = planned(Kind::Mean { field: household }, 1_000_000).unwrap();
+    assert_eq!(mean.cells(), 2);
+    assert_eq!(mean.lay_out(&[0, 0])[1].counted, Counted::Value(schema().attribute("household").unwrap().column, 6));
+}
+
+#[test]
+fn new_kinds_that_have_no_plan_say_why() {
+    let refused = |kind| planned(kind, 1_000_000).unwrap_err();
+    let [age, amount, view, order] = ["age_band", "order.amount", "view", "order"].map(|path| fields(&[path])[0]);
+    let (FieldRef::Event(viewed), FieldRef::Event(ordered)) = (view, order) else { panic!("events") };
+    let days = |days: &[i32]| orders(vec![Measure::People], vec![By::Periods { event: ordered, days: days.to_vec() }]);
+    assert_eq!(refused(Kind::Funnel { steps: vec![] }), PlanError::Steps(0));
+    assert_eq!(refused(Kind::Overlap { others: vec![Segment::everyone(); 5] }), PlanError::Overlap(5));
+    assert_eq!(refused(Kind::Bands { lists: vec![vec![]] }), PlanError::Bands(0));
+    assert_eq!(refused(Kind::Bands { lists: vec![] }), PlanError::FieldCount(0));
+    assert_eq!(refused(orders(vec![], vec![])), PlanError::Measures(0));
+    for wrong in [&[][..], &[1], &[1, 1], &[2, 1]] {
+        assert_eq!(refused(days(wrong)), PlanError::Days);
+    }
+    let sum = |field, bound| Measure::Sum { field, bound };
+    assert_eq!(refused(orders(vec![sum(amount, 0)], vec![])), PlanError::Bound);
+    assert_eq!(refused(orders(vec![sum(amount, u64::MAX)], vec![])), PlanError::Bound);
+    assert_eq!(refused(orders(vec![sum(age, 1)], vec![])), PlanError::NotSummed("age_band".into()));
+    assert_eq!(refused(orders(vec![sum(amount, 1), Measure::People], vec![])), PlanError::PeopleAlone);
+    let viewed_by_hour = vec![By::Hours(viewed)];
+    assert_eq!(refused(orders(vec![sum(amount, 1)], viewed_by_hour.clone())), PlanError::TwoEvents);
+    let crossed = viewed_by_hour.into_iter().chain([By::Hours(ordered)]).collect();
+    assert_eq!(refused(orders(vec![Measure::People], crossed)), PlanError::TwoEvents);
+    assert_eq!(refused(Kind::Mean { field: age }), PlanError::NotSummed("age_band".into()));
+    let edges = By::Bins { field: fields(&["household"])[0], edges: vec![3, 3] };
+    assert_eq!(refused(orders(vec![Measure::People], vec![edges])), PlanError::Edges);
 }
 
 #[test]
@@ -143,7 +244,7 @@ fn the_library_never_maps_above_the_charge() {
         let mechanism =
             make_gaussian::<_, _, ZeroConcentratedDivergence>(domain, L2Distance::<f64>::default(), sigma, None)
                 .unwrap();
-        let loss = mechanism.map(&distance(plan.sensitivity_squared())).unwrap();
+        let loss = mechanism.map(&distance(plan.norm_squared())).unwrap();
         assert!(nano_up(loss) <= rho, "{loss} for {rho} nano-rho");
         let exact = 5.0 * (UNIT * UNIT) as f64 / (2.0 * sigma * sigma);
         assert!(loss >= exact * (1.0 - 1e-12), "{loss} is at least {exact}");
@@ -153,7 +254,7 @@ fn the_library_never_maps_above_the_charge() {
 #[test]
 fn less_noise_than_was_paid_for_is_refused() {
     let plan = planned(Kind::Size, 1_000_000).unwrap();
-    let at = |sigma| gaussian(&[0], 1, sigma, 1_000_000).map(|cells| cells.len());
+    let at = |sigma| gaussian(&[0], PERSON, sigma, 1_000_000).map(|cells| cells.len());
     assert_eq!(at(plan.sigma_1024()), Ok(1));
     assert_eq!(at(plan.sigma_1024() - 2), Err(DrawError::Overcharge));
     assert_eq!(draw(&plan, &Partial::zero(2)), Err(DrawError::Shape));
@@ -172,7 +273,7 @@ fn cells_are_laid_out_in_code_order() {
 
 /// Draws `n` times at `sigma` units, at whatever price.
 fn noise(n: usize, sigma: u64) -> Vec<i64> {
-    gaussian(&vec![0; n], 1, sigma, u64::MAX).unwrap()
+    gaussian(&vec![0; n], PERSON, sigma, u64::MAX).unwrap()
 }
 
 #[test]
@@ -233,9 +334,13 @@ mod display {
 
     fn answer(tables: Vec<Vec<i64>>) -> Answer {
         let cell = |(code, noised): (usize, &i64)| Cell { codes: vec![code as u16], noised: *noised };
-        let attribute = fields(&["age_band"]);
-        let table =
-            |cells: Vec<i64>| Table { by: attribute.clone(), cells: cells.iter().enumerate().map(cell).collect() };
+        let attribute = vec![Dimension::Attribute(schema().attribute("age_band").unwrap().column)];
+        let table = |cells: Vec<i64>| Table {
+            by: attribute.clone(),
+            cells: cells.iter().enumerate().map(cell).collect(),
+            counted: Counted::People,
+            noise: None,
+        };
         Answer {
             version: 1,
             release: String::new(),
@@ -269,6 +374,18 @@ mod display {
         assert_eq!(cells[0].unclamped, 60);
         let negative = &shown(&answer, &answer.tables[0], None)[0];
         assert_eq!((negative.people, negative.low, negative.high, negative.unclamped), (0, 0, 0, -3));
+    }
+
+    #[test]
+    fn a_funnel_adds_up_from_its_end() {
+        let answer = answer(vec![vec![50 * UNIT, 30 * UNIT, -2 * UNIT, 10 * UNIT]]);
+        let reached = reached(&answer, &answer.tables[0]);
+        let people: Vec<i64> = reached.iter().map(|step| step.value / UNIT).collect();
+        assert_eq!(people, [88, 38, 8, 10]);
+        assert_eq!(reached.iter().map(|step| step.sigma).collect::<Vec<_>>(), [2_049, 1_774, 1_449, 1_025]);
+        assert_eq!(falling(&people), [88, 38, 9, 9]);
+        assert_eq!(falling(&[-5, 3, 3, -10]), [0, 0, 0, 0]);
+        assert_eq!(falling(&[1, 2, 6]), [3, 3, 3]);
     }
 
     #[test]

@@ -5,7 +5,9 @@
 //! `floor(UNIT * sqrt(l0 / m))`, so that the integer norm squared, `m * w^2`, is at most `UNIT^2 * l0` for every `m`.
 
 use super::condition::Masks;
+use super::event_axes::Places;
 use super::event_pass::{Quota, Rows, in_window, open_rows};
+use super::measure::Measured;
 use super::plan::{EventPlan, EventTable};
 use super::view::View;
 use crate::blocks::{BlockError, Buffer, Piece};
@@ -37,14 +39,21 @@ pub(super) fn run_tables(
     cells: &mut [i64],
 ) -> Result<(), BlockError> {
     let mut tallies: Vec<Tally<'_>> = plan.tables.iter().map(Tally::new).collect();
+    let mut measured: Vec<Measured<'_>> = plan.measures.iter().map(Measured::new).collect();
     let mut quota = Quota::default();
+    let mut places = Places::default();
     for piece in pieces {
         let rows = open_rows(piece, plan, &mut quota, buffer)?;
         for tally in &mut tallies {
-            tally.take(&rows, members, masks, cells);
+            tally.table.axes.place(&rows, &mut places);
+            tally.take(&rows, &places, members, masks, cells);
+        }
+        for measured in &mut measured {
+            measured.take(&rows, &mut places, members, masks, cells);
         }
     }
     tallies.iter_mut().for_each(|tally| tally.flush(members, cells));
+    measured.iter_mut().for_each(|measured| measured.flush(members, cells));
     Ok(())
 }
 
@@ -53,23 +62,25 @@ struct Tally<'p> {
     table: &'p EventTable,
     /// By number of distinct cells.
     weights: Vec<i64>,
+    /// By place: where its cell is.
+    offsets: Vec<usize>,
     subject: usize,
-    /// By code: 1 where this subject was seen.
+    /// By place: 1 where this subject was seen.
     seen: Vec<u8>,
     distinct: Vec<u32>,
 }
 
 impl<'p> Tally<'p> {
     fn new(table: &'p EventTable) -> Self {
-        let l0 = u64::from(table.max_distinct);
-        let weights = (0..=u64::from(table.field_cells)).map(|m| weight(m, l0)).collect();
-        Self { table, weights, subject: 0, seen: vec![0; table.field_cells as usize], distinct: Vec::new() }
+        let (l0, places) = (u64::from(table.max_distinct), table.axes.places());
+        let weights = (0..).take(places + 1).map(|m| weight(m, l0)).collect();
+        let offsets = table.axes.offsets();
+        Self { table, weights, offsets, subject: 0, seen: vec![0; places], distinct: Vec::new() }
     }
 
-    fn take(&mut self, rows: &Rows<'_>, members: &Members<'_>, masks: &mut Masks, cells: &mut [i64]) {
+    fn take(&mut self, rows: &Rows<'_>, places: &Places, members: &Members<'_>, masks: &mut Masks, cells: &mut [i64]) {
         let mut window = masks.take(rows.times.len(), 0);
         in_window(rows.times, self.table.from, self.table.until, &mut window);
-        let view = rows.fields.get(self.table.field).copied().unwrap_or(View::Absent);
         for (place, (start, end)) in rows.ranges.iter().enumerate() {
             let subject = rows.first + place;
             if subject != self.subject {
@@ -78,18 +89,19 @@ impl<'p> Tally<'p> {
             }
             let counted = window.get(*start..*end).unwrap_or_default();
             for (row, _) in (*start..*end).zip(counted).filter(|(_, bit)| **bit == 1) {
-                self.see(view.code(row, self.table.field_cells));
+                self.see(places.get(row));
             }
         }
         masks.give(window);
     }
 
-    fn see(&mut self, code: u32) {
-        if let Some(seen) = self.seen.get_mut(code as usize)
+    /// A place of nowhere is beyond all that can be seen.
+    fn see(&mut self, place: u32) {
+        if let Some(seen) = self.seen.get_mut(place as usize)
             && *seen == 0
         {
             *seen = 1;
-            self.distinct.push(code);
+            self.distinct.push(place);
         }
     }
 
@@ -97,21 +109,16 @@ impl<'p> Tally<'p> {
     fn flush(&mut self, members: &Members<'_>, cells: &mut [i64]) {
         let member = i64::from(members.mask.get(self.subject).copied().unwrap_or(0));
         let weight = self.weights.get(self.distinct.len()).copied().unwrap_or(0) * member;
-        let base = self.table.start + self.attribute_offset(members);
-        for code in self.distinct.drain(..) {
-            if let Some(cell) = cells.get_mut(base + code as usize * self.table.field_stride) {
+        let base = self.table.start + self.table.axes.offset_of(self.subject, members.views);
+        for place in self.distinct.drain(..) {
+            let offset = self.offsets.get(place as usize).copied().unwrap_or(usize::MAX);
+            if let Some(cell) = base.checked_add(offset).and_then(|at| cells.get_mut(at)) {
                 *cell += weight;
             }
-            if let Some(seen) = self.seen.get_mut(code as usize) {
+            if let Some(seen) = self.seen.get_mut(place as usize) {
                 *seen = 0;
             }
         }
-    }
-
-    fn attribute_offset(&self, members: &Members<'_>) -> usize {
-        self.table.attribute.map_or(0, |(slot, cells, stride)| {
-            members.views.get(slot).map_or(0, |view| view.code(self.subject, cells)) as usize * stride
-        })
     }
 }
 

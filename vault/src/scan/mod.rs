@@ -6,23 +6,31 @@
 //! whose consent state moved can take the old partial of a block out and put the new one in.
 //!
 //! Guarantees: a subject counts when it is allowed, in the universe and in the segment, unknown being outside. Its
-//! contribution to each table is bounded as the plan says, whatever the data: one cell of 1,024 for attributes, an L2
-//! norm of at most `1,024 * sqrt(l0)` for event fields. Every subject costs the same work, match or no match; how long
+//! contribution to each table is bounded as the plan says, whatever the data ([`TableSpec::norm_squared`]): one cell of
+//! 1,024 for what a subject has one of, an L2 norm of at most `1,024 * sqrt(l0)` where events spread people over cells,
+//! and the clip's norm for numbers of events and for sums. Every subject costs the same work, match or no match; how long
 //! a scan takes depends on how many subjects and events there are, and on whether a busy subject's values repeat.
 //! Does not decide who is allowed and does not add noise.
 
+mod axis;
+mod clip;
 mod condition;
 mod count;
+mod derive;
+mod event_axes;
 mod event_pass;
 mod event_tables;
+mod measure;
 mod partial;
 mod plan;
 mod sequence_pass;
+mod tables;
 mod view;
 mod worker;
 
+pub use axis::{Axis, AxisOf, Clip, Count, MAX_NORM, TableSpec};
 pub use partial::Partial;
-pub use plan::{Axis, Plan, TableSpec};
+pub use plan::Plan;
 
 use crate::blocks::{BlockError, Piece};
 use roaring::RoaringBitmap;

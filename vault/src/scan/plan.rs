@@ -1,39 +1,16 @@
 //! What a scan computes: conditions and tables, resolved to columns, codes and microseconds. Public knowledge.
 
+use super::axis::TableSpec;
 use super::condition::{Node, attribute_nodes, filter_nodes};
+use super::derive::Derived;
+use super::event_axes::EventAxes;
+use super::measure::{MeasureTable, ValueTable};
 use crate::blocks::ColumnKey;
 use policy::id::SampleLabel;
-use policy::schema::{ColumnId, EventTypeId, FieldRef};
-use policy::segment::{self, Expr, LocalDays, Measure, Step, Window, WindowError, days_since_times};
+use policy::schema::{ColumnId, EventTypeId};
+use policy::segment::{self, Expr, LocalDays, Measure, Step, WindowError, days_since_times};
 use policy::time::Timestamp;
 use std::sync::Arc;
-
-/// One dimension of a table: a closed field.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Axis {
-    /// An attribute or an event field; not an event as such.
-    pub field: FieldRef,
-    /// Cells along it: the domain and, first, missing. Stored codes beyond count as missing.
-    pub cells: u32,
-    /// Event fields: how many distinct cells of one subject count fully (the L0 bound), at least 1.
-    pub max_distinct: u32,
-}
-
-/// A table to fill: no axis (how many), one, or the cross of two, of which at most one may be an event field.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TableSpec {
-    /// The dimensions; cells are in row-major order of codes.
-    pub axes: Vec<Axis>,
-    /// Which events count.
-    pub window: Window,
-}
-
-impl TableSpec {
-    /// Returns how many cells it has.
-    pub fn cells(&self) -> usize {
-        self.axes.iter().map(|axis| axis.cells as usize).product()
-    }
-}
 
 /// A place in a row of columns that are read together.
 pub(super) type Slot = usize;
@@ -49,13 +26,16 @@ pub struct Plan {
     pub(super) samples: Vec<SamplePlan>,
     /// How many event tests, sequences and samples there are.
     pub(super) outcomes: usize,
+    /// Codes of subjects that are computed, each perhaps from those before it; their slots come after the columns'.
+    pub(super) derived: Vec<Derived>,
     pub(super) tables: Vec<AttributeTable>,
-    cells: usize,
+    pub(super) values: Vec<ValueTable>,
+    pub(super) cells: usize,
     limits: Vec<u32>,
     days: Option<Arc<LocalDays>>,
 }
 
-/// A table over attributes only.
+/// A table over at most two columns of subjects, derived ones included.
 #[derive(Debug, Clone)]
 pub(super) struct AttributeTable {
     /// Where its cells begin among the plan's.
@@ -74,6 +54,7 @@ pub(super) struct EventPlan {
     pub(super) tests: Vec<EventTestPlan>,
     pub(super) tracks: Vec<TrackPlan>,
     pub(super) tables: Vec<EventTable>,
+    pub(super) measures: Vec<MeasureTable>,
 }
 
 #[derive(Debug, Clone)]
@@ -139,15 +120,11 @@ pub(super) struct SamplePlan {
     pub(super) until: u16,
 }
 
-/// A table with one event field, and perhaps one attribute.
+/// A table of people over events, and perhaps over subjects too.
 #[derive(Debug, Clone)]
 pub(super) struct EventTable {
     pub(super) start: usize,
-    pub(super) field: Slot,
-    pub(super) field_cells: u32,
-    pub(super) field_stride: usize,
-    /// Slot, cells and stride.
-    pub(super) attribute: Option<(Slot, u32, usize)>,
+    pub(super) axes: EventAxes,
     pub(super) max_distinct: u32,
     pub(super) from: i64,
     pub(super) until: i64,
@@ -155,7 +132,7 @@ pub(super) struct EventTable {
 
 impl Plan {
     /// Resolves conditions and tables against the end of an epoch, in the dataset's zone. Tables must be as
-    /// [`TableSpec`] says; axes that are not, count nothing. `limits` says by event type how many events of one subject
+    /// [`TableSpec`] says; axes that are not, count as missing. `limits` says by event type how many events of one subject
     /// count, the first by time; all of them for types beyond.
     pub fn new(
         universe: &Expr,
@@ -172,7 +149,9 @@ impl Plan {
             sequences: Vec::new(),
             samples: Vec::new(),
             outcomes: 0,
+            derived: Vec::new(),
             tables: Vec::new(),
+            values: Vec::new(),
             cells: 0,
             limits: limits.to_vec(),
             days: None,
@@ -180,8 +159,9 @@ impl Plan {
         let both = Expr::All(vec![universe.clone(), segment.clone()]);
         plan.condition = attribute_nodes(&both, &mut plan, as_of, zone)?;
         for table in tables {
-            plan.add_table(table, table.window.resolve(as_of, zone)?);
+            plan.add_table(table, as_of, zone)?;
         }
+        plan.settle();
         Ok(plan)
     }
 
@@ -232,7 +212,7 @@ impl Plan {
         Ok(number)
     }
 
-    fn local_days(&mut self, as_of: Timestamp, zone: &str) -> Result<Arc<LocalDays>, WindowError> {
+    pub(super) fn local_days(&mut self, as_of: Timestamp, zone: &str) -> Result<Arc<LocalDays>, WindowError> {
         let days = match self.days.take() {
             Some(days) => days,
             None => Arc::new(LocalDays::new(zone, as_of)?),
@@ -280,56 +260,26 @@ impl Plan {
         number
     }
 
-    fn add_table(&mut self, table: &TableSpec, (from, until): (i64, i64)) {
-        let start = self.cells;
-        self.cells += table.cells();
-        let strides: Vec<usize> = match table.axes.as_slice() {
-            [_, second] => vec![second.cells as usize, 1],
-            _ => vec![1],
-        };
-        let mut attributes = Vec::new();
-        let mut event = None;
-        for (axis, stride) in table.axes.iter().zip(strides) {
-            match axis.field {
-                FieldRef::Attribute(column) => {
-                    attributes.push((self.attribute(ColumnKey::of(column)), axis.cells, stride));
-                }
-                FieldRef::EventField(of, column) => event = Some((of, column, axis, stride)),
-                FieldRef::Event(_) => {}
-            }
-        }
-        let Some((of, column, axis, field_stride)) = event else {
-            let axes = attributes.into_iter().map(|(slot, cells, _)| (slot, cells)).collect();
-            self.tables.push(AttributeTable { start, axes });
-            return;
-        };
-        let events = self.event_plan(of);
-        let field = slot(&mut events.columns, ColumnKey::of(column));
-        events.tables.push(EventTable {
-            start,
-            field,
-            field_cells: axis.cells,
-            field_stride,
-            attribute: attributes.first().copied(),
-            max_distinct: axis.max_distinct,
-            from,
-            until,
-        });
-    }
-
-    fn event_plan(&mut self, event: EventTypeId) -> &mut EventPlan {
+    pub(super) fn event_plan(&mut self, event: EventTypeId) -> &mut EventPlan {
         let place = self.events.iter().position(|plan| plan.event == event).unwrap_or(self.events.len());
         if place == self.events.len() {
             let limit = self.limits.get(usize::from(event.0)).map_or(usize::MAX, |limit| *limit as usize);
-            let (columns, tests, tracks, tables) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-            self.events.push(EventPlan { event, limit, columns, tests, tracks, tables });
+            self.events.push(EventPlan {
+                event,
+                limit,
+                columns: Vec::new(),
+                tests: Vec::new(),
+                tracks: Vec::new(),
+                tables: Vec::new(),
+                measures: Vec::new(),
+            });
         }
         #[expect(clippy::indexing_slicing, reason = "the entry was found or has just been pushed")]
         &mut self.events[place]
     }
 }
 
-fn slot(columns: &mut Vec<ColumnKey>, key: ColumnKey) -> Slot {
+pub(super) fn slot(columns: &mut Vec<ColumnKey>, key: ColumnKey) -> Slot {
     columns.iter().position(|column| *column == key).unwrap_or_else(|| {
         columns.push(key);
         columns.len() - 1

@@ -286,54 +286,183 @@ fn sequence(dice: &mut Dice) -> Expr {
     })
 }
 
-fn axis(dice: &mut Dice, event: bool) -> Axis {
-    if event {
-        let (event, column) = dice.pick(&[(0_usize, 0_usize), (0, 3), (1, 0)]);
-        let field = FieldRef::EventField(EventTypeId(event as u16), ColumnId(column as u16));
-        return Axis { field, cells: FIELDS[event][column].1 as u32 + 1, max_distinct: 1 + dice.below(4) as u32 };
+/// A dimension over events of a type, or over subjects.
+fn axis(dice: &mut Dice, event: Option<usize>) -> Axis {
+    let (of, cells) = match event {
+        Some(event) => event_axis(dice, event),
+        None => subject_axis(dice),
+    };
+    let max_distinct = if event.is_some() { 1 + dice.below(4) as u32 } else { 1 };
+    Axis { of, cells, max_distinct }
+}
+
+fn event_axis(dice: &mut Dice, event: usize) -> (AxisOf, u32) {
+    let id = EventTypeId(event as u16);
+    let column = if event == 0 { dice.pick(&[0_usize, 3]) } else { 0 };
+    match dice.below(6) {
+        0 => {
+            let mut days: Vec<i32> = (0..2 + dice.below(5)).map(|_| 20_100 + dice.below(160) as i32).collect();
+            days.sort_unstable();
+            days.dedup();
+            days.push(20_270);
+            let cells = days.len() as u32 - 1;
+            (AxisOf::Periods(id, days), cells)
+        }
+        1 => (AxisOf::Hours(id), 24),
+        2 => (AxisOf::Weekdays(id), 7),
+        _ => {
+            let of = AxisOf::Field(FieldRef::EventField(id, ColumnId(column as u16)));
+            (of, FIELDS[event][column].1 as u32 + 1)
+        }
     }
-    let column = dice.pick(&[0_usize, 1, 2, 5, YOUNGEST]);
-    // Now and then a domain shorter than what is stored: those codes count as missing.
-    let cells = ATTRIBUTES[column].1 as u32 + 1 - dice.below(2) as u32;
-    Axis { field: FieldRef::Attribute(ColumnId(column as u16)), cells, max_distinct: 1 }
+}
+
+fn subject_axis(dice: &mut Dice) -> (AxisOf, u32) {
+    let conditions = |dice: &mut Dice| (0..1 + dice.below(3)).map(|_| expr(dice, 1)).collect::<Vec<_>>();
+    match dice.below(8) {
+        0 => {
+            let steps = conditions(dice);
+            let cells = steps.len() as u32 + 1;
+            (AxisOf::Steps(steps), cells)
+        }
+        1 => {
+            let flags = conditions(dice);
+            let cells = 1 << flags.len();
+            (AxisOf::Flags(flags), cells)
+        }
+        2 => {
+            let bands = conditions(dice);
+            let cells = bands.len() as u32 + 1;
+            (AxisOf::Bands(bands), cells)
+        }
+        3 => (AxisOf::Bins(ColumnId(3), vec![-10, 0, 7, 25]), 6),
+        _ => {
+            let column = dice.pick(&[0_usize, 1, 2, 5, YOUNGEST]);
+            // Now and then a domain shorter than what is stored: those codes count as missing.
+            let cells = ATTRIBUTES[column].1 as u32 + 1 - dice.below(2) as u32;
+            (AxisOf::Field(FieldRef::Attribute(ColumnId(column as u16))), cells)
+        }
+    }
+}
+
+fn table(dice: &mut Dice) -> TableSpec {
+    let event = dice.below(2) as usize;
+    let id = EventTypeId(event as u16);
+    let clip = |dice: &mut Dice| Clip::new(1 + dice.below(30)).unwrap();
+    let count = match dice.below(8) {
+        0 => Count::Events(id, clip(dice)),
+        1 if event == 0 => Count::Sum(id, ColumnId(1), clip(dice)),
+        2 => Count::Value { column: ColumnId(3), center: 5, clip: clip(dice) },
+        3 => Count::Present { column: ColumnId(3), clip: clip(dice) },
+        _ => Count::People,
+    };
+    let with_events = !matches!(count, Count::Value { .. } | Count::Present { .. });
+    let shapes: [&[bool]; 9] = [
+        &[],
+        &[false],
+        &[false],
+        &[true],
+        &[false, false],
+        &[false, true],
+        &[true, true],
+        &[false, false, false],
+        &[true, false, true],
+    ];
+    let shape = dice.pick(&shapes);
+    let mut axes: Vec<Axis> =
+        shape.iter().filter(|of| with_events || !**of).map(|of| axis(dice, of.then_some(event))).collect();
+    if dice.below(2) == 0 {
+        axes.reverse();
+    }
+    let spec = TableSpec { axes, window: window(dice), count };
+    // As a question's plan would refuse it.
+    if spec.cells() > 65_536 { TableSpec::people(vec![], Window::Ever) } else { spec }
 }
 
 fn tables(dice: &mut Dice) -> Vec<TableSpec> {
-    let shapes: [&[bool]; 6] = [&[], &[false], &[false], &[true], &[false, false], &[false, true]];
-    let table = |dice: &mut Dice| {
-        let mut axes: Vec<Axis> = dice.pick(&shapes).iter().map(|event| axis(dice, *event)).collect();
-        if dice.below(2) == 0 {
-            axes.reverse();
-        }
-        TableSpec { axes, window: window(dice) }
-    };
     (0..1 + dice.below(7)).map(|_| table(dice)).collect()
+}
+
+/// The code of a person along a dimension over subjects.
+fn subject_code(row: &Row, axis: &Axis) -> usize {
+    let holds = |expr: &Expr| eval_expr(expr, row, AS_OF, ZONE).unwrap() == Some(true);
+    match &axis.of {
+        AxisOf::Field(FieldRef::Attribute(column)) => code(row.attributes[usize::from(column.0)], axis),
+        AxisOf::Steps(steps) => steps.iter().take_while(|step| holds(step)).count(),
+        AxisOf::Flags(flags) => flags.iter().enumerate().map(|(bit, flag)| usize::from(holds(flag)) << bit).sum(),
+        AxisOf::Bands(bands) => bands.iter().position(holds).map_or(0, |place| place + 1),
+        AxisOf::Bins(column, edges) => row.attributes[usize::from(column.0)]
+            .map_or(0, |value| 1 + edges.iter().filter(|edge| **edge <= value).count()),
+        _ => panic!("over events"),
+    }
+}
+
+/// The code of an event along a dimension over events; none outside of all periods.
+fn event_code(event: &EventRow, axis: &Axis) -> Option<usize> {
+    let clock = jiff::Timestamp::from_microsecond(event.at.0).unwrap().in_tz(ZONE).unwrap();
+    match &axis.of {
+        AxisOf::Field(FieldRef::EventField(_, column)) => Some(code(event.fields[usize::from(column.0)], axis)),
+        AxisOf::Periods(_, days) => {
+            let day = jiff::civil::date(1970, 1, 1).until(clock.date()).unwrap().get_days();
+            days.windows(2).position(|pair| (pair[0]..pair[1]).contains(&day))
+        }
+        AxisOf::Hours(_) => Some(clock.hour() as usize),
+        AxisOf::Weekdays(_) => Some(clock.weekday().to_monday_zero_offset() as usize),
+        _ => panic!("over subjects"),
+    }
+}
+
+fn code(value: Option<i64>, axis: &Axis) -> usize {
+    value.filter(|code| *code < i64::from(axis.cells)).unwrap_or(0) as usize
 }
 
 /// The cells one member adds to a table, by the definition.
 fn contribution(row: &Row, table: &TableSpec) -> Vec<(usize, i64)> {
     let (from, until) = table.window.resolve(AS_OF, ZONE).unwrap();
-    let code =
-        |value: Option<i64>, axis: &Axis| value.filter(|code| *code < i64::from(axis.cells)).unwrap_or(0) as usize;
-    let mut cells: Vec<usize> = vec![0];
-    let mut bound = 1_i64;
-    for axis in &table.axes {
-        let codes: Vec<usize> = match axis.field {
-            FieldRef::Attribute(column) => vec![code(row.attributes[usize::from(column.0)], axis)],
-            FieldRef::EventField(event, column) => {
-                bound = i64::from(axis.max_distinct);
-                let counted = row.events.iter().filter(|e| e.event == event && from <= e.at.0 && e.at.0 < until);
-                let mut codes: Vec<usize> = counted.map(|e| code(e.fields[usize::from(column.0)], axis)).collect();
-                codes.sort_unstable();
-                codes.dedup();
-                codes
-            }
-            FieldRef::Event(_) => vec![],
-        };
-        cells = cells.iter().flat_map(|cell| codes.iter().map(move |code| cell * axis.cells as usize + code)).collect();
+    let number = |value: Option<i64>| value.unwrap_or(0);
+    let amounts: Vec<(Option<&EventRow>, i64)> = match (table.count, table.event()) {
+        (Count::Value { column, center, .. }, _) => {
+            vec![(None, row.attributes[usize::from(column.0)].map_or(0, |value| value - center))]
+        }
+        (Count::Present { column, .. }, _) => vec![(None, i64::from(row.attributes[usize::from(column.0)].is_some()))],
+        (_, None) => vec![(None, 1)],
+        (count, Some(of)) => {
+            let counted = row.events.iter().filter(|e| e.event == of && from <= e.at.0 && e.at.0 < until);
+            let amount = |event: &EventRow| match count {
+                Count::Sum(_, column, _) => number(event.fields[usize::from(column.0)]),
+                _ => 1,
+            };
+            counted.map(|event| (Some(event), amount(event))).collect()
+        }
+    };
+    let mut cells = std::collections::BTreeMap::new();
+    for (event, amount) in amounts {
+        let place = table.axes.iter().try_fold(0, |place, axis| {
+            let code = match (axis.of.event(), event) {
+                (Some(_), Some(event)) => event_code(event, axis)?,
+                _ => subject_code(row, axis),
+            };
+            Some(place * axis.cells as usize + code)
+        });
+        if let Some(place) = place {
+            *cells.entry(place).or_insert(0) += amount;
+        }
     }
-    let norm = (cells.len() as f64 / bound as f64).sqrt().max(1.0);
-    cells.into_iter().map(|cell| (cell, (UNIT as f64 / norm).floor() as i64)).collect()
+    match table.count {
+        Count::People => {
+            let bound: f64 = table.axes.iter().map(|axis| f64::from(axis.max_distinct)).product();
+            let norm = (cells.len() as f64 / bound).sqrt().max(1.0);
+            cells.into_keys().map(|cell| (cell, (UNIT as f64 / norm).floor() as i64)).collect()
+        }
+        Count::Events(_, clip) | Count::Sum(_, _, clip) | Count::Present { clip, .. } | Count::Value { clip, .. } => {
+            let norm = cells.values().map(|v: &i64| (*v as f64).powi(2)).sum::<f64>().sqrt();
+            let scale = |v: i64| match norm <= clip.bound() as f64 {
+                true => v * clip.per_one() as i64,
+                false => (i128::from(v) * i128::from(clip.norm()) / norm.ceil() as i128) as i64,
+            };
+            cells.into_iter().map(|(cell, v)| (cell, scale(v))).collect()
+        }
+    }
 }
 
 /// The person with the events that count: the first of each type.
@@ -398,7 +527,7 @@ fn one_block_can_be_taken_out_and_put_back_changed() {
     let mut fewer = world.allowed.clone();
     fewer.remove_range(BLOCK_SUBJECTS..BLOCK_SUBJECTS + 20);
     let tables: Vec<TableSpec> =
-        [false, true].map(|event| TableSpec { axes: vec![axis(&mut dice, event)], window: Window::Ever }).into();
+        [None, Some(0)].map(|event| TableSpec::people(vec![axis(&mut dice, event)], Window::Ever)).into();
     let plan = Plan::new(&Expr::Const(true), &Expr::Const(true), &tables, &LIMITS, AS_OF, ZONE).unwrap();
     let scan = |blocks, allowed| scanner.scan(&plan, &ScanInput { blocks, allowed }).unwrap();
 
@@ -440,15 +569,14 @@ fn no_person_moves_a_partial_by_more_than_the_declared_sensitivity() {
             let tables = tables(&mut dice);
             let segment = if dice.below(3) == 0 { expr(&mut dice, 2) } else { Expr::Const(true) };
             let plan = Plan::new(&Expr::Const(true), &segment, &tables, &LIMITS, AS_OF, ZONE).unwrap();
-            let bounds = tables.iter().map(|t| t.axes.iter().map(|axis| i64::from(axis.max_distinct)).product::<i64>());
-            let declared = bounds.sum::<i64>() * UNIT * UNIT;
+            let declared: u128 = tables.iter().map(TableSpec::norm_squared).sum();
             let with = scanner.scan(&plan, &ScanInput { blocks: &world.blocks, allowed: &world.allowed }).unwrap();
             for ordinal in world.allowed.iter().step_by(3) {
                 let mut fewer = world.allowed.clone();
                 fewer.remove(ordinal);
                 let mut moved = with.clone();
                 moved.subtract(&scanner.scan(&plan, &ScanInput { blocks: &world.blocks, allowed: &fewer }).unwrap());
-                let norm: i64 = moved.expose().iter().map(|cell| cell * cell).sum();
+                let norm: u128 = moved.expose().iter().map(|cell| u128::from(cell.unsigned_abs()).pow(2)).sum();
                 assert!(norm <= declared, "seed {seed} ordinal {ordinal}: {norm} of {declared}");
                 pairs += 1;
                 tight += usize::from(norm * 100 >= declared * 99);

@@ -3,6 +3,7 @@
 use super::BlockInput;
 use super::condition::{Masks, Truth, and};
 use super::count::{Counter, counters};
+use super::derive::Codes;
 use super::event_pass::{Outcomes, run_tests};
 use super::event_tables::{Members, run_tables};
 use super::partial::Partial;
@@ -50,17 +51,21 @@ impl<'p> Worker<'p> {
         let Self { plan, counters, partial, buffers, .. } = self;
         let Buffers { attributes, events, masks, index, ordinals } = buffers;
         let views = view::open(&block.attributes, &plan.columns, attributes)?;
-        let mask = members(plan, block, &views, allowed, events, masks, ordinals)?;
+        let (mask, truths) = members(plan, block, &views, allowed, events, masks, ordinals)?;
+        let derived = derive(plan, mask.len(), &views, &truths, masks);
+        let views: Vec<View<'_>> = views.into_iter().chain(derived.iter().map(Codes::view)).collect();
         // Wrapping, though it never does: a checked sum does not use the processor's lanes.
         let count = mask.iter().fold(0_u32, |count, member| count.wrapping_add(u32::from(*member)));
         for counter in counters {
             counter.count(&views, &mask, count, index);
         }
         let members = Members { mask: &mask, views: &views };
-        for event in plan.events.iter().filter(|event| !event.tables.is_empty()) {
+        plan.values.iter().for_each(|table| table.run(&members, partial.cells_mut()));
+        for event in plan.events.iter().filter(|event| !event.tables.is_empty() || !event.measures.is_empty()) {
             let pieces = pieces(block, event.event.0);
             run_tables(event, pieces, &members, events, masks, partial.cells_mut())?;
         }
+        truths.into_iter().for_each(|truth| masks.give_truth(truth));
         masks.give(mask);
         Ok(())
     }
@@ -70,7 +75,8 @@ impl<'p> Worker<'p> {
         let Self { plan, collected, buffers, .. } = self;
         let Buffers { attributes, events, masks, ordinals, .. } = buffers;
         let views = view::open(&block.attributes, &plan.columns, attributes)?;
-        let mask = members(plan, block, &views, allowed, events, masks, ordinals)?;
+        let (mask, truths) = members(plan, block, &views, allowed, events, masks, ordinals)?;
+        truths.into_iter().for_each(|truth| masks.give_truth(truth));
         let base = block.attributes.meta().block * BLOCK_SUBJECTS;
         collected.extend((base..).zip(&mask).filter(|(_, bit)| **bit == 1).map(|(ordinal, _)| ordinal));
         masks.give(mask);
@@ -98,7 +104,18 @@ fn pieces(block: &BlockInput, event: u16) -> &[Arc<Piece>] {
     block.events.get(usize::from(event)).map_or(&[], Vec::as_slice)
 }
 
-/// Computes which subjects of a block count: allowed, and the condition true.
+/// Computes the derived codes of all subjects of a block, one after the other: a later one may read an earlier one.
+fn derive(plan: &Plan, rows: usize, views: &[View<'_>], truths: &[Truth], masks: &mut Masks) -> Vec<Codes> {
+    let mut derived: Vec<Codes> = Vec::with_capacity(plan.derived.len());
+    for next in &plan.derived {
+        let so_far: Vec<View<'_>> = views.iter().copied().chain(derived.iter().map(Codes::view)).collect();
+        let codes = next.codes(rows, &so_far, truths, masks);
+        derived.push(codes);
+    }
+    derived
+}
+
+/// Computes which subjects of a block count: allowed, and the condition true. Also gives the outcomes of its tests.
 fn members(
     plan: &Plan,
     block: &BlockInput,
@@ -107,7 +124,7 @@ fn members(
     buffer: &mut Buffer,
     masks: &mut Masks,
     ordinals: &mut Vec<u32>,
-) -> Result<Vec<u8>, BlockError> {
+) -> Result<(Vec<u8>, Vec<Truth>), BlockError> {
     let meta = block.attributes.meta();
     let subjects = meta.subjects as usize;
     let mut outcomes = Outcomes {
@@ -125,13 +142,12 @@ fn members(
     }
     draw_samples(&plan.samples, &block.attributes, &mut truths)?;
     let truth = plan.condition.evaluate(subjects, views, &truths, masks);
-    truths.into_iter().for_each(|truth| masks.give_truth(truth));
     let mut mask = masks.take(subjects, 0);
     allow(meta.block, allowed, &mut mask, ordinals);
     and(&mut mask, &truth.yes);
     masks.give(truth.yes);
     masks.give(truth.no);
-    Ok(mask)
+    Ok((mask, truths))
 }
 
 /// Decides samples for every subject of a block. The hidden column is read only if there is one.

@@ -14,7 +14,7 @@ use super::{Vault, VaultError};
 use crate::answers::{AnswerKey, Known, asked_in};
 use crate::blocks::block_of;
 use crate::log::{FieldPath, Kind as Happened, Leaf};
-use crate::release::{Answer, Kind, Plan, PlanError, Question, draw, plan};
+use crate::release::{Answer, Plan, PlanError, Question, draw, plan};
 use crate::scan::{self, Partial, ScanInput};
 use crate::vault::Tree;
 use policy::decide::Reason;
@@ -359,7 +359,7 @@ fn plan_reason(problem: &PlanError) -> Reason {
 
 /// Every field a question touches, through its segments too.
 pub(super) fn touched(question: &Question) -> BTreeSet<FieldRef> {
-    let mut fields: BTreeSet<FieldRef> = question.kind.fields().iter().copied().collect();
+    let mut fields: BTreeSet<FieldRef> = question.kind.fields().into_iter().collect();
     fields.extend(question.segment.fields());
     fields.extend(question.universe.fields());
     let events: Vec<FieldRef> = fields
@@ -389,24 +389,4 @@ fn question_leaf(permit: &Permit, question: &Question, kind: Happened, what: &st
     use sha2::{Digest, Sha256};
     let text = format!("{}\n{}\n{:?}", question.universe.canonical(), question.segment.canonical(), question.kind);
     Leaf { question: Some(Sha256::digest(text.as_bytes()).into()), ..leaf_of(permit, kind, what, now) }
-}
-
-impl Kind {
-    /// Returns the kind as a word.
-    pub fn word(&self) -> &'static str {
-        match self {
-            Self::Size => "size",
-            Self::Breakdown { .. } => "breakdown",
-            Self::Portrait { .. } => "portrait",
-        }
-    }
-
-    /// Returns the fields it asks for.
-    pub fn fields(&self) -> &[FieldRef] {
-        match self {
-            Self::Size => &[],
-            Self::Breakdown { by, .. } => by,
-            Self::Portrait { fields, .. } => fields,
-        }
-    }
 }

@@ -1,0 +1,129 @@
+//! What follows from releases of funnels, contrasts and means: post-processing of released numbers only.
+
+use super::release::label;
+use policy::schema::{FieldRef, Schema};
+use proto::v1;
+use vault::release::display::{self, Estimate};
+use vault::release::ratio::{self, Interval};
+use vault::release::{Answer, Cell, Counted, Dimension, Table};
+
+/// One person in a draw.
+const UNIT: f64 = 1_024.0;
+
+/// Writes the steps of a funnel: `start`, then each by its name.
+pub fn funnel(answer: &Answer, names: &[String]) -> Vec<v1::FunnelStep> {
+    let Some(table) = answer.tables.first() else { return Vec::new() };
+    let reached = display::reached(answer, table);
+    let values: Vec<i64> = reached.iter().map(|step| step.value).collect();
+    let shown = display::falling(&values);
+    let named = std::iter::once("start").chain(names.iter().map(String::as_str));
+    let step = |(place, ((name, reached), shown)): (usize, ((&str, &Estimate), &i64))| v1::FunnelStep {
+        name: name.to_owned(),
+        people: people(*shown),
+        reached: Some(people_around(*reached)),
+        rate: rate(&shares_from(answer, table, place.saturating_sub(1), place), place),
+        rate_of_start: rate(&shares_from(answer, table, 0, place), place),
+    };
+    named.zip(&reached).zip(&shown).enumerate().map(step).collect()
+}
+
+fn rate(share: &Option<Interval>, place: usize) -> Option<v1::Estimate> {
+    if place == 0 { None } else { share.map(percent) }
+}
+
+/// The part of those who came to step `from` that came to step `to`, from disjoint cells.
+fn shares_from(answer: &Answer, table: &Table, from: usize, to: usize) -> Option<Interval> {
+    ratio::share(sum(answer, table.cells.get(to..)?), sum(answer, table.cells.get(from..to)?))
+}
+
+/// The sum of independent draws.
+fn sum(answer: &Answer, cells: &[Cell]) -> Estimate {
+    let variance = u128::from(answer.sigma_1024).pow(2) * cells.len() as u128;
+    Estimate {
+        value: cells.iter().fold(0, |sum, cell| cell.noised.saturating_add(sum)),
+        sigma: u64::try_from(variance.isqrt() + 1).unwrap_or(u64::MAX),
+    }
+}
+
+/// Writes a contrast, value by value. Totals of members and others are those that all tables over attributes share.
+pub fn contrast(answer: &Answer, schema: &Schema) -> Vec<v1::ContrastRow> {
+    let totals = [1, 0].map(|member| total(answer, member));
+    answer.tables.iter().flat_map(|table| rows(answer, table, totals, schema)).collect()
+}
+
+/// The inverse-variance mean of each attribute table's sum over the members, or over the others.
+fn total(answer: &Answer, member: u16) -> Option<Estimate> {
+    let half = |table: &Table| {
+        let cells = table.cells.iter().filter(|cell| cell.codes.first() == Some(&member)).cloned().collect();
+        Table { cells, ..table.clone() }
+    };
+    display::shared_total(&Answer { tables: answer.tables.iter().map(half).collect(), ..answer.clone() })
+}
+
+fn rows(answer: &Answer, table: &Table, totals: [Option<Estimate>; 2], schema: &Schema) -> Vec<v1::ContrastRow> {
+    let Some(field) = table.by.get(1).and_then(Dimension::field) else { return Vec::new() };
+    let one = |cell: &Cell| Estimate { value: cell.noised, sigma: answer.sigma_1024 };
+    let find = |member: u16, code: u16| table.cells.iter().find(|cell| cell.codes == [member, code]).map(one);
+    let codes = table.cells.iter().filter_map(|cell| match cell.codes.as_slice() {
+        [1, code] => Some(*code),
+        _ => None,
+    });
+    let row = |code: u16| {
+        let [members, others] = [find(1, code)?, find(0, code)?];
+        let index = match totals {
+            [Some(all_members), Some(all_others)] => ratio::index(members, others, all_members, all_others),
+            _ => None,
+        };
+        Some(v1::ContrastRow {
+            field: schema.path(field),
+            label: label(schema, field, code),
+            share: totals.first().copied().flatten().and_then(|all| part(members, all)),
+            share_of_rest: totals.last().copied().flatten().and_then(|all| part(others, all)),
+            index: index.map(plain),
+            differs: index.is_some_and(|index| index.low > 100.0 || index.high < 100.0),
+        })
+    };
+    codes.filter_map(row).collect()
+}
+
+/// A cell's part of a total that is known better than the cell: as if both were independent, which makes the interval a
+/// little wider than it must be.
+fn part(cell: Estimate, total: Estimate) -> Option<v1::Estimate> {
+    let Interval { middle, low, high } = ratio::quotient(cell, total)?;
+    let within = |part: f64| part.clamp(0.0, 1.0);
+    Some(percent(Interval { middle: within(middle), low: within(low), high: within(high) }))
+}
+
+/// Writes a mean, given the number of people who have a value and the sum of their values less a center.
+pub fn mean(answer: &Answer, schema: &Schema) -> Option<v1::Estimate> {
+    let [count, sum] = answer.tables.as_slice() else { return None };
+    let Counted::Value(column, center) = sum.counted else { return None };
+    let field = schema.field(FieldRef::Attribute(column))?;
+    let one = |table: &Table| {
+        let (cell, noise) = (table.cells.first()?, table.noise?);
+        Some(Estimate { value: cell.noised, sigma: noise.sigma_1024 })
+    };
+    let Interval { middle, low, high } = ratio::quotient(one(sum)?, one(count)?)?;
+    let ten = 10_f64.powi(i32::from(field.ty.scale()));
+    #[expect(clippy::cast_precision_loss, reason = "for display")]
+    let value = |offset: f64| (center as f64 + offset) / ten;
+    Some(v1::Estimate { value: value(middle), low: value(low), high: value(high) })
+}
+
+fn percent(Interval { middle, low, high }: Interval) -> v1::Estimate {
+    v1::Estimate { value: 100.0 * middle, low: 100.0 * low, high: 100.0 * high }
+}
+
+fn plain(Interval { middle, low, high }: Interval) -> v1::Estimate {
+    v1::Estimate { value: middle, low, high }
+}
+
+fn people(units: i64) -> u64 {
+    units.max(0).unsigned_abs().saturating_add(512) / 1_024
+}
+
+#[expect(clippy::cast_precision_loss, reason = "for display")]
+fn people_around(Estimate { value, sigma }: Estimate) -> v1::Estimate {
+    let (value, half) = (value as f64 / UNIT, 1.96 * sigma as f64 / UNIT);
+    v1::Estimate { value, low: value - half, high: value + half }
+}

@@ -1,0 +1,149 @@
+//! Quotients of released numbers, with intervals that hold for small denominators too: post-processing, free of charge.
+//!
+//! A quotient of two noisy numbers has no normal distribution, and near a denominator of nothing no bounded interval. So
+//! intervals are Fieller's (1954): all quotients that a test at 5 % does not reject, given normal noise. Where that is
+//! everything, there is no interval, and whoever shows it says so.
+
+use super::display::Estimate;
+
+/// Two-sided 95 % point of the normal distribution.
+const Z_95: f64 = 1.959_963_984_540_054;
+
+/// A number and the interval that holds with probability 0.95, noise only.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Interval {
+    /// The estimate.
+    pub middle: f64,
+    /// Lower end.
+    pub low: f64,
+    /// Upper end.
+    pub high: f64,
+}
+
+/// Returns `part / (part + rest)` of two independent, disjoint counts, within 0 and 1. `None` where noise is all there is.
+pub fn share(part: Estimate, rest: Estimate) -> Option<Interval> {
+    let (part, rest) = (Number::of(part), Number::of(rest));
+    let whole = part.value + rest.value;
+    // (1 - r) part - r rest has mean 0 at the true r.
+    let z = Z_95 * Z_95;
+    let a = whole * whole - z * (part.variance + rest.variance);
+    let b = part.value * whole - z * part.variance;
+    let c = part.value * part.value - z * part.variance;
+    let Interval { middle, low, high } = roots(a, b, c, part.value / whole)?;
+    let within = |share: f64| share.clamp(0.0, 1.0);
+    (whole > 0.0).then(|| Interval { middle: within(middle), low: within(low), high: within(high) })
+}
+
+/// Returns `sum / count` of two independent numbers. `None` where the count is not shown to be above nothing.
+pub fn quotient(sum: Estimate, count: Estimate) -> Option<Interval> {
+    let (sum, count) = (Number::of(sum), Number::of(count));
+    let z = Z_95 * Z_95;
+    let a = count.value * count.value - z * count.variance;
+    let b = sum.value * count.value;
+    let c = sum.value * sum.value - z * sum.variance;
+    (count.value > 0.0).then(|| roots(a, b, c, sum.value / count.value)).flatten()
+}
+
+/// How a cell's share of the members compares with its share of everyone, 100 being the same (the target group index), from
+/// disjoint counts: the members in the cell, the others in it, and all members and all others. By the delta method for its
+/// logarithm. `None` where a count is within three standard deviations of nothing.
+pub fn index(members: Estimate, others: Estimate, all_members: Estimate, all_others: Estimate) -> Option<Interval> {
+    let [x, y, t, r] = [members, others, all_members, all_others].map(Number::of);
+    let shown = [x, t].iter().all(|count| count.value > 3.0 * count.variance.sqrt());
+    let (both, all) = (x.value + y.value, t.value + r.value);
+    if !shown || both <= 0.0 || all <= 0.0 {
+        return None;
+    }
+    let slopes = [1.0 / x.value - 1.0 / both, -1.0 / both, 1.0 / all - 1.0 / t.value, 1.0 / all];
+    let variance: f64 = [x, y, t, r].iter().zip(slopes).map(|(of, slope)| of.variance * slope * slope).sum();
+    let middle = 100.0 * (x.value / t.value) / (both / all);
+    let factor = (Z_95 * variance.sqrt()).exp();
+    Some(Interval { middle, low: middle / factor, high: middle * factor })
+}
+
+/// A number with its variance.
+#[derive(Debug, Clone, Copy)]
+struct Number {
+    value: f64,
+    variance: f64,
+}
+
+impl Number {
+    #[expect(clippy::cast_precision_loss, reason = "for display")]
+    fn of(estimate: Estimate) -> Self {
+        let sigma = estimate.sigma as f64;
+        Self { value: estimate.value as f64, variance: sigma * sigma }
+    }
+}
+
+/// The ends of `a r^2 - 2 b r + c <= 0` if that is a bounded interval.
+fn roots(a: f64, b: f64, c: f64, middle: f64) -> Option<Interval> {
+    let discriminant = b * b - a * c;
+    (a > 0.0 && discriminant >= 0.0).then(|| {
+        let root = discriminant.sqrt();
+        Interval { middle, low: (b - root) / a, high: (b + root) / a }
+    })
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+    use crate::scan::tests::Dice;
+
+    fn at(value: f64, sigma: f64) -> Estimate {
+        Estimate { value: (value * 1024.0) as i64, sigma: (sigma * 1024.0) as u64 }
+    }
+
+    #[test]
+    fn known_quotients() {
+        let half = share(at(500.0, 10.0), at(500.0, 10.0)).unwrap();
+        assert!((half.middle - 0.5).abs() < 1e-9);
+        // sqrt(0.5) * 10 / 1000 * 1.96
+        assert!((half.high - half.middle - 0.013_86).abs() < 2e-4, "{half:?}");
+        assert_eq!(share(at(3.0, 10.0), at(4.0, 10.0)), None, "noise is all there is");
+        assert_eq!(quotient(at(100.0, 1.0), at(1.0, 1.0)), None);
+        let mean = quotient(at(5_000.0, 50.0), at(1_000.0, 10.0)).unwrap();
+        assert!((mean.middle - 5.0).abs() < 1e-9 && mean.low < 5.0 && mean.high > 5.0);
+        let same = index(at(100.0, 5.0), at(900.0, 5.0), at(1_000.0, 5.0), at(9_000.0, 5.0)).unwrap();
+        assert!((same.middle - 100.0).abs() < 1e-6 && same.low < 100.0 && same.high > 100.0);
+        assert_eq!(index(at(14.0, 5.0), at(900.0, 5.0), at(1_000.0, 5.0), at(9_000.0, 5.0)), None);
+    }
+
+    /// Standard normal by twelve evens (Irwin and Hall): near enough at 95 %.
+    fn normal(dice: &mut Dice) -> f64 {
+        (0..12).map(|_| dice.below(1 << 30) as f64 / 2_f64.powi(30)).sum::<f64>() - 6.0
+    }
+
+    #[test]
+    fn intervals_cover_as_they_say() {
+        // N = 20,000 each; coverage of at least 0.95 less 5 standard deviations (alpha 3e-7), where there is an interval.
+        const N: usize = 20_000;
+        let least = 0.95 - 5.0 * (0.95 * 0.05 / N as f64).sqrt() - 0.002;
+        let mut dice = Dice(11);
+        for (part, rest, sigma) in [(400.0, 600.0, 10.0), (30.0, 300.0, 12.0), (950.0, 20.0, 20.0)] {
+            let (mut covered, mut shown) = (0, 0);
+            for _ in 0..N {
+                let noisy = |dice: &mut Dice, value: f64| at(value + sigma * normal(dice), sigma);
+                if let Some(interval) = share(noisy(&mut dice, part), noisy(&mut dice, rest)) {
+                    let truth = part / (part + rest);
+                    shown += 1;
+                    covered += usize::from(interval.low <= truth && truth <= interval.high);
+                }
+            }
+            assert!(shown > N / 2 && covered as f64 >= least * shown as f64, "{covered} of {shown} at {part}, {rest}");
+        }
+        for (x, y, t, r, sigma) in [(300.0, 900.0, 2_000.0, 9_000.0, 12.0), (80.0, 100.0, 500.0, 4_000.0, 12.0)] {
+            let (mut covered, mut shown) = (0, 0);
+            let truth = 100.0 * (x / t) / ((x + y) / (t + r));
+            for _ in 0..N {
+                let mut noisy = |value: f64| at(value + sigma * normal(&mut dice), sigma);
+                if let Some(interval) = index(noisy(x), noisy(y), noisy(t), noisy(r)) {
+                    shown += 1;
+                    covered += usize::from(interval.low <= truth && truth <= interval.high);
+                }
+            }
+            assert!(shown > N / 2 && covered as f64 >= (least - 0.01) * shown as f64, "{covered} of {shown} at {x}");
+        }
+    }
+}

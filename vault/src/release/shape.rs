@@ -1,0 +1,265 @@
+//! From a question to the tables that answer it. Uses the schema and public constants only.
+
+use super::plan::{MAX_BANDS, MAX_EDGES, MAX_MEASURES, MAX_OVERLAP, MAX_PERIODS, MAX_STEPS, MAX_TABLES, PlanError};
+use super::question::{By, Counted, Dimension, Kind, Measure};
+use crate::scan::{Axis, AxisOf, Clip, Count, TableSpec};
+use policy::schema::{EventTypeId, Field, FieldRef, FieldType, Schema};
+use policy::segment::{EventFilter, EventTest, Expr, Measure as Measured, Segment, Window};
+
+/// Most hours of day in which one person counts fully, as the L0 bound of a table of people by hour.
+const HOURS_DISTINCT: u32 = 8;
+
+/// A table and what is said about it in an answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Shape {
+    pub(super) spec: TableSpec,
+    pub(super) by: Vec<Dimension>,
+    pub(super) counted: Counted,
+}
+
+type Named = (Axis, Dimension);
+
+impl Shape {
+    fn new(axes: Vec<Named>, window: Window, (count, counted): (Count, Counted)) -> Self {
+        let (axes, by) = axes.into_iter().unzip();
+        Self { spec: TableSpec { axes, window, count }, by, counted }
+    }
+
+    fn people(axes: Vec<Named>, window: Window) -> Self {
+        Self::new(axes, window, (Count::People, Counted::People))
+    }
+}
+
+/// Returns the tables of a kind of question.
+pub(super) fn shapes(schema: &Schema, kind: &Kind) -> Result<Vec<Shape>, PlanError> {
+    match kind {
+        Kind::Size => Ok(vec![Shape::people(vec![], Window::Ever)]),
+        Kind::Breakdown { by, window } => {
+            let axes = crossed(schema, by.iter().map(|field| field_axis(schema, *field)))?;
+            distinct(schema, by)?;
+            if axes.is_empty() {
+                return Err(PlanError::FieldCount(0));
+            }
+            Ok(vec![Shape::people(axes, *window)])
+        }
+        Kind::Portrait { fields, window } => one_each(schema, fields, &[], *window),
+        Kind::Contrast { of, fields, window } => {
+            let member = subject_axis(AxisOf::Flags(roots([of])), 2, Dimension::Member);
+            one_each(schema, fields, &[member], *window)
+        }
+        Kind::Funnel { steps } => {
+            let count = counted(steps.len(), MAX_STEPS, PlanError::Steps)?;
+            let axis = subject_axis(AxisOf::Steps(roots(steps)), count + 1, Dimension::Steps(narrow(count)));
+            Ok(vec![Shape::people(vec![axis], Window::Ever)])
+        }
+        Kind::Overlap { others } => {
+            let count = counted(others.len(), MAX_OVERLAP, PlanError::Overlap)?;
+            let axis = subject_axis(AxisOf::Flags(roots(others)), 1 << count, Dimension::Flags(narrow(count)));
+            Ok(vec![Shape::people(vec![axis], Window::Ever)])
+        }
+        Kind::Bands { lists } => {
+            let axes = lists.iter().map(|bands| {
+                let count = counted(bands.len(), MAX_BANDS, PlanError::Bands)?;
+                Ok(subject_axis(AxisOf::Bands(roots(bands)), count + 1, Dimension::Bands(narrow(count))))
+            });
+            let axes = crossed(schema, axes)?;
+            if axes.is_empty() { Err(PlanError::FieldCount(0)) } else { Ok(vec![Shape::people(axes, Window::Ever)]) }
+        }
+        Kind::Table { measures, by, window } => table(schema, measures, by, *window),
+        Kind::Retention { event, days } => retention(schema, *event, days),
+        Kind::Mean { field } => mean(schema, *field),
+    }
+}
+
+fn roots<'a>(segments: impl IntoIterator<Item = &'a Segment>) -> Vec<Expr> {
+    segments.into_iter().map(|segment| segment.root().clone()).collect()
+}
+
+fn narrow(count: u32) -> u16 {
+    u16::try_from(count).unwrap_or(u16::MAX)
+}
+
+fn counted(len: usize, most: usize, problem: fn(usize) -> PlanError) -> Result<u32, PlanError> {
+    u32::try_from(len).ok().filter(|_| (1..=most).contains(&len)).ok_or_else(|| problem(len))
+}
+
+fn subject_axis(of: AxisOf, cells: u32, dimension: Dimension) -> Named {
+    (Axis { of, cells, max_distinct: 1 }, dimension)
+}
+
+/// A table for each field, all after the same dimensions.
+fn one_each(schema: &Schema, fields: &[FieldRef], before: &[Named], window: Window) -> Result<Vec<Shape>, PlanError> {
+    if !(1..=MAX_TABLES).contains(&fields.len()) {
+        return Err(PlanError::TableCount(fields.len()));
+    }
+    distinct(schema, fields)?;
+    let table = |field: &FieldRef| {
+        let axes = before.iter().cloned().chain([field_axis(schema, *field)?]).collect();
+        Ok(Shape::people(axes, window))
+    };
+    fields.iter().map(table).collect()
+}
+
+/// Checks that dimensions can be crossed: at most three, those over events of one type.
+fn crossed(
+    schema: &Schema,
+    axes: impl ExactSizeIterator<Item = Result<Named, PlanError>>,
+) -> Result<Vec<Named>, PlanError> {
+    if axes.len() > 3 {
+        return Err(PlanError::FieldCount(axes.len()));
+    }
+    let axes: Vec<Named> = axes.collect::<Result<_, _>>()?;
+    let mut events = axes.iter().filter_map(|(axis, _)| axis.of.event());
+    let first = events.next();
+    if events.any(|event| Some(event) != first) {
+        return Err(PlanError::TwoEvents);
+    }
+    let known = |event: EventTypeId| schema.events.iter().any(|known| known.id == event);
+    if first.is_none_or(known) { Ok(axes) } else { Err(PlanError::UnknownField) }
+}
+
+fn distinct(schema: &Schema, fields: &[FieldRef]) -> Result<(), PlanError> {
+    let mut sorted = fields.to_vec();
+    sorted.sort_unstable();
+    match sorted.windows(2).find(|pair| matches!(pair, [a, b] if a == b)) {
+        Some([field, ..]) => Err(PlanError::Repeated(schema.path(*field))),
+        _ => Ok(()),
+    }
+}
+
+fn field_axis(schema: &Schema, field: FieldRef) -> Result<Named, PlanError> {
+    let dimension = match field {
+        FieldRef::Attribute(column) => Dimension::Attribute(column),
+        FieldRef::EventField(event, column) => Dimension::EventField(event, column),
+        FieldRef::Event(event) => {
+            let known = schema.events.iter().any(|known| known.id == event);
+            return Err(if known { PlanError::EventType(schema.path(field)) } else { PlanError::UnknownField });
+        }
+    };
+    let described = schema.field(field).ok_or(PlanError::UnknownField)?;
+    let values = match &described.ty {
+        FieldType::Identifier { .. } => return Err(PlanError::Identifier(schema.path(field))),
+        _ => described.ty.labels().ok_or_else(|| PlanError::OpenDomain(schema.path(field)))?.len(),
+    };
+    // A domain has at most 4,096 values.
+    let cells = u32::try_from(values).unwrap_or(u32::MAX).saturating_add(1);
+    Ok((Axis { of: AxisOf::Field(field), cells, max_distinct: bound(field, described, cells) }, dimension))
+}
+
+fn bound(field: FieldRef, described: &Field, cells: u32) -> u32 {
+    match field {
+        FieldRef::EventField(..) => described.max_distinct.clamp(1, cells),
+        _ => 1,
+    }
+}
+
+fn table(schema: &Schema, measures: &[Measure], by: &[By], window: Window) -> Result<Vec<Shape>, PlanError> {
+    counted(measures.len(), MAX_MEASURES, PlanError::Measures)?;
+    let fields: Vec<FieldRef> =
+        by.iter().filter_map(|by| if let By::Field(field) = by { Some(*field) } else { None }).collect();
+    distinct(schema, &fields)?;
+    let axes = crossed(schema, by.iter().map(|by| dimension(schema, by)))?;
+    let event = axes.iter().find_map(|(axis, _)| axis.of.event());
+    if measures.len() > 1 && measures.contains(&Measure::People) {
+        return Err(PlanError::PeopleAlone);
+    }
+    let shape = |measure: &Measure| {
+        let counted = count(schema, *measure)?;
+        match (counted.0, event) {
+            (Count::Events(of, _) | Count::Sum(of, ..), Some(event)) if of != event => Err(PlanError::TwoEvents),
+            _ => Ok(Shape::new(axes.clone(), window, counted)),
+        }
+    };
+    measures.iter().map(shape).collect()
+}
+
+fn count(schema: &Schema, measure: Measure) -> Result<(Count, Counted), PlanError> {
+    let clip = |bound| Clip::new(bound).ok_or(PlanError::Bound);
+    match measure {
+        Measure::People => Ok((Count::People, Counted::People)),
+        Measure::Events { event, bound } => {
+            schema.events.iter().find(|known| known.id == event).ok_or(PlanError::UnknownField)?;
+            Ok((Count::Events(event, clip(bound)?), Counted::Events(event, bound)))
+        }
+        Measure::Sum { field: field @ FieldRef::EventField(event, column), bound } => {
+            number(schema, field)?;
+            Ok((Count::Sum(event, column, clip(bound)?), Counted::Sum(event, column, bound)))
+        }
+        Measure::Sum { field, .. } => Err(PlanError::NotSummed(schema.path(field))),
+    }
+}
+
+/// Returns the public bounds of a number field.
+fn number(schema: &Schema, field: FieldRef) -> Result<(i64, i64), PlanError> {
+    match schema.field(field).map(|field| &field.ty) {
+        Some(FieldType::Integer { min, max } | FieldType::Decimal { min, max, .. }) => Ok((*min, *max)),
+        Some(_) => Err(PlanError::NotSummed(schema.path(field))),
+        None => Err(PlanError::UnknownField),
+    }
+}
+
+fn dimension(schema: &Schema, by: &By) -> Result<Named, PlanError> {
+    match by {
+        By::Field(field) => field_axis(schema, *field),
+        By::Periods { event, days } => periods(*event, days),
+        By::Hours(event) => {
+            let axis = Axis { of: AxisOf::Hours(*event), cells: 24, max_distinct: HOURS_DISTINCT };
+            Ok((axis, Dimension::Hours(*event)))
+        }
+        By::Weekdays(event) => {
+            let axis = Axis { of: AxisOf::Weekdays(*event), cells: 7, max_distinct: 7 };
+            Ok((axis, Dimension::Weekdays(*event)))
+        }
+        By::Bins { field, edges } => {
+            let FieldRef::Attribute(column) = *field else { return Err(PlanError::NotSummed(schema.path(*field))) };
+            number(schema, *field)?;
+            let count = counted(edges.len(), MAX_EDGES, |_| PlanError::Edges)?;
+            ascending(edges, PlanError::Edges)?;
+            let dimension = Dimension::Bins(column, edges.clone());
+            Ok(subject_axis(AxisOf::Bins(column, edges.clone()), count + 2, dimension))
+        }
+    }
+}
+
+fn periods(event: EventTypeId, days: &[i32]) -> Result<Named, PlanError> {
+    let cells = counted(days.len().saturating_sub(1), MAX_PERIODS, |_| PlanError::Days)?;
+    ascending(days, PlanError::Days)?;
+    let axis = Axis { of: AxisOf::Periods(event, days.to_vec()), cells, max_distinct: cells };
+    Ok((axis, Dimension::Periods(event, days.to_vec())))
+}
+
+fn ascending<T: PartialOrd>(list: &[T], problem: PlanError) -> Result<(), PlanError> {
+    if list.is_sorted_by(|a, b| a < b) { Ok(()) } else { Err(problem) }
+}
+
+fn retention(schema: &Schema, event: EventTypeId, days: &[i32]) -> Result<Vec<Shape>, PlanError> {
+    let active = periods(event, days)?;
+    let did = |(from, to): (&i32, &i32)| {
+        Expr::Event(EventTest {
+            event,
+            window: Window::Dates(*from, *to),
+            filter: EventFilter::Const(true),
+            measure: Measured::Count,
+            if_any: false,
+            min: 1,
+            max: i64::MAX,
+        })
+    };
+    let bands: Vec<Expr> = days.iter().zip(days.iter().skip(1)).map(did).collect();
+    let cells = counted(bands.len(), MAX_BANDS, |_| PlanError::Days)?;
+    let cohort = subject_axis(AxisOf::Bands(bands), cells + 1, Dimension::Cohort(event, days.to_vec()));
+    let axes = crossed(schema, [Ok(cohort), Ok(active)].into_iter())?;
+    Ok(vec![Shape::people(axes, Window::Ever)])
+}
+
+fn mean(schema: &Schema, field: FieldRef) -> Result<Vec<Shape>, PlanError> {
+    let FieldRef::Attribute(column) = field else { return Err(PlanError::NotSummed(schema.path(field))) };
+    let (min, max) = number(schema, field)?;
+    let center = min.midpoint(max);
+    let reach = center.abs_diff(min).max(center.abs_diff(max)).max(1);
+    let one = Clip::new(1).ok_or(PlanError::Bound)?;
+    let clip = Clip::new(reach).ok_or(PlanError::Bound)?;
+    let present = (Count::Present { column, clip: one }, Counted::Present(column));
+    let value = (Count::Value { column, center, clip }, Counted::Value(column, center));
+    Ok([present, value].map(|counted| Shape::new(vec![], Window::Ever, counted)).into())
+}

@@ -1,0 +1,174 @@
+//! What a table counts, and along which dimensions. Public knowledge: schema, question and constants.
+
+use policy::schema::{ColumnId, EventTypeId, FieldRef};
+use policy::segment::{Expr, Window};
+
+/// One dimension of a table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Axis {
+    /// What it is about.
+    pub of: AxisOf,
+    /// Cells along it. Of a closed field: the domain and, first, missing; stored codes beyond count as missing.
+    pub cells: u32,
+    /// Of events: how many distinct cells of one subject count fully (the L0 bound), at least 1.
+    pub max_distinct: u32,
+}
+
+/// What a dimension is about. Those over subjects put every subject into exactly one cell.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AxisOf {
+    /// An attribute or an event field with a closed domain; not an event as such.
+    Field(FieldRef),
+    /// How many of these conditions are true, from the first on up to the first that is not: `0..=len`.
+    Steps(Vec<Expr>),
+    /// Which of these conditions are true, as bits, the first being 1: `2^len` cells.
+    Flags(Vec<Expr>),
+    /// The first of these conditions that is true, from 1; 0 where none is.
+    Bands(Vec<Expr>),
+    /// How many of these ascending edges a number attribute reaches, plus 1; 0 is missing: `len + 2` cells.
+    Bins(ColumnId, Vec<i64>),
+    /// Between which neighbours of these ascending days, in the dataset's zone, an event lies: `len - 1` cells. Events
+    /// before the first and from the last on are in none.
+    Periods(EventTypeId, Vec<i32>),
+    /// The hour of day of an event in the dataset's zone: 24 cells.
+    Hours(EventTypeId),
+    /// The weekday of an event in the dataset's zone, Monday first: 7 cells.
+    Weekdays(EventTypeId),
+}
+
+impl AxisOf {
+    /// Returns the event type whose events spread a subject over several cells.
+    pub fn event(&self) -> Option<EventTypeId> {
+        match self {
+            Self::Field(FieldRef::EventField(event, _) | FieldRef::Event(event))
+            | Self::Periods(event, _)
+            | Self::Hours(event)
+            | Self::Weekdays(event) => Some(*event),
+            Self::Field(FieldRef::Attribute(_)) | Self::Steps(_) | Self::Flags(_) | Self::Bands(_) | Self::Bins(..) => {
+                None
+            }
+        }
+    }
+}
+
+/// What one subject adds to the cells it is in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Count {
+    /// [`super::UNIT`] in each, less where there are more than the L0 bound.
+    People,
+    /// Its vector of numbers of events.
+    Events(EventTypeId, Clip),
+    /// Its vector of sums of a number field over its events, missing ones being 0.
+    Sum(EventTypeId, ColumnId, Clip),
+    /// One where a number attribute is not missing. For tables over subjects only.
+    Present {
+        /// The attribute.
+        column: ColumnId,
+        /// Its bound.
+        clip: Clip,
+    },
+    /// A number attribute less a public center, 0 where it is missing. For tables over subjects only.
+    Value {
+        /// The attribute.
+        column: ColumnId,
+        /// What is taken off.
+        center: i64,
+        /// Its bound.
+        clip: Clip,
+    },
+}
+
+/// Largest norm of a clipped vector, in its own fine units. With 2^26 subjects, sums and noise stay far within 63 bits.
+pub const MAX_NORM: u64 = 1 << 36;
+
+/// By how much one subject's vector can count: its L2 norm is scaled down to a bound where it is larger, and written in
+/// units fine enough that truncating them loses nothing that noise would not hide.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Clip {
+    bound: u64,
+    per_one: u64,
+}
+
+impl Clip {
+    /// Builds a clip at a bound in units of what is summed; `None` for 0 and above [`MAX_NORM`].
+    pub fn new(bound: u64) -> Option<Self> {
+        let per_one = MAX_NORM.checked_div(bound).filter(|per_one| *per_one > 0)?;
+        Some(Self { bound, per_one })
+    }
+
+    /// Returns the bound.
+    pub fn bound(self) -> u64 {
+        self.bound
+    }
+
+    /// Returns how many fine units one is.
+    pub fn per_one(self) -> u64 {
+        self.per_one
+    }
+
+    /// Returns the bound in fine units: no clipped vector has a larger L2 norm.
+    pub fn norm(self) -> u64 {
+        self.bound.saturating_mul(self.per_one)
+    }
+}
+
+/// A table to fill: any number of dimensions over subjects, and those over events all of one type.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TableSpec {
+    /// The dimensions; cells are in row-major order of codes.
+    pub axes: Vec<Axis>,
+    /// Which events count.
+    pub window: Window,
+    /// What is counted.
+    pub count: Count,
+}
+
+impl TableSpec {
+    /// Counts people.
+    pub fn people(axes: Vec<Axis>, window: Window) -> Self {
+        Self { axes, window, count: Count::People }
+    }
+
+    /// Returns how many cells it has.
+    pub fn cells(&self) -> usize {
+        self.axes.iter().map(|axis| axis.cells as usize).product()
+    }
+
+    /// Returns the event type it reads, if any.
+    pub fn event(&self) -> Option<EventTypeId> {
+        match self.count {
+            Count::Events(event, _) | Count::Sum(event, ..) => Some(event),
+            Count::People | Count::Present { .. } | Count::Value { .. } => {
+                self.axes.iter().find_map(|axis| axis.of.event())
+            }
+        }
+    }
+
+    /// Returns the squared L2 norm that no subject's contribution exceeds, in the units of the cells.
+    pub fn norm_squared(&self) -> u128 {
+        match self.count {
+            Count::People => {
+                let of_events = self.axes.iter().filter(|axis| axis.of.event().is_some());
+                let distinct: u128 = of_events.clone().map(|axis| u128::from(axis.max_distinct)).product();
+                let cells: u128 = of_events.map(|axis| u128::from(axis.cells)).product();
+                let unit = u128::from(super::UNIT.unsigned_abs());
+                distinct.min(cells).max(1) * unit * unit
+            }
+            Count::Events(_, clip)
+            | Count::Sum(_, _, clip)
+            | Count::Present { clip, .. }
+            | Count::Value { clip, .. } => u128::from(clip.norm()) * u128::from(clip.norm()),
+        }
+    }
+
+    /// Returns how many units of a cell one of what is counted is: a person, an event, a unit of the field.
+    pub fn per_one(&self) -> u64 {
+        match self.count {
+            Count::People => super::UNIT.unsigned_abs(),
+            Count::Events(_, clip)
+            | Count::Sum(_, _, clip)
+            | Count::Present { clip, .. }
+            | Count::Value { clip, .. } => clip.per_one(),
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! Clipping one subject's vector, in integers.
+//!
+//! **Lemma.** For every vector `v` of integers, what [`Clip::scale`] gives has an L2 norm of at most [`Clip::norm`].
+//! If `|v|_2 <= bound`, every entry is multiplied by `per_one`, so the norm is at most `bound * per_one`. Otherwise entry
+//! `i` becomes `v_i * norm / d` truncated toward zero, with an integer `d >= |v|_2`; truncation makes no entry larger, so
+//! the norm is at most `|v|_2 * norm / d <= norm`. Entries are first limited to `+-2^55`, which is a function of the same
+//! subject's vector and so takes nothing from the lemma.
+
+use super::axis::Clip;
+
+/// Entries beyond are as large as this: their squares still add up in 128 bits.
+const MOST: i64 = 1 << 55;
+
+impl Clip {
+    /// Scales one subject's vector, in place, to fine units and to the bound.
+    pub(super) fn scale(self, entries: &mut [i64]) {
+        entries.iter_mut().for_each(|entry| *entry = (*entry).clamp(-MOST, MOST));
+        let squared: u128 = entries.iter().map(|entry| u128::from(entry.unsigned_abs()).pow(2)).sum();
+        let bound = u128::from(self.bound());
+        if squared <= bound * bound {
+            // Fits: an entry is at most the bound, and the bound times this at most 2^36.
+            let per_one = i64::try_from(self.per_one()).unwrap_or(0);
+            entries.iter_mut().for_each(|entry| *entry = entry.wrapping_mul(per_one));
+            return;
+        }
+        let root = squared.isqrt();
+        let length = i128::try_from(root + u128::from(root * root < squared)).unwrap_or(i128::MAX);
+        let norm = i128::from(self.norm());
+        // Division of integers truncates toward zero.
+        entries.iter_mut().for_each(|entry| *entry = i64::try_from(i128::from(*entry) * norm / length).unwrap_or(0));
+    }
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::super::tests::Dice;
+    use super::*;
+
+    fn norm_squared(entries: &[i64]) -> u128 {
+        entries.iter().map(|entry| u128::from(entry.unsigned_abs()).pow(2)).sum()
+    }
+
+    #[test]
+    fn no_vector_exceeds_the_bound_and_short_ones_are_kept_exactly() {
+        let mut dice = Dice(4);
+        let (mut clipped, mut kept) = (0, 0);
+        for _ in 0..20_000 {
+            let bits = 1 + dice.below(35);
+            let bound = 1 + dice.below(1 << bits);
+            let clip = Clip::new(bound).unwrap();
+            let bits = 1 + dice.below(62);
+            let reach = 1 + dice.below(1 << bits);
+            let entry = |dice: &mut Dice| dice.below(reach) as i64 * if dice.below(2) == 0 { 1 } else { -1 };
+            let entries: Vec<i64> = (0..dice.below(9)).map(|_| entry(&mut dice)).collect();
+            let mut scaled = entries.clone();
+            clip.scale(&mut scaled);
+            let most = u128::from(clip.norm()).pow(2);
+            assert!(norm_squared(&scaled) <= most, "{entries:?} under {bound}");
+            if norm_squared(&entries) <= u128::from(bound).pow(2) {
+                kept += 1;
+                let exact: Vec<i64> = entries.iter().map(|entry| entry * clip.per_one() as i64).collect();
+                assert_eq!(scaled, exact);
+            } else {
+                clipped += 1;
+                // Nothing is lost but rounding: the norm is within a unit an entry and a relative 1/length.
+                let length = (norm_squared(&scaled) as f64).sqrt();
+                let wanted = clip.norm() as f64;
+                let slack = entries.len() as f64 + wanted / (norm_squared(&entries) as f64).sqrt().min(2_f64.powi(55));
+                assert!(length >= wanted - slack - 1.0, "{entries:?} under {bound}: {length} of {wanted}");
+            }
+        }
+        assert!(clipped > 3_000 && kept > 3_000, "{clipped} clipped, {kept} kept");
+    }
+
+    #[test]
+    fn the_extremes_do_not_wrap() {
+        for bound in [1, 3, MAX] {
+            let clip = Clip::new(bound).unwrap();
+            let mut entries = vec![i64::MIN, i64::MAX, 0, -1];
+            clip.scale(&mut entries);
+            assert!(norm_squared(&entries) <= u128::from(clip.norm()).pow(2));
+        }
+        assert_eq!((Clip::new(0), Clip::new(MAX + 1)), (None, None));
+    }
+
+    const MAX: u64 = super::super::axis::MAX_NORM;
+}

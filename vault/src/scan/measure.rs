@@ -1,0 +1,148 @@
+//! Tables of events and of sums: each subject's vector over the cells, clipped as a whole ([`super::Clip`]), then added.
+//!
+//! A subject's vector is complete before it is clipped: its rows are neighbours, over piece ends too. Clipping after the
+//! sum over subjects would bound nothing.
+
+use super::axis::Clip;
+use super::condition::Masks;
+use super::event_axes::{EventAxes, Places, SubjectAxis};
+use super::event_pass::{Rows, in_window};
+use super::event_tables::Members;
+use super::plan::Slot;
+use super::view::View;
+use zeroize::Zeroize;
+
+/// A table of numbers of events, or of sums over them.
+#[derive(Debug, Clone)]
+pub(super) struct MeasureTable {
+    pub(super) start: usize,
+    pub(super) axes: EventAxes,
+    /// What is summed; nothing: each event is one.
+    pub(super) sum: Option<Slot>,
+    pub(super) clip: Clip,
+    pub(super) from: i64,
+    pub(super) until: i64,
+}
+
+/// A table of a number attribute.
+#[derive(Debug, Clone)]
+pub(super) struct ValueTable {
+    pub(super) start: usize,
+    pub(super) axes: Vec<SubjectAxis>,
+    pub(super) slot: Slot,
+    /// What is taken off; nothing: everyone who has a value counts one.
+    pub(super) center: Option<i64>,
+    pub(super) clip: Clip,
+}
+
+/// One table being filled.
+pub(super) struct Measured<'p> {
+    table: &'p MeasureTable,
+    offsets: Vec<usize>,
+    subject: usize,
+    /// By place: what the subject whose rows are being read has so far.
+    totals: Vec<i64>,
+    /// By place: 1 where there was something.
+    seen: Vec<u8>,
+    distinct: Vec<u32>,
+    entries: Vec<i64>,
+}
+
+impl<'p> Measured<'p> {
+    pub(super) fn new(table: &'p MeasureTable) -> Self {
+        let places = table.axes.places();
+        Self {
+            table,
+            offsets: table.axes.offsets(),
+            subject: 0,
+            totals: vec![0; places],
+            seen: vec![0; places],
+            distinct: Vec::with_capacity(places),
+            entries: Vec::with_capacity(places),
+        }
+    }
+
+    pub(super) fn take(
+        &mut self,
+        rows: &Rows<'_>,
+        places: &mut Places,
+        members: &Members<'_>,
+        masks: &mut Masks,
+        cells: &mut [i64],
+    ) {
+        self.table.axes.place(rows, places);
+        let mut window = masks.take(rows.times.len(), 0);
+        in_window(rows.times, self.table.from, self.table.until, &mut window);
+        let view = self.table.sum.map(|slot| rows.fields.get(slot).copied().unwrap_or(View::Absent));
+        for (place, (start, end)) in rows.ranges.iter().enumerate() {
+            let subject = rows.first + place;
+            if subject != self.subject {
+                self.flush(members, cells);
+                self.subject = subject;
+            }
+            let counted = window.get(*start..*end).unwrap_or_default();
+            for (row, _) in (*start..*end).zip(counted).filter(|(_, bit)| **bit == 1) {
+                self.add(places.get(row), view.map_or(1, |view| view.number(row)));
+            }
+        }
+        masks.give(window);
+    }
+
+    fn add(&mut self, place: u32, amount: i64) {
+        if let Some((total, seen)) = self.totals.get_mut(place as usize).zip(self.seen.get_mut(place as usize)) {
+            *total = total.saturating_add(amount);
+            if *seen == 0 {
+                *seen = 1;
+                self.distinct.push(place);
+            }
+        }
+    }
+
+    /// Clips the current subject's vector and adds it, times 0 or 1 for membership.
+    pub(super) fn flush(&mut self, members: &Members<'_>, cells: &mut [i64]) {
+        let member = i64::from(members.mask.get(self.subject).copied().unwrap_or(0));
+        let base = self.table.start + self.table.axes.offset_of(self.subject, members.views);
+        self.entries.clear();
+        self.entries.extend(self.distinct.iter().map(|place| self.totals.get(*place as usize).copied().unwrap_or(0)));
+        self.table.clip.scale(&mut self.entries);
+        for (place, entry) in self.distinct.drain(..).zip(&self.entries) {
+            let offset = self.offsets.get(place as usize).copied().unwrap_or(usize::MAX);
+            if let Some(cell) = base.checked_add(offset).and_then(|at| cells.get_mut(at)) {
+                *cell += entry * member;
+            }
+            if let Some((total, seen)) = self.totals.get_mut(place as usize).zip(self.seen.get_mut(place as usize)) {
+                (*total, *seen) = (0, 0);
+            }
+        }
+    }
+}
+
+impl Drop for Measured<'_> {
+    fn drop(&mut self) {
+        self.totals.zeroize();
+        self.seen.zeroize();
+        self.distinct.zeroize();
+        self.entries.zeroize();
+    }
+}
+
+impl ValueTable {
+    /// Adds a block's members.
+    pub(super) fn run(&self, members: &Members<'_>, cells: &mut [i64]) {
+        let view = members.views.get(self.slot).copied().unwrap_or(View::Absent);
+        for (subject, member) in members.mask.iter().enumerate() {
+            let of = |value: i128| self.center.map_or(1, |center| value - i128::from(center));
+            let value = view.value(subject).map_or(0, of);
+            let mut entry = [i64::try_from(value).unwrap_or(0)];
+            self.clip.scale(&mut entry);
+            let offset = |axis: &SubjectAxis| {
+                members.views.get(axis.slot).map_or(0, |view| view.code(subject, axis.cells)) as usize * axis.stride
+            };
+            let place = self.start + self.axes.iter().map(offset).sum::<usize>();
+            if let Some(cell) = cells.get_mut(place) {
+                *cell += entry.iter().sum::<i64>() * i64::from(*member);
+            }
+            entry.zeroize();
+        }
+    }
+}
