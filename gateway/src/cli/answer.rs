@@ -192,14 +192,18 @@ pub fn release_json(release: &Release) -> Value {
 }
 
 fn table_json(table: &Table) -> Value {
-    let Table { fields, displays, cells } = table;
-    json!({ "fields": fields, "displays": displays, "cells": cells.iter().map(cell_json).collect::<Vec<_>>() })
+    let Table { fields, displays, cells, counted, sigma, half_width, bound } = table;
+    json!({
+        "fields": fields, "displays": displays, "cells": cells.iter().map(cell_json).collect::<Vec<_>>(),
+        "counted": counted, "sigma": sigma, "half_width": half_width, "bound": bound,
+    })
 }
 
 fn cell_json(cell: &Cell) -> Value {
-    let Cell { labels, noised_1024, people, low, high, codes } = cell;
+    let Cell { labels, noised_1024, people, low, high, codes, value } = cell;
     json!({
         "labels": labels, "noised_1024": noised_1024, "people": people, "low": low, "high": high, "codes": codes,
+        "value": value,
     })
 }
 
@@ -275,7 +279,15 @@ mod tests {
     fn cell(labels: &[&str], codes: &[u32], people: u64) -> Cell {
         let middle = f64::from(u32::try_from(people).unwrap());
         let labels = labels.iter().map(|label| (*label).to_owned()).collect();
-        Cell { labels, noised_1024: 1024, people, low: middle - 39.0, high: middle + 39.0, codes: codes.to_vec() }
+        Cell {
+            labels,
+            noised_1024: 1024,
+            people,
+            low: middle - 39.0,
+            high: middle + 39.0,
+            codes: codes.to_vec(),
+            value: middle,
+        }
     }
 
     fn release() -> Release {
@@ -283,6 +295,8 @@ mod tests {
             fields: vec![field.into()],
             displays: vec![display.into()],
             cells,
+            counted: "people".into(),
+            ..Table::default()
         };
         Release {
             name: "datasets/farm/releases/5f0c".into(),
@@ -320,7 +334,12 @@ mod tests {
     #[test]
     fn what_is_not_known_comes_last_and_yes_and_no_are_words() {
         let cells = vec![cell(&["(missing)"], &[0], 300), cell(&["false"], &[1], 100), cell(&["true"], &[2], 200)];
-        let panel = panel(&Table { fields: vec!["newsletter".into()], displays: vec!["reads".into()], cells });
+        let panel = panel(&Table {
+            fields: vec!["newsletter".into()],
+            displays: vec!["reads".into()],
+            cells,
+            ..Table::default()
+        });
         let labels: Vec<_> = panel.bars.iter().map(|bar| bar.label.as_str()).collect();
         assert_eq!(labels, ["no", "yes", "not known"]);
     }

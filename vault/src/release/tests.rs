@@ -208,7 +208,7 @@ fn each_kind_has_its_cells_and_its_bound() {
 fn new_kinds_that_have_no_plan_say_why() {
     let refused = |kind| planned(kind, 1_000_000).unwrap_err();
     let [age, amount, view, order] = ["age_band", "order.amount", "view", "order"].map(|path| fields(&[path])[0]);
-    let (FieldRef::Event(viewed), FieldRef::Event(ordered)) = (view, order) else { panic!("events") };
+    let (FieldRef::Event(viewed), FieldRef::Event(ordered)) = (view, order) else { unreachable!("events") };
     let days = |days: &[i32]| orders(vec![Measure::People], vec![By::Periods { event: ordered, days: days.to_vec() }]);
     assert_eq!(refused(Kind::Funnel { steps: vec![] }), PlanError::Steps(0));
     assert_eq!(refused(Kind::Overlap { others: vec![Segment::everyone(); 5] }), PlanError::Overlap(5));

@@ -393,7 +393,7 @@ fn subject_code(row: &Row, axis: &Axis) -> usize {
         AxisOf::Bands(bands) => bands.iter().position(holds).map_or(0, |place| place + 1),
         AxisOf::Bins(column, edges) => row.attributes[usize::from(column.0)]
             .map_or(0, |value| 1 + edges.iter().filter(|edge| **edge <= value).count()),
-        _ => panic!("over events"),
+        _ => unreachable!("over events"),
     }
 }
 
@@ -408,7 +408,7 @@ fn event_code(event: &EventRow, axis: &Axis) -> Option<usize> {
         }
         AxisOf::Hours(_) => Some(clock.hour() as usize),
         AxisOf::Weekdays(_) => Some(clock.weekday().to_monday_zero_offset() as usize),
-        _ => panic!("over subjects"),
+        _ => unreachable!("over subjects"),
     }
 }
 
