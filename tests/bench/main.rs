@@ -3,6 +3,7 @@
 //! ```text
 //! cargo run --release -p tests --bin bench -- portrait --subjects 1000000,10000000
 //! cargo run --release -p tests --bin bench -- breakdown --subjects 1000000 --events 10
+//! cargo run --release -p tests --bin bench -- sums --subjects 1000000 --events 10 --values 20
 //! cargo run --release -p tests --bin bench -- ingest --subjects 1000000 --events 4 --folder PATH
 //! cargo run --release -p tests --bin bench -- open --folder PATH
 //! cargo run --release -p tests --bin bench -- withdraw --folder PATH --subjects 50000
@@ -32,6 +33,8 @@ enum Asked {
     Portrait,
     /// Subjects by a field of their events.
     Breakdown,
+    /// Events and their amounts by a field, clipped subject by subject.
+    Sums,
 }
 
 /// What is measured.
@@ -65,13 +68,14 @@ struct Options {
     peer: String,
 }
 
-const USAGE: &str = "usage: bench portrait|breakdown|ingest|open|withdraw|erase|decide [--subjects N,N] [--fields N] [--values N] [--events N] \
+const USAGE: &str = "usage: bench portrait|breakdown|sums|ingest|open|withdraw|erase|decide [--subjects N,N] [--fields N] [--values N] [--events N] \
                      [--threads N] [--runs N] [--folder PATH] [--peer PROGRAM|none]";
 
 fn options(mut arguments: impl Iterator<Item = String>) -> Option<Options> {
     let (what, subjects) = match arguments.next()?.as_str() {
         "portrait" => (What::Ask(Asked::Portrait), vec![1_000_000, 10_000_000]),
         "breakdown" => (What::Ask(Asked::Breakdown), vec![1_000_000]),
+        "sums" => (What::Ask(Asked::Sums), vec![1_000_000]),
         "ingest" => (What::Ingest, vec![1_000_000]),
         "open" => (What::Open, vec![0]),
         "erase" => (What::Erase, vec![1_000_000]),

@@ -51,6 +51,12 @@ fn build(options: &Options, asked: Asked, subjects: u32, folder: &Path) -> Resul
             );
             Rehearsal::breakdown(folder, &Shape { subjects, fields: 1, values, events }, threads)
         }
+        Asked::Sums => {
+            println!(
+                "sums: events and amounts of {subjects} subjects, {events} events each, {values} values, {threads} threads"
+            );
+            Rehearsal::sums(folder, &Shape { subjects, fields: 1, values, events }, threads)
+        }
     }
 }
 

@@ -12,6 +12,7 @@ pub(crate) fn run(options: &Options, asked: Asked, subjects: u32) -> Result<(Str
     let asked = match asked {
         Asked::Portrait => "portrait",
         Asked::Breakdown => "breakdown",
+        Asked::Sums => "sums",
     };
     let sizes = [u64::from(subjects), u64::from(fields), u64::from(values), u64::from(events)];
     let output = Command::new(peer)

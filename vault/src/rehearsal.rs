@@ -7,7 +7,7 @@ use crate::blocks::{
     self, BLOCK_SUBJECTS, BlockError, Column, ColumnKey, EventColumns, Piece, PieceKind, PieceMeta, Written,
 };
 use crate::disk::Disk;
-use crate::release::{self, DrawError, Kind, PlanError, Question, Table};
+use crate::release::{self, By, DrawError, Kind, Measure, PlanError, Question, Table};
 use crate::scan::{self, BlockInput, NoThreads, Partial, ScanInput, Scanner};
 use policy::privacy::NanoRho;
 use policy::schema::{ColumnId, EventTypeId, FieldRef, Layout, Schema, SchemaError};
@@ -73,6 +73,8 @@ const AS_OF: Timestamp = Timestamp::from_seconds(1_750_000_000);
 const DAY_MICROS: i64 = 86_400_000_000;
 /// How many distinct values of the event field count fully.
 const MAX_DISTINCT: u8 = 5;
+/// Mean of the amount of an event.
+const MEAN_CENTS: u64 = 5_000;
 
 impl Rehearsal {
     /// Writes sealed blocks under `folder` and plans a portrait of all attributes, over those with the lower half of the
@@ -89,7 +91,31 @@ impl Rehearsal {
         Self::build(folder, shape, threads, Kind::Breakdown { by, window: Window::Last(Span::Days(90)) })
     }
 
+    /// Writes sealed blocks under `folder` and plans how many events of everyone have each value, and the sum of their
+    /// amounts, each subject's vectors clipped to the norms of an eager customer.
+    pub fn sums(folder: &Path, shape: &Shape, threads: usize) -> Result<Self, RehearsalError> {
+        let event = EventTypeId(0);
+        let bound = u64::from(shape.events.max(1));
+        let measures = vec![
+            Measure::Events { event, bound },
+            Measure::Sum { field: FieldRef::EventField(event, ColumnId(1)), bound: bound * MEAN_CENTS },
+        ];
+        let by = vec![By::Field(FieldRef::EventField(event, ColumnId(0)))];
+        Self::build_over(folder, shape, threads, Kind::Table { measures, by, window: Window::Ever }, Expr::Const(true))
+    }
+
     fn build(folder: &Path, shape: &Shape, threads: usize, kind: Kind) -> Result<Self, RehearsalError> {
+        let half = Expr::Attribute(ColumnId(1), Test::Codes((1..=u16::from(shape.values) / 2).collect()));
+        Self::build_over(folder, shape, threads, kind, half)
+    }
+
+    fn build_over(
+        folder: &Path,
+        shape: &Shape,
+        threads: usize,
+        kind: Kind,
+        segment: Expr,
+    ) -> Result<Self, RehearsalError> {
         let schema = schema(shape)?;
         let dir = folder.join("blocks").join(format!("{DATASET:08x}"));
         let disk = Disk::default();
@@ -99,11 +125,10 @@ impl Rehearsal {
         let writer = Writer { disk: &disk, folder, dir: &dir, files: &files, shape };
         let blocks = numbers.par_iter().map(|block| writer.block(*block)).collect::<Result<Vec<_>, _>>()?;
         disk.sync_folder(&dir)?;
-        let half = Expr::Attribute(ColumnId(1), Test::Codes((1..=u16::from(shape.values) / 2).collect()));
         let question = Question {
             dataset: schema.dataset.clone(),
             universe: Segment::everyone(),
-            segment: Segment::from_expr(half, &schema),
+            segment: Segment::from_expr(segment, &schema),
             kind,
             rho: NanoRho(10_000_000),
         };
@@ -140,7 +165,9 @@ fn schema(shape: &Shape) -> Result<Schema, SchemaError> {
     let most = MAX_DISTINCT.min(shape.values);
     text += &format!(
         "[[events]]\nname = \"order\"\nmax_per_subject = 100\n[[events.fields]]\nname = \"category\"\n\
-         class = \"behavioral\"\ntype = \"enum\"\ndomain = [{domain}]\nmax_distinct = {most}\n"
+         class = \"behavioral\"\ntype = \"enum\"\ndomain = [{domain}]\nmax_distinct = {most}\n\
+         [[events.fields]]\nname = \"amount\"\nclass = \"behavioral\"\ntype = \"decimal\"\nscale = 2\nmin = \"0\"\n\
+         max = \"100\"\n"
     );
     policy::schema::parse(&text)
 }
@@ -201,7 +228,9 @@ impl Writer<'_> {
         let times: Vec<u8> = (0..rows).flat_map(|row| (AS_OF.0 - age(row)).to_le_bytes()).collect();
         let ids: Vec<u8> = (0..u64::from(rows)).flat_map(u64::to_le_bytes).collect();
         let codes: Vec<u8> = (0..rows).map(|_| random.code(self.shape.values)).collect();
-        let fields = [(ColumnId(0), Layout::Code8, codes.as_slice())];
+        let cents: Vec<u8> =
+            (0..rows).flat_map(|_| (i64::from(random.code(100)) * 2 * MEAN_CENTS as i64 / 100).to_le_bytes()).collect();
+        let fields = [(ColumnId(0), Layout::Code8, codes.as_slice()), (ColumnId(1), Layout::Int64, cents.as_slice())];
         let columns = EventColumns { offsets: &offsets, times: &times, ids: &ids, fields: &fields };
         let mut file_no = || self.files.fetch_add(1, Ordering::Relaxed);
         let written = blocks::write_event_pieces(self.disk, self.dir, &mut file_no, meta, EventTypeId(0), &columns)?;
@@ -249,6 +278,19 @@ mod tests {
             // Values are drawn evenly: 250 people are five standard deviations of half of them.
             assert!((total - 4_500 * scan::UNIT).abs() < 5 * NOISE + 250 * scan::UNIT, "{total}");
         }
+    }
+
+    #[test]
+    fn sums_add_up_to_what_everyone_spent() {
+        let folder = tempfile::tempdir().unwrap();
+        let shape = Shape { subjects: 9_000, fields: 1, values: 4, events: 10 };
+        let rehearsal = Rehearsal::sums(folder.path(), &shape, 2).unwrap();
+        let tables = rehearsal.draw(&rehearsal.scan().unwrap()).unwrap();
+        let total = |table: &Table| table.cells.iter().map(|cell| cell.noised).sum::<i64>() / scan::UNIT;
+        let [events, sums] = tables.as_slice() else { unreachable!("two tables") };
+        // Sigma of a cell is 100 events, and so the fifth part of a hundredth of all; nobody's norm is above the bound.
+        assert!((total(events) - 90_000).abs() < 5_000, "{}", total(events));
+        assert!((total(sums) - 90_000 * 5_050).abs() < 45_000_000, "{}", total(sums));
     }
 
     #[test]

@@ -44,6 +44,7 @@ fn default_rho(kind: &Kind) -> NanoRho {
         | Kind::Bands { .. }
         | Kind::Table { .. }
         | Kind::Retention { .. }
+        | Kind::Top { .. }
         | Kind::Mean { .. } => BREAKDOWN_RHO,
     }
 }

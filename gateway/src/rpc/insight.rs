@@ -197,6 +197,18 @@ impl InsightService for Service {
         .await
     }
 
+    async fn top(&self, request: Request<v1::TopRequest>) -> Result<Response<v1::TopResponse>, Status> {
+        pipeline::unary(&self.0, request, "InsightService/Top", |call, request| {
+            let v1::TopRequest { ask, field, k, window } = request;
+            let answered = question::answer(call, parts::asked(ask), TABLE, |_, view, _| {
+                let window = question::window(window)?;
+                Ok(Kind::Top { field: view.closed_field("field", &field)?, k, window })
+            })?;
+            Ok(v1::TopResponse { plan: Some(answered.plan), release: answered.release })
+        })
+        .await
+    }
+
     async fn mean(&self, request: Request<v1::MeanRequest>) -> Result<Response<v1::MeanResponse>, Status> {
         pipeline::unary(&self.0, request, "InsightService/Mean", |call, request| {
             let v1::MeanRequest { ask, field } = request;

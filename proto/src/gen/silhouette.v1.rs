@@ -5845,6 +5845,32 @@ pub struct RetentionResponse {
     #[prost(message, optional, tag = "2")]
     pub release: ::core::option::Option<Release>,
 }
+/// A question for the most frequent values.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct TopRequest {
+    /// Who, of which dataset, for what.
+    #[prost(message, optional, tag = "1")]
+    pub ask: ::core::option::Option<Ask>,
+    /// A field with a closed domain. Required.
+    #[prost(string, tag = "2")]
+    pub field: ::prost::alloc::string::String,
+    /// How many values, 1-50. Required.
+    #[prost(uint32, tag = "3")]
+    pub k: u32,
+    /// Which events count for event fields.
+    #[prost(message, optional, tag = "4")]
+    pub window: ::core::option::Option<Window>,
+}
+/// The most frequent values.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct TopResponse {
+    /// Price and accuracy.
+    #[prost(message, optional, tag = "1")]
+    pub plan: ::core::option::Option<Plan>,
+    /// One table of the values that were selected, best first; absent with `validate_only`.
+    #[prost(message, optional, tag = "2")]
+    pub release: ::core::option::Option<Release>,
+}
 /// A question for a mean.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct MeanRequest {
@@ -6213,6 +6239,28 @@ pub mod insight_service_client {
                 .insert(GrpcMethod::new("silhouette.v1.InsightService", "Retention"));
             self.inner.unary(req, path, codec).await
         }
+        /// Finds the values of a field that most members have, and how many do.
+        pub async fn top(
+            &mut self,
+            request: impl tonic::IntoRequest<super::TopRequest>,
+        ) -> std::result::Result<tonic::Response<super::TopResponse>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/silhouette.v1.InsightService/Top",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("silhouette.v1.InsightService", "Top"));
+            self.inner.unary(req, path, codec).await
+        }
         /// Estimates the mean of a number attribute of the members.
         pub async fn mean(
             &mut self,
@@ -6310,6 +6358,11 @@ pub mod insight_service_server {
             tonic::Response<super::RetentionResponse>,
             tonic::Status,
         >;
+        /// Finds the values of a field that most members have, and how many do.
+        async fn top(
+            &self,
+            request: tonic::Request<super::TopRequest>,
+        ) -> std::result::Result<tonic::Response<super::TopResponse>, tonic::Status>;
         /// Estimates the mean of a number attribute of the members.
         async fn mean(
             &self,
@@ -6781,6 +6834,50 @@ pub mod insight_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = RetentionSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/silhouette.v1.InsightService/Top" => {
+                    #[allow(non_camel_case_types)]
+                    struct TopSvc<T: InsightService>(pub Arc<T>);
+                    impl<
+                        T: InsightService,
+                    > tonic::server::UnaryService<super::TopRequest> for TopSvc<T> {
+                        type Response = super::TopResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::TopRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as InsightService>::top(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = TopSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(

@@ -111,9 +111,10 @@ pub fn differ(a: Estimate, b: Estimate) -> bool {
     gap * gap * 10_000 > variance * 196 * 196
 }
 
-/// Whether each member is in exactly one cell: nothing that is about events.
+/// Whether each member is in exactly one cell: nothing that is about events, and no selection of cells.
 fn covers_everyone(table: &Table) -> bool {
-    table.counted == Counted::People && table.by.iter().all(Dimension::covers_everyone)
+    let whole = table.cells.first().is_none_or(|cell| cell.codes.iter().all(|code| *code == 0));
+    whole && table.counted == Counted::People && table.by.iter().all(Dimension::covers_everyone)
 }
 
 /// Division to the nearest, halves up.

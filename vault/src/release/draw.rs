@@ -10,6 +10,7 @@ use opendp::measurements::make_gaussian;
 use opendp::measures::ZeroConcentratedDivergence;
 use opendp::metrics::L2Distance;
 use rayon::prelude::*;
+use zeroize::Zeroizing;
 
 /// Cells that one thread draws at a time; ten microseconds each are worth a thread from here on.
 const SHARE: usize = 64;
@@ -28,13 +29,29 @@ pub enum DrawError {
     Mechanism,
 }
 
-/// Adds the plan's noise to every cell, in the units of the cells. The caller has charged [`Plan::rho`], durably, before.
-pub(crate) fn draw(plan: &Plan, partial: &Partial) -> Result<Vec<i64>, DrawError> {
+/// What was drawn, in the units of the cells.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Drawn {
+    /// The noised cells.
+    pub(super) cells: Vec<i64>,
+    /// Which cells of the plan's table they are, where only some are released.
+    pub(super) places: Option<Vec<usize>>,
+}
+
+/// Adds the plan's noise to every cell, or to those that are selected. The caller has charged [`Plan::rho`], durably, before.
+pub(crate) fn draw(plan: &Plan, partial: &Partial) -> Result<Drawn, DrawError> {
     let cells = partial.expose();
-    if cells.len() != plan.cells() {
+    if cells.len() != plan.scanned_cells() {
         return Err(DrawError::Shape);
     }
-    gaussian(cells, plan.norm_squared(), plan.sigma(), plan.rho().0)
+    let noised = |cells: &[i64]| gaussian(cells, plan.norm_squared(), plan.sigma(), plan.noise_rho().0);
+    let Some(top) = plan.top() else { return Ok(Drawn { cells: noised(cells)?, places: None }) };
+    // The first cell is of those in whom the value is missing.
+    let scores = cells.get(1..).ok_or(DrawError::Shape)?;
+    let places: Vec<usize> = top.select(scores)?.into_iter().map(|place| place + 1).collect();
+    let winners = places.iter().map(|place| cells.get(*place).copied().ok_or(DrawError::Shape));
+    let winners = Zeroizing::new(winners.collect::<Result<Vec<i64>, _>>()?);
+    Ok(Drawn { cells: noised(&winners)?, places: Some(places) })
 }
 
 /// Draws at standard deviation `sigma` for a squared norm, both in the units of the cells, if that costs at most `nano_rho`.
@@ -70,7 +87,7 @@ pub(super) fn nano_up(rho: f64) -> u64 {
 
 /// An integer as a float that is not smaller.
 #[expect(clippy::cast_precision_loss, reason = "rounded up where it is lost")]
-fn float_up(value: u64) -> f64 {
+pub(super) fn float_up(value: u64) -> f64 {
     let float = value as f64;
     if value < (1 << 53) { float } else { float.next_up() }
 }

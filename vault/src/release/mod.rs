@@ -22,6 +22,7 @@
 //!   as one to fine units and to a public bound: its integer L2 norm is at most `bound * per_one` (lemma in `scan::clip`);
 //! - *means*: two tables of one cell each, one if there is a value, and the value less a public center, scaled as above to
 //!   the public bounds of the field;
+//! - *the most frequent values*: proof in `top`;
 //! - *several tables*: their cells are disjoint coordinates of one vector, so squared norms add.
 //!
 //! Hence `|c|_2 <= D`, the root of the sum of the tables' squared norms. Clipping is per subject and deterministic, before any
@@ -43,13 +44,14 @@ mod plan;
 mod question;
 pub mod ratio;
 mod shape;
+mod top;
 
-pub use draw::DrawError;
 pub(crate) use draw::draw;
+pub use draw::{DrawError, Drawn};
 pub use loss::{LossError, epsilon_for};
 pub use plan::{
-    MAX_BANDS, MAX_CELLS, MAX_EDGES, MAX_MEASURES, MAX_OVERLAP, MAX_PERIODS, MAX_STEPS, MAX_TABLES, Plan, PlanError,
-    plan, price_for,
+    MAX_BANDS, MAX_CELLS, MAX_EDGES, MAX_MEASURES, MAX_OVERLAP, MAX_PERIODS, MAX_STEPS, MAX_TABLES, MAX_TOP, Plan,
+    PlanError, plan, price_for,
 };
 pub use question::{Answer, By, Cell, Counted, Dimension, Kind, Measure, Question, Table, TableNoise};
 

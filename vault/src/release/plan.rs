@@ -1,7 +1,9 @@
 //! From a question to tables, sensitivity, noise and price. Uses the schema and public constants only.
 
+use super::draw::Drawn;
 use super::question::{Kind, Question, Table, TableNoise};
 use super::shape::{Shape, shapes};
+use super::top::Top;
 use super::{Answer, Cell};
 use crate::scan::{self, TableSpec};
 use policy::privacy::NanoRho;
@@ -32,6 +34,9 @@ pub const MAX_PERIODS: usize = 400;
 
 /// Most edges of bins.
 pub const MAX_EDGES: usize = 1_024;
+
+/// Most values that are selected of a field.
+pub const MAX_TOP: usize = 50;
 
 /// Why a question has no plan. Names fields of the schema, so it is only for callers who may know of them.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -84,6 +89,9 @@ pub enum PlanError {
     /// Edges are no bins.
     #[error("bins need 1 to {MAX_EDGES} ascending edges")]
     Edges,
+    /// Too few values, or too many.
+    #[error("1 to {MAX_TOP} of a field's values can be selected, and no more than it has; not {0}")]
+    Top(usize),
     /// Nothing, or more than can be added up.
     #[error("a bound is at least 1 and at most {} units of its field", scan::MAX_NORM)]
     Bound,
@@ -103,15 +111,28 @@ pub struct Plan {
     limits: Vec<u32>,
     norm_squared: u128,
     rho: NanoRho,
+    /// What of the price is for the noise.
+    noise_rho: NanoRho,
     sigma: u64,
+    top: Option<Top>,
 }
 
 /// Plans a question, or says why it can't be asked. Same schema and question, same plan.
 pub fn plan(schema: &Schema, question: &Question) -> Result<Plan, PlanError> {
     let (shapes, norm_squared) = shape(schema, &question.kind)?;
-    let sigma = sigma_for(norm_squared, question.rho).ok_or(PlanError::Price)?;
+    let rho = question.rho;
+    let top = match question.kind {
+        Kind::Top { k, .. } => Some(Top { k, selection: NanoRho(rho.0 / 2) }),
+        _ => None,
+    };
+    let selection = top.map_or(NanoRho::ZERO, |top| top.selection);
+    if top.is_some() && selection == NanoRho::ZERO {
+        return Err(PlanError::Price);
+    }
+    let noise_rho = rho.saturating_sub(selection);
+    let sigma = sigma_for(norm_squared, noise_rho).ok_or(PlanError::Price)?;
     let limits = schema.events.iter().map(|event| event.max_per_subject).collect();
-    Ok(Plan { shapes, limits, norm_squared, rho: question.rho, sigma })
+    Ok(Plan { shapes, limits, norm_squared, rho, noise_rho, sigma, top })
 }
 
 /// Returns the least price at which a question of this kind has a half-width of at most `half_width` (people, or what its
@@ -122,7 +143,8 @@ pub fn price_for(schema: &Schema, kind: &Kind, half_width: u32) -> Result<NanoRh
     // The largest sigma whose half-width is still `units`, less the unit by which `sigma_for` rounds up.
     let sigma = (units * 100).saturating_sub(50) / 196;
     let sigma = sigma.checked_sub(1).filter(|sigma| *sigma > 0).ok_or(PlanError::Price)?;
-    let rho = scaled(norm_squared).div_ceil(2 * sigma * sigma);
+    let noise = scaled(norm_squared).div_ceil(2 * sigma * sigma);
+    let rho = if matches!(kind, Kind::Top { .. }) { noise.saturating_mul(2) } else { noise };
     u64::try_from(rho).ok().filter(|rho| (1..=MAX_RHO.0).contains(rho)).map(NanoRho).ok_or(PlanError::Price)
 }
 
@@ -130,9 +152,24 @@ pub fn price_for(schema: &Schema, kind: &Kind, half_width: u32) -> Result<NanoRh
 const MAX_RHO: NanoRho = NanoRho(1_000_000_000_000_000);
 
 impl Plan {
-    /// Returns the number of cells of all tables.
+    /// Returns how many cells are answered, of all tables.
     pub fn cells(&self) -> usize {
+        self.top.map_or_else(|| self.scanned_cells(), |top| top.k as usize)
+    }
+
+    /// Returns how many cells are counted, of all tables.
+    pub(super) fn scanned_cells(&self) -> usize {
         self.shapes.iter().map(|shape| shape.spec.cells()).sum()
+    }
+
+    /// Returns what of the charge is for the noise.
+    pub(super) fn noise_rho(&self) -> NanoRho {
+        self.noise_rho
+    }
+
+    /// Returns what is to be selected.
+    pub(super) fn top(&self) -> Option<Top> {
+        self.top
     }
 
     /// Returns the charge.
@@ -185,16 +222,20 @@ impl Plan {
         scan::Plan::new(universe.root(), segment.root(), &tables, &self.limits, as_of, zone)
     }
 
-    /// Lays drawn cells out in tables, in code order and in 1/1024 of what is counted. Missing draws, of which there are
+    /// Lays drawn cells out in tables, in code order (selected ones best first) and in 1/1024 of what is counted. Missing draws, of which there are
     /// none, would be left out.
-    pub fn lay_out(&self, noised: &[i64]) -> Vec<Table> {
-        let mut rest = noised;
+    pub fn lay_out(&self, drawn: &Drawn) -> Vec<Table> {
+        let mut rest = drawn.cells.as_slice();
         let mut tables = Vec::with_capacity(self.shapes.len());
         for Shape { spec, by, counted } in &self.shapes {
             let (head, tail) = rest.split_at(spec.cells().min(rest.len()));
             rest = tail;
-            let cell = |(place, noised): (usize, &i64)| Cell {
-                codes: codes(spec, place),
+            let place = |drawn_at: usize| match &drawn.places {
+                Some(places) => places.get(drawn_at).copied().unwrap_or(0),
+                None => drawn_at,
+            };
+            let cell = |(at, noised): (usize, &i64)| Cell {
+                codes: codes(spec, place(at)),
                 noised: in_1024(*noised, spec.per_one()),
             };
             let noise = (spec.count != scan::Count::People).then(|| self.noise_at(spec.per_one()));
@@ -205,8 +246,8 @@ impl Plan {
     }
 
     /// Fills the numbers of an answer that follow from the plan and its draw; the caller sets the rest.
-    pub fn fill(&self, answer: &mut Answer, noised: &[i64]) {
-        answer.tables = self.lay_out(noised);
+    pub fn fill(&self, answer: &mut Answer, drawn: &Drawn) {
+        answer.tables = self.lay_out(drawn);
         answer.sigma_1024 = self.sigma_1024();
         answer.half_width_1024 = self.half_width_1024();
         answer.rho = self.rho;
@@ -238,7 +279,11 @@ fn shape(schema: &Schema, kind: &Kind) -> Result<(Vec<Shape>, u128), PlanError> 
     if cells > MAX_CELLS {
         return Err(PlanError::TooManyCells(cells));
     }
-    let norm_squared = shapes.iter().map(|shape| shape.spec.norm_squared()).sum();
+    let norm_squared = match kind {
+        // One subject may have all of the selected values.
+        Kind::Top { k, .. } => u128::from(*k) * u128::from(scan::UNIT.unsigned_abs()).pow(2),
+        _ => shapes.iter().map(|shape| shape.spec.norm_squared()).sum(),
+    };
     Ok((shapes, norm_squared))
 }
 

@@ -82,6 +82,15 @@ pub enum Kind {
         /// Ascending days (since 1970-01-01) at which periods begin; the last one ends the last.
         days: Vec<i32>,
     },
+    /// The values of a field with a closed domain that most people have, and how many do; missing is no value.
+    Top {
+        /// The field.
+        field: FieldRef,
+        /// How many values: 1 to [`super::MAX_TOP`].
+        k: u32,
+        /// Which events count.
+        window: Window,
+    },
     /// The mean of a number attribute: how many have one, and their sum less the middle of its public bounds.
     Mean {
         /// The attribute.
@@ -102,6 +111,7 @@ impl Kind {
             Self::Bands { .. } => "bands",
             Self::Table { .. } => "table",
             Self::Retention { .. } => "retention",
+            Self::Top { .. } => "top",
             Self::Mean { .. } => "mean",
         }
     }
@@ -120,7 +130,7 @@ impl Kind {
                 measures.iter().filter_map(|measure| measure.field()).chain(by.iter().map(By::field)).collect()
             }
             Self::Retention { event, .. } => vec![FieldRef::Event(*event)],
-            Self::Mean { field } => vec![*field],
+            Self::Top { field, .. } | Self::Mean { field } => vec![*field],
         }
     }
 }

@@ -1,6 +1,8 @@
 //! From a question to the tables that answer it. Uses the schema and public constants only.
 
-use super::plan::{MAX_BANDS, MAX_EDGES, MAX_MEASURES, MAX_OVERLAP, MAX_PERIODS, MAX_STEPS, MAX_TABLES, PlanError};
+use super::plan::{
+    MAX_BANDS, MAX_EDGES, MAX_MEASURES, MAX_OVERLAP, MAX_PERIODS, MAX_STEPS, MAX_TABLES, MAX_TOP, PlanError,
+};
 use super::question::{By, Counted, Dimension, Kind, Measure};
 use crate::scan::{Axis, AxisOf, Clip, Count, TableSpec};
 use policy::schema::{EventTypeId, Field, FieldRef, FieldType, Schema};
@@ -67,6 +69,13 @@ pub(super) fn shapes(schema: &Schema, kind: &Kind) -> Result<Vec<Shape>, PlanErr
         }
         Kind::Table { measures, by, window } => table(schema, measures, by, *window),
         Kind::Retention { event, days } => retention(schema, *event, days),
+        Kind::Top { field, k, window } => {
+            let (mut axis, dimension) = field_axis(schema, *field)?;
+            counted(*k as usize, MAX_TOP.min(axis.cells as usize - 1), PlanError::Top)?;
+            // Scores are not clipped: selection asks for no bound on how many values a subject has.
+            axis.max_distinct = axis.cells;
+            Ok(vec![Shape::people(vec![(axis, dimension)], *window)])
+        }
         Kind::Mean { field } => mean(schema, *field),
     }
 }

@@ -192,7 +192,7 @@ fn each_kind_has_its_cells_and_its_bound() {
     let plan = planned(orders(both, vec![By::Field(category)]), 1_000_000).unwrap();
     let full = 2.0 * 2_f64.powi(72);
     assert!(plan.norm_squared() as f64 <= full && plan.norm_squared() as f64 > full * 0.999_9);
-    let tables = plan.lay_out(&[1 << 36; 10]);
+    let tables = plan.lay_out(&Drawn { cells: vec![1 << 36; 10], places: None });
     // 2^36 fine units are nearly the bound.
     assert_eq!(tables[0].cells[0].noised, 12 * 1_024);
     assert_eq!(tables[1].cells[0].noised.div_euclid(1_024), 50_000);
@@ -201,7 +201,25 @@ fn each_kind_has_its_cells_and_its_bound() {
     assert!((1_581_138..=1_581_141).contains(&(noise.sigma_1024 / 1_024)), "{noise:?}");
     let mean = planned(Kind::Mean { field: household }, 1_000_000).unwrap();
     assert_eq!(mean.cells(), 2);
-    assert_eq!(mean.lay_out(&[0, 0])[1].counted, Counted::Value(schema().attribute("household").unwrap().column, 6));
+    assert_eq!(
+        mean.lay_out(&Drawn { cells: vec![0, 0], places: None })[1].counted,
+        Counted::Value(schema().attribute("household").unwrap().column, 6)
+    );
+}
+
+#[test]
+fn a_selection_is_paid_for_beside_its_counts() {
+    let category = fields(&["order.category"])[0];
+    let plan = planned(Kind::Top { field: category, k: 2, window: Window::Ever }, 1_000_001).unwrap();
+    assert_eq!((plan.cells(), plan.scanned_cells(), people(&plan)), (2, 5, 2));
+    assert_eq!((plan.top().unwrap().selection, plan.noise_rho()), (NanoRho(500_000), NanoRho(500_001)));
+    let tables = plan.lay_out(&Drawn { cells: vec![9 * UNIT, 8 * UNIT], places: Some(vec![3, 1]) });
+    assert_eq!(tables[0].cells[0], Cell { codes: vec![3], noised: 9 * UNIT });
+    assert_eq!(tables[0].cells[1], Cell { codes: vec![1], noised: 8 * UNIT });
+    let kind = Kind::Top { field: category, k: 2, window: Window::Ever };
+    let price = price_for(&schema(), &kind, 40).unwrap();
+    let half_width = planned(kind, price.0).unwrap().half_width_1024();
+    assert!((39 * 1_024..=40 * 1_024).contains(&half_width), "{half_width}");
 }
 
 #[test]
@@ -227,6 +245,10 @@ fn new_kinds_that_have_no_plan_say_why() {
     assert_eq!(refused(orders(vec![sum(amount, 1)], viewed_by_hour.clone())), PlanError::TwoEvents);
     let crossed = viewed_by_hour.into_iter().chain([By::Hours(ordered)]).collect();
     assert_eq!(refused(orders(vec![Measure::People], crossed)), PlanError::TwoEvents);
+    for k in [0, 5, 51] {
+        let top = Kind::Top { field: age, k, window: Window::Ever };
+        assert_eq!(refused(top), PlanError::Top(k as usize), "there are four bands");
+    }
     assert_eq!(refused(Kind::Mean { field: age }), PlanError::NotSummed("age_band".into()));
     let edges = By::Bins { field: fields(&["household"])[0], edges: vec![3, 3] };
     assert_eq!(refused(orders(vec![Measure::People], vec![edges])), PlanError::Edges);
@@ -264,7 +286,7 @@ fn less_noise_than_was_paid_for_is_refused() {
 fn cells_are_laid_out_in_code_order() {
     let plan = planned(breakdown(&["newsletter", "age_band"]), 1_000_000).unwrap();
     let noised: Vec<i64> = (0..15).collect();
-    let tables = plan.lay_out(&noised);
+    let tables = plan.lay_out(&Drawn { cells: noised, places: None });
     assert_eq!(tables.len(), 1);
     assert_eq!(tables[0].cells[0].codes, [0, 0]);
     assert_eq!((tables[0].cells[7].codes.as_slice(), tables[0].cells[7].noised), ([1, 2].as_slice(), 7));

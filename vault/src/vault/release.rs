@@ -14,7 +14,7 @@ use super::{Vault, VaultError};
 use crate::answers::{AnswerKey, Known, asked_in};
 use crate::blocks::block_of;
 use crate::log::{FieldPath, Kind as Happened, Leaf};
-use crate::release::{Answer, Plan, PlanError, Question, draw, plan};
+use crate::release::{Answer, Drawn, Plan, PlanError, Question, draw, plan};
 use crate::scan::{self, Partial, ScanInput};
 use crate::vault::Tree;
 use policy::decide::Reason;
@@ -268,7 +268,7 @@ impl Vault {
         plan: &Plan,
         owed: &Owed,
         now: Timestamp,
-    ) -> Result<Vec<i64>, VaultError> {
+    ) -> Result<Drawn, VaultError> {
         let resolved = resolve(plan, question, &owed.schema, owed.epoch.info.as_of)?;
         let blocks = owed.epoch.scan_blocks();
         let mut population = self.population(permit, owed, now)?;

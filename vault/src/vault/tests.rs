@@ -11,6 +11,7 @@ mod erasures;
 mod fence;
 mod folds;
 mod holds;
+mod kinds;
 mod late;
 mod links;
 mod packages;
