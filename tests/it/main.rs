@@ -23,6 +23,8 @@ mod samples;
 mod secrecy;
 mod segments;
 mod serving;
+#[path = "../sim/mod.rs"]
+mod sim;
 mod tamper;
 mod tidy;
 mod verifier;

@@ -1,0 +1,282 @@
+//! The protocol by which an answer is paid for, model-checked: every order of asking, writing, drawing and crashing of a few
+//! clients over a few questions, with the vault's own ledger arithmetic.
+//!
+//! What is modeled is `vault::vault::release`: a charge is committed in memory and in the log's buffer, and the noise is drawn
+//! only when a sync has returned; the answer is committed likewise, and leaves only when its sync has returned; whoever asks
+//! for what is being drawn waits; a stored answer is repeated only after a record of its own is synced, and with it all before
+//! it. A crash keeps any beginning of what was not synced. That the code does as the model is what the crash matrix, the
+//! hammer and the threads of `vault::tests` show.
+//!
+//! Always: no more is charged than the cap; no question is charged twice; no answer is seen whose charge would not survive a
+//! crash; nobody sees two draws of one question. Three faulty protocols must be found out, so that the model can fail.
+
+use policy::id::ClientId;
+use policy::privacy::{Caps, Ledger, NanoRho, Quarter};
+use stateright::{Checker, Model, Property};
+
+/// Price of each question, and the cap: two of three questions fit.
+const PRICE: NanoRho = NanoRho(3);
+const CAP: NanoRho = NanoRho(7);
+const QUARTER: Quarter = Quarter(8_104);
+
+/// A protocol, right or wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Protocol {
+    /// As it is.
+    Right,
+    /// Noise is drawn, and shown, before the charge is synced.
+    DrawsBeforeSync,
+    /// An answer that was owed is charged again.
+    ForgetsWhatIsOwed,
+    /// An answer leaves before it is synced.
+    ShowsBeforeSync,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct World {
+    protocol: Protocol,
+    /// Which question each client asks.
+    asks: [u8; 3],
+    crashes: u8,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Record {
+    Charge { client: u8, question: u8 },
+    Answer { question: u8, draw: u8 },
+    Repeat { client: u8 },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Phase {
+    Idle,
+    /// Waits until the log is synced up to there, then draws.
+    Charging(usize),
+    Drawing,
+    /// Waits until the log is synced up to there, then sees the draw.
+    Storing(usize, u8),
+    Done,
+    Refused,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct State {
+    log: Vec<Record>,
+    synced: usize,
+    phases: [Phase; 3],
+    draws: u8,
+    /// Question and draw.
+    seen: Vec<(u8, u8)>,
+    crashes: u8,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Action {
+    Ask(usize),
+    Sync(usize),
+    Draw(usize),
+    Return(usize),
+    /// The log keeps so many records.
+    Crash(usize),
+}
+
+impl State {
+    fn charged(&self, question: u8) -> usize {
+        self.log.iter().filter(|record| matches!(record, Record::Charge { question: q, .. } if *q == question)).count()
+    }
+
+    fn stored(&self, question: u8) -> Option<u8> {
+        self.log.iter().find_map(|record| match record {
+            Record::Answer { question: q, draw } if *q == question => Some(*draw),
+            _ => None,
+        })
+    }
+
+    fn ledger(&self) -> Ledger {
+        let mut ledger = Ledger::default();
+        for record in &self.log {
+            if let Record::Charge { client, .. } = record {
+                ledger.record(&name(*client), PRICE, QUARTER);
+            }
+        }
+        ledger
+    }
+
+    fn push(&mut self, record: Record) -> usize {
+        self.log.push(record);
+        self.log.len()
+    }
+}
+
+fn name(client: u8) -> ClientId {
+    ClientId::new(&format!("client-{client}")).unwrap()
+}
+
+impl World {
+    fn ask(&self, state: &mut State, client: usize) {
+        let question = self.asks[client];
+        let id = client as u8;
+        if let Some(draw) = state.stored(question) {
+            let end = state.push(Record::Repeat { client: id });
+            state.phases[client] = Phase::Storing(end, draw);
+            return;
+        }
+        let owed = state.charged(question) > 0;
+        if owed && self.protocol != Protocol::ForgetsWhatIsOwed {
+            state.phases[client] = Phase::Drawing;
+            return;
+        }
+        let mut ledger = state.ledger();
+        // A quota is half of the cap at most, so a client pays for one question.
+        let caps = Caps { quarter: NanoRho(CAP.0), lifetime: CAP };
+        if ledger.try_charge(&name(id), PRICE, QUARTER, caps).is_err() {
+            state.phases[client] = Phase::Refused;
+            return;
+        }
+        let end = state.push(Record::Charge { client: id, question });
+        let waits = self.protocol != Protocol::DrawsBeforeSync;
+        state.phases[client] = if waits { Phase::Charging(end) } else { Phase::Drawing };
+    }
+
+    fn see(&self, state: &mut State, client: usize, draw: u8) {
+        state.seen.push((self.asks[client], draw));
+        state.seen.sort_unstable();
+        state.seen.dedup();
+        state.phases[client] = Phase::Done;
+    }
+}
+
+impl Model for World {
+    type State = State;
+    type Action = Action;
+
+    fn init_states(&self) -> Vec<State> {
+        let (log, seen) = (Vec::new(), Vec::new());
+        vec![State { log, synced: 0, phases: [Phase::Idle; 3], draws: 0, seen, crashes: self.crashes }]
+    }
+
+    fn actions(&self, state: &State, actions: &mut Vec<Action>) {
+        let busy = |question: u8| {
+            state.phases.iter().zip(self.asks).any(|(phase, asked)| {
+                asked == question
+                    && match phase {
+                        Phase::Charging(_) | Phase::Drawing => true,
+                        Phase::Storing(..) => state.stored(question).is_none(),
+                        Phase::Idle | Phase::Done | Phase::Refused => false,
+                    }
+            })
+        };
+        for (client, phase) in state.phases.iter().enumerate() {
+            match phase {
+                Phase::Idle if !busy(self.asks[client]) => actions.push(Action::Ask(client)),
+                Phase::Drawing => actions.push(Action::Draw(client)),
+                Phase::Charging(end) | Phase::Storing(end, _) if *end <= state.synced => {
+                    actions.push(Action::Return(client));
+                }
+                _ => {}
+            }
+        }
+        if state.synced < state.log.len() {
+            actions.push(Action::Sync(state.log.len()));
+        }
+        if state.crashes > 0 {
+            actions.extend((state.synced..=state.log.len()).map(Action::Crash));
+        }
+    }
+
+    fn next_state(&self, last: &State, action: Action) -> Option<State> {
+        let mut state = last.clone();
+        match action {
+            Action::Ask(client) => self.ask(&mut state, client),
+            Action::Sync(end) => state.synced = end,
+            Action::Draw(client) => {
+                let draw = state.draws;
+                state.draws += 1;
+                let end = state.push(Record::Answer { question: self.asks[client], draw });
+                match self.protocol {
+                    Protocol::ShowsBeforeSync | Protocol::DrawsBeforeSync => self.see(&mut state, client, draw),
+                    _ => state.phases[client] = Phase::Storing(end, draw),
+                }
+            }
+            Action::Return(client) => match state.phases[client] {
+                Phase::Charging(_) => state.phases[client] = Phase::Drawing,
+                Phase::Storing(_, draw) => self.see(&mut state, client, draw),
+                _ => return None,
+            },
+            Action::Crash(kept) => {
+                state.log.truncate(kept);
+                state.synced = kept;
+                state.crashes -= 1;
+                for phase in &mut state.phases {
+                    if *phase != Phase::Done {
+                        *phase = Phase::Idle;
+                    }
+                }
+            }
+        }
+        Some(state)
+    }
+
+    fn properties(&self) -> Vec<Property<Self>> {
+        let spent = |_: &World, state: &State| {
+            let charges = state.log.iter().filter(|record| matches!(record, Record::Charge { .. })).count() as u64;
+            charges * PRICE.0 <= CAP.0
+        };
+        vec![
+            Property::always("no more is charged than the cap", spent),
+            Property::always("no question is charged twice", |_: &World, state: &State| {
+                (0..3).all(|question| state.charged(question) <= 1)
+            }),
+            Property::always("what is seen is paid for, whatever happens", |_: &World, state: &State| {
+                let durable = &state.log[..state.synced];
+                let paid = |question: u8| {
+                    durable.iter().any(|r| matches!(r, Record::Charge { question: q, .. } if *q == question))
+                };
+                state.seen.iter().all(|(question, _)| paid(*question))
+            }),
+            Property::always("nobody sees two draws of a question", |_: &World, state: &State| {
+                state.seen.windows(2).all(|pair| pair[0].0 != pair[1].0)
+            }),
+            Property::sometimes("everyone is answered", |_: &World, state: &State| state.phases == [Phase::Done; 3]),
+            Property::sometimes("somebody is refused", |_: &World, state: &State| {
+                state.phases.contains(&Phase::Refused)
+            }),
+        ]
+    }
+}
+
+fn world(protocol: Protocol, asks: [u8; 3]) -> World {
+    World { protocol, asks, crashes: 2 }
+}
+
+/// Two of three ask the same, so that some wait, some repeat and some pay.
+const SHARED: [u8; 3] = [0, 0, 1];
+/// Each asks something else, which is more than the cap.
+const OWN: [u8; 3] = [0, 1, 2];
+
+#[test]
+fn no_order_of_asking_writing_drawing_and_crashing_breaks_the_ledger() {
+    for asks in [SHARED, OWN, [0, 0, 0]] {
+        let checker = world(Protocol::Right, asks).checker().threads(2).spawn_bfs().join();
+        let found: Vec<&str> = checker.discoveries().into_keys().collect();
+        println!("ledger model: {} states of {asks:?}, {found:?}", checker.unique_state_count());
+        assert!(checker.is_done() && checker.unique_state_count() > 1_000);
+        // Only what should be found: that all can be answered, and that somebody can be refused.
+        let broken: Vec<&&str> =
+            found.iter().filter(|name| !["everyone is answered", "somebody is refused"].contains(name)).collect();
+        assert!(broken.is_empty(), "{broken:?}");
+        assert!(found.contains(&if asks == OWN { "somebody is refused" } else { "everyone is answered" }));
+    }
+}
+
+#[test]
+fn the_model_finds_faulty_protocols_out() {
+    for (protocol, broken) in [
+        (Protocol::DrawsBeforeSync, "what is seen is paid for, whatever happens"),
+        (Protocol::ForgetsWhatIsOwed, "no question is charged twice"),
+        (Protocol::ShowsBeforeSync, "nobody sees two draws of a question"),
+    ] {
+        let checker = world(protocol, SHARED).checker().threads(2).spawn_bfs().join();
+        assert!(checker.discoveries().contains_key(broken), "{protocol:?}");
+    }
+}

@@ -1,0 +1,3 @@
+//! Models of protocols, checked exhaustively.
+
+mod ledger;
