@@ -255,6 +255,7 @@ const SHARED: [u8; 3] = [0, 0, 1];
 const OWN: [u8; 3] = [0, 1, 2];
 
 #[test]
+#[expect(clippy::print_stdout, reason = "how much was searched")]
 fn no_order_of_asking_writing_drawing_and_crashing_breaks_the_ledger() {
     for asks in [SHARED, OWN, [0, 0, 0]] {
         let checker = world(Protocol::Right, asks).checker().threads(2).spawn_bfs().join();

@@ -89,6 +89,16 @@ pub fn dimensions(view: &View, list: Vec<v1::Dimension>) -> Result<Vec<By>, Fail
     list.into_iter().map(read).collect()
 }
 
+/// Reads which quantiles are wanted, in thousandths; nothing is the quartiles.
+pub fn permilles(list: Vec<u32>) -> Result<Vec<u16>, Failure> {
+    if list.is_empty() {
+        return Ok(vec![250, 500, 750]);
+    }
+    let wrong = || Failure::invalid("permilles", "must be at most 20 numbers from 1 to 999: 500 is the median");
+    let read = |permille: u32| u16::try_from(permille).ok().filter(|p| (1..1_000).contains(p)).ok_or_else(wrong);
+    if list.len() > 20 { Err(wrong()) } else { list.into_iter().map(read).collect() }
+}
+
 /// Finds an event type.
 pub fn event(view: &View, part: &'static str, path: &str) -> Result<EventTypeId, Failure> {
     match view.field(path)? {

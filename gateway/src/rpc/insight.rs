@@ -13,7 +13,7 @@ use policy::treatment::Treatment;
 use proto::v1;
 use proto::v1::insight_service_server::InsightService;
 use tonic::{Request, Response, Status};
-use vault::release::{By, Kind};
+use vault::release::{By, Kind, Measure};
 
 /// Most fields of a portrait: beyond it a page shows nothing and each cell gets too little of the price.
 const MAX_FIELDS: usize = 64;
@@ -205,6 +205,28 @@ impl InsightService for Service {
                 Ok(Kind::Top { field: view.closed_field("field", &field)?, k, window })
             })?;
             Ok(v1::TopResponse { plan: Some(answered.plan), release: answered.release })
+        })
+        .await
+    }
+
+    async fn distribution(
+        &self,
+        request: Request<v1::DistributionRequest>,
+    ) -> Result<Response<v1::DistributionResponse>, Status> {
+        pipeline::unary(&self.0, request, "InsightService/Distribution", |call, request| {
+            let v1::DistributionRequest { ask, bins, permilles } = request;
+            let permilles = parts::permilles(permilles)?;
+            let answered = question::answer(call, parts::asked(ask), TABLE, |_, view, _| {
+                let bins = bins.map(v1::dimension::Dimension::Bins);
+                let by = parts::dimensions(view, vec![v1::Dimension { dimension: bins }])?;
+                Ok(Kind::Table { measures: vec![Measure::People], by, window: Window::Ever })
+            })?;
+            let quantiles = answered.answer.as_ref().map(|a| insight::quantiles(a, &answered.schema, &permilles));
+            Ok(v1::DistributionResponse {
+                plan: Some(answered.plan),
+                release: answered.release,
+                quantiles: quantiles.unwrap_or_default(),
+            })
         })
         .await
     }

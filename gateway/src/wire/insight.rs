@@ -110,6 +110,22 @@ pub fn mean(answer: &Answer, schema: &Schema) -> Option<v1::Estimate> {
     Some(v1::Estimate { value: value(middle), low: value(low), high: value(high) })
 }
 
+/// Writes quantiles of a histogram: the bins of those who have a value.
+pub fn quantiles(answer: &Answer, schema: &Schema, permilles: &[u16]) -> Vec<v1::Quantile> {
+    let Some(table) = answer.tables.first() else { return Vec::new() };
+    let Some(Dimension::Bins(column, edges)) = table.by.first() else { return Vec::new() };
+    let scale = schema.field(FieldRef::Attribute(*column)).map_or(0, |field| field.ty.scale());
+    let bins: Vec<i64> = table.cells.iter().skip(1).map(|cell| cell.noised).collect();
+    #[expect(clippy::cast_precision_loss, reason = "for display")]
+    let edge = |place: usize| edges.get(place).map(|edge| *edge as f64 / 10_f64.powi(scale.into()));
+    let find = |permille: &u16| {
+        let (low, high) = ratio::quantile(&bins, answer.sigma_1024, *permille)?;
+        let low = low.checked_sub(1).and_then(edge);
+        Some(v1::Quantile { permille: (*permille).into(), low, high: edge(high) })
+    };
+    permilles.iter().filter_map(find).collect()
+}
+
 fn percent(Interval { middle, low, high }: Interval) -> v1::Estimate {
     v1::Estimate { value: 100.0 * middle, low: 100.0 * low, high: 100.0 * high }
 }

@@ -5871,6 +5871,45 @@ pub struct TopResponse {
     #[prost(message, optional, tag = "2")]
     pub release: ::core::option::Option<Release>,
 }
+/// A question for a distribution.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct DistributionRequest {
+    /// Who, of which dataset, for what.
+    #[prost(message, optional, tag = "1")]
+    pub ask: ::core::option::Option<Ask>,
+    /// A number attribute, and the edges of its bins. Required.
+    #[prost(message, optional, tag = "2")]
+    pub bins: ::core::option::Option<Bins>,
+    /// Which quantiles, in thousandths: 500 is the median. 1-999; nothing is 250, 500 and 750.
+    #[prost(uint32, repeated, tag = "3")]
+    pub permilles: ::prost::alloc::vec::Vec<u32>,
+}
+/// Where a quantile lies.
+#[derive(Clone, Copy, PartialEq, ::prost::Message)]
+pub struct Quantile {
+    /// Which, in thousandths.
+    #[prost(uint32, tag = "1")]
+    pub permille: u32,
+    /// It is at least this, in units of the field; absent below the first edge.
+    #[prost(double, optional, tag = "2")]
+    pub low: ::core::option::Option<f64>,
+    /// It is below this, in units of the field; absent above the last edge. Both hold with probability 0.95 at least.
+    #[prost(double, optional, tag = "3")]
+    pub high: ::core::option::Option<f64>,
+}
+/// A distribution.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct DistributionResponse {
+    /// Price and accuracy.
+    #[prost(message, optional, tag = "1")]
+    pub plan: ::core::option::Option<Plan>,
+    /// One table over the bins; absent with `validate_only`.
+    #[prost(message, optional, tag = "2")]
+    pub release: ::core::option::Option<Release>,
+    /// Quantiles of those who have a value; none where noise is all there is.
+    #[prost(message, repeated, tag = "3")]
+    pub quantiles: ::prost::alloc::vec::Vec<Quantile>,
+}
 /// A question for a mean.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct MeanRequest {
@@ -6261,6 +6300,31 @@ pub mod insight_service_client {
                 .insert(GrpcMethod::new("silhouette.v1.InsightService", "Top"));
             self.inner.unary(req, path, codec).await
         }
+        /// Shows how a number attribute of the members is spread: a histogram, and quantiles from it.
+        pub async fn distribution(
+            &mut self,
+            request: impl tonic::IntoRequest<super::DistributionRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::DistributionResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/silhouette.v1.InsightService/Distribution",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("silhouette.v1.InsightService", "Distribution"));
+            self.inner.unary(req, path, codec).await
+        }
         /// Estimates the mean of a number attribute of the members.
         pub async fn mean(
             &mut self,
@@ -6363,6 +6427,14 @@ pub mod insight_service_server {
             &self,
             request: tonic::Request<super::TopRequest>,
         ) -> std::result::Result<tonic::Response<super::TopResponse>, tonic::Status>;
+        /// Shows how a number attribute of the members is spread: a histogram, and quantiles from it.
+        async fn distribution(
+            &self,
+            request: tonic::Request<super::DistributionRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::DistributionResponse>,
+            tonic::Status,
+        >;
         /// Estimates the mean of a number attribute of the members.
         async fn mean(
             &self,
@@ -6878,6 +6950,51 @@ pub mod insight_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = TopSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/silhouette.v1.InsightService/Distribution" => {
+                    #[allow(non_camel_case_types)]
+                    struct DistributionSvc<T: InsightService>(pub Arc<T>);
+                    impl<
+                        T: InsightService,
+                    > tonic::server::UnaryService<super::DistributionRequest>
+                    for DistributionSvc<T> {
+                        type Response = super::DistributionResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::DistributionRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as InsightService>::distribution(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = DistributionSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(

@@ -61,6 +61,47 @@ pub fn index(members: Estimate, others: Estimate, all_members: Estimate, all_oth
     Some(Interval { middle, low: middle / factor, high: middle * factor })
 }
 
+/// Between which bins a quantile lies: `low..=high` of the bins of a histogram, from 0, given their draws and the standard
+/// deviation of each. The interval holds with probability 0.95 at least: the edges it excludes are those at which the
+/// number below differs from the wanted part of all by more than noise explains, tested jointly (Bonferroni). `permille` is
+/// 1-999. `None` where nobody is shown to be there.
+#[expect(clippy::cast_precision_loss, reason = "for display")]
+pub fn quantile(bins: &[i64], sigma: u64, permille: u16) -> Option<(usize, usize)> {
+    let part = f64::from(permille) / 1_000.0;
+    let (count, sigma) = (bins.len() as f64, sigma as f64);
+    let all: f64 = bins.iter().map(|bin| *bin as f64).sum();
+    let reach = normal_quantile_above(0.025 / count.max(1.0));
+    if all <= 2.0 * sigma * count.sqrt() {
+        return None;
+    }
+    let mut below = 0.0;
+    let (mut low, mut high) = (0, bins.len().saturating_sub(1));
+    for (edge, bin) in bins.iter().enumerate().take(bins.len().saturating_sub(1)) {
+        below += *bin as f64;
+        let (before, after) = (edge as f64 + 1.0, count - edge as f64 - 1.0);
+        let deviation = sigma * ((1.0 - part).powi(2) * before + part * part * after).sqrt();
+        let distance = below - part * all;
+        if distance < -reach * deviation {
+            low = edge + 1;
+        }
+        if distance > reach * deviation {
+            high = high.min(edge);
+        }
+    }
+    Some((low.min(high), low.max(high)))
+}
+
+/// The point that a standard normal exceeds with a small probability, rounded up: Mills' bound `t <= exp(-x^2/2) / (x
+/// sqrt(2 pi))` solved by steps.
+fn normal_quantile_above(probability: f64) -> f64 {
+    let tail = |x: f64| (-x * x / 2.0).exp() / (x * (2.0 * std::f64::consts::PI).sqrt());
+    let mut x = 1.0;
+    while tail(x) > probability && x < 40.0 {
+        x += 0.01;
+    }
+    x
+}
+
 /// A number with its variance.
 #[derive(Debug, Clone, Copy)]
 struct Number {
@@ -108,6 +149,27 @@ mod tests {
         let same = index(at(100.0, 5.0), at(900.0, 5.0), at(1_000.0, 5.0), at(9_000.0, 5.0)).unwrap();
         assert!((same.middle - 100.0).abs() < 1e-6 && same.low < 100.0 && same.high > 100.0);
         assert_eq!(index(at(14.0, 5.0), at(900.0, 5.0), at(1_000.0, 5.0), at(9_000.0, 5.0)), None);
+    }
+
+    #[test]
+    fn quantiles_lie_where_they_say() {
+        // 100 bins of 50: the median is at the edge of bins 49 and 50. N = 2,000; a joint interval holds in 95 % at least.
+        const N: usize = 2_000;
+        let mut dice = Dice(5);
+        let mut held = 0;
+        for _ in 0..N {
+            let bins: Vec<i64> = (0..100).map(|_| 50 * 1_024 + (5.0 * 1_024.0 * normal(&mut dice)) as i64).collect();
+            let (low, high) = quantile(&bins, 5 * 1_024, 500).unwrap();
+            held += usize::from(low <= 50 && high >= 49);
+            assert!(high - low < 12, "{low} {high}");
+        }
+        assert!(held * 100 >= N * 95, "{held} of {N}");
+        assert_eq!(quantile(&[1_000_000, 0, 0], 10, 500), Some((0, 0)));
+        assert_eq!(quantile(&[0, 0, 1_000_000], 10, 250), Some((2, 2)));
+        assert_eq!(quantile(&[3, -2, 4], 10, 500), None);
+        assert_eq!(quantile(&[], 10, 500), None);
+        assert!((normal_quantile_above(0.025) - 1.96).abs() < 0.15);
+        assert!(normal_quantile_above(0.025) >= 1.96);
     }
 
     /// Standard normal by twelve evens (Irwin and Hall): near enough at 95 %.

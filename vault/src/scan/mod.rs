@@ -9,7 +9,8 @@
 //! contribution to each table is bounded as the plan says, whatever the data ([`TableSpec::norm_squared`]): one cell of
 //! 1,024 for what a subject has one of, an L2 norm of at most `1,024 * sqrt(l0)` where events spread people over cells,
 //! and the clip's norm for numbers of events and for sums. Every subject costs the same work, match or no match; how long
-//! a scan takes depends on how many subjects and events there are, and on whether a busy subject's values repeat.
+//! a scan takes depends on how many subjects and events there are, on whether a busy subject's values repeat, and on how many
+//! vectors are longer than their bound.
 //! Does not decide who is allowed and does not add noise.
 
 mod axis;
