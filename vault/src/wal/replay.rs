@@ -2,7 +2,7 @@
 
 use super::segment::{self, Found, HEADER, Scanner};
 use super::{Frame, Tail, WalError, frame};
-use crate::disk::Disk;
+use crate::disk::{self, Disk};
 use std::path::{Path, PathBuf};
 
 /// Finds the end of the log, cutting a torn tail; `None` if the folder holds no log.
@@ -22,6 +22,10 @@ pub(super) fn recover(
         return Ok(None);
     };
     let tail = cut_tail(disk, dir, last)?;
+    // A process that was killed may have written what it did not sync. From here on it counts as done, and is told to others.
+    let path = segment::path(dir, last);
+    let synced = disk::open_to_append(&path).and_then(|file| disk.sync(&path, &file));
+    synced.map_err(|error| WalError::io("sync", &path, &error))?;
     if first > from_seq || tail.next_seq < from_seq {
         return Err(WalError::Missing { first, last: tail.next_seq.saturating_sub(1), wanted: from_seq });
     }

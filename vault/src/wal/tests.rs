@@ -70,6 +70,28 @@ fn writing_goes_on_where_the_log_ended() {
     assert_eq!(replayed(dir.path(), 1).unwrap(), [1, 2, 3]);
 }
 
+/// Notes which files were synced.
+#[derive(Default)]
+struct Synced(parking_lot::Mutex<Vec<PathBuf>>);
+
+impl crate::disk::Observer for Synced {
+    fn before(&self, step: &crate::disk::Step<'_>) -> Result<(), crate::disk::Fault> {
+        if let crate::disk::Step::Sync(path) = step {
+            self.0.lock().push((*path).to_owned());
+        }
+        Ok(())
+    }
+}
+
+#[test]
+fn what_a_killed_process_wrote_is_durable_before_it_is_read_as_done() {
+    let dir = written(2, SEGMENT_BYTES);
+    let synced = Arc::<Synced>::default();
+    let (_wal, replay) = Wal::open(&Disk::observed(Arc::clone(&synced) as _), dir.path(), 1, SEGMENT_BYTES).unwrap();
+    assert_eq!(replay.count(), 2);
+    assert_eq!(*synced.0.lock(), segments(dir.path()));
+}
+
 #[test]
 fn a_frame_out_of_order_is_refused_and_changes_nothing() {
     let dir = written(1, SEGMENT_BYTES);
