@@ -218,6 +218,9 @@ pub struct Vault {
     /// What a test does between a scan and its last consent check.
     #[cfg(test)]
     after_scan: Mutex<Option<AfterScan>>,
+    /// What a test does between the checks of consent that go on without the fence and the one that is made under it.
+    #[cfg(test)]
+    before_fence: Mutex<Option<AfterScan>>,
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! Plans, prices, the map and the noise. Statistical tests name their N and alpha; noise can't be seeded.
 
+mod noise;
+
 use super::draw::{distance, gaussian, nano_up};
 use super::*;
 use crate::scan::{Partial, UNIT};
@@ -296,29 +298,6 @@ fn cells_are_laid_out_in_code_order() {
 /// Draws `n` times at `sigma` units, at whatever price.
 fn noise(n: usize, sigma: u64) -> Vec<i64> {
     gaussian(&vec![0; n], PERSON, sigma, u64::MAX).unwrap()
-}
-
-#[test]
-fn the_noise_is_a_discrete_gaussian() {
-    // Chi-square over -3 sigma ..= 3 sigma and two tails; N = 60,000 and alpha = 1e-6 for each scale.
-    const N: usize = 60_000;
-    for sigma in [1_u64, 3] {
-        let reach = 3 * sigma as i64;
-        let density = |k: i64| (-((k * k) as f64) / (2 * sigma * sigma) as f64).exp();
-        let total: f64 = (-40 * sigma as i64..=40 * sigma as i64).map(density).sum();
-        let mut observed = vec![0_f64; 2 * reach as usize + 3];
-        for draw in noise(N, sigma) {
-            observed[(draw.clamp(-reach - 1, reach + 1) + reach + 1) as usize] += 1.0;
-        }
-        let inner: Vec<f64> = (-reach..=reach).map(|k| density(k) / total * N as f64).collect();
-        let tail = (N as f64 - inner.iter().sum::<f64>()) / 2.0;
-        let expected: Vec<f64> = [tail].into_iter().chain(inner).chain([tail]).collect();
-        let chi: f64 = observed.iter().zip(&expected).map(|(o, e)| (o - e).powi(2) / e).sum();
-        // Wilson and Hilferty's approximation of the quantile; 4.753 is the normal one at 1 - 1e-6.
-        let freedom = expected.len() as f64 - 1.0;
-        let bound = freedom * (1.0 - 2.0 / (9.0 * freedom) + 4.753 * (2.0 / (9.0 * freedom)).sqrt()).powi(3);
-        assert!(chi < bound, "sigma {sigma}: chi-square {chi} against {bound}");
-    }
 }
 
 #[test]

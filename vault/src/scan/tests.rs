@@ -1,5 +1,7 @@
 //! The fast scan against the plain meaning of a segment, on random people and random questions.
 
+mod neighbors;
+
 use super::*;
 use crate::blocks::*;
 use crate::disk::Disk;

@@ -240,6 +240,8 @@ impl Vault {
             limits: Limits::default(),
             #[cfg(test)]
             after_scan: Mutex::new(None),
+            #[cfg(test)]
+            before_fence: Mutex::new(None),
         };
         vault.settle_log_key(&announced)?;
         vault.begin(now)?;

@@ -285,6 +285,10 @@ impl Vault {
                 break;
             }
         }
+        #[cfg(test)]
+        if let Some(act) = self.before_fence.lock().take() {
+            act(self);
+        }
         let fence = self.fence.read();
         let still = self.population(permit, owed, now)? & &population;
         self.recompute(owed, &resolved, &mut partial, &population, &still)?;

@@ -15,6 +15,7 @@ mod kinds;
 mod late;
 mod links;
 mod packages;
+mod payment;
 mod retention;
 mod rotations;
 mod subjects;

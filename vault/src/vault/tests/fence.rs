@@ -23,6 +23,21 @@ fn who_withdraws_during_a_scan_is_not_in_the_draw() {
 }
 
 #[test]
+fn who_withdraws_when_all_but_the_last_check_is_done_is_not_in_the_draw() {
+    let shop = Shop::new();
+    shop.fill(0, 100, PURPOSE);
+    shop.close(20);
+    let permit = shop.permit(Role::Producer, Verb::RecordConsent, None);
+    let withdraw = move |vault: &Vault| {
+        let gone = |number| (key(number), consent("marketing.segmentation", ConsentAct::Withdraw, 5));
+        vault.record_consents(&permit, (10..50).map(gone).collect(), later(30)).unwrap();
+    };
+    *shop.vault().before_fence.lock() = Some(Box::new(withdraw));
+    assert_eq!(shop.size("age_band == \"young\""), 30);
+    assert!(shop.vault().before_fence.lock().is_none(), "it was asked in time");
+}
+
+#[test]
 fn who_is_erased_during_a_scan_is_not_in_the_draw_and_the_erasure_waits_for_it() {
     let shop = Shop::new();
     shop.fill(0, 100, PURPOSE);
