@@ -54,3 +54,33 @@ fn the_readme_names_commands_that_exist() {
     }
     assert!(seen > 10, "the commands of the readme were not found");
 }
+
+/// Finds every source file under a folder.
+fn sources(folder: &Path, into: &mut String) {
+    for entry in std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+        match entry.is_dir() {
+            true => sources(&entry, into),
+            false if entry.extension().is_some_and(|end| end == "rs") => {
+                into.push_str(&std::fs::read_to_string(&entry).unwrap());
+            }
+            false => {}
+        }
+    }
+}
+
+#[test]
+fn the_page_about_releases_names_tests_that_exist() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let mut code = String::new();
+    ["vault/src", "tests/sim", "tests/hammer"].into_iter().for_each(|folder| sources(&root.join(folder), &mut code));
+    let page = sample("manual/releases.md");
+    let (_, tests) = page.split_once("## How it is tested").unwrap();
+    let (tests, _) = tests.split_once("## Not covered").unwrap();
+    let named: Vec<&str> = tests.split('`').skip(1).step_by(2).filter(|name| name.contains("::")).collect();
+    assert!(named.len() > 10);
+    for name in named {
+        let last = name.rsplit("::").next().unwrap();
+        let known = code.contains(&format!("fn {last}(")) || code.contains(&format!("mod {last};"));
+        assert!(known || ["tests", "ledger"].contains(&last), "`{name}` is no test");
+    }
+}
