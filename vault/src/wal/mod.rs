@@ -141,7 +141,10 @@ impl Wal {
         let segments = segment::list(dir).map_err(|error| WalError::io("list", dir, &error))?;
         let recovered = replay::recover(disk, dir, segments, from_seq)?;
         let (segments, tail) = match recovered {
-            Some(recovered) => recovered,
+            Some((segments, tail)) => {
+                replay::sync(disk, dir, &tail)?;
+                (segments, tail)
+            }
             None if from_seq <= 1 => begin(disk, dir, from_seq)?,
             None => return Err(WalError::Missing { first: 0, last: 0, wanted: from_seq }),
         };

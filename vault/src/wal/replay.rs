@@ -22,14 +22,18 @@ pub(super) fn recover(
         return Ok(None);
     };
     let tail = cut_tail(disk, dir, last)?;
-    // A process that was killed may have written what it did not sync. From here on it counts as done, and is told to others.
-    let path = segment::path(dir, last);
-    let synced = disk::open_to_append(&path).and_then(|file| disk.sync(&path, &file));
-    synced.map_err(|error| WalError::io("sync", &path, &error))?;
     if first > from_seq || tail.next_seq < from_seq {
         return Err(WalError::Missing { first, last: tail.next_seq.saturating_sub(1), wanted: from_seq });
     }
     Ok(Some((segments, tail)))
+}
+
+/// Makes the last segment durable. A process that was killed may have written what it did not sync; from the opening on that
+/// counts as done, and others are told of it.
+pub(super) fn sync(disk: &Disk, dir: &Path, tail: &Tail) -> Result<(), WalError> {
+    let path = segment::path(dir, tail.header.first_seq);
+    let synced = disk::open_to_append(&path).and_then(|file| disk.sync(&path, &file));
+    synced.map_err(|error| WalError::io("sync", &path, &error))
 }
 
 /// Says whether a crash hit the creation of a segment: no frame can be in it, since its header is synced before the first.
