@@ -134,6 +134,9 @@ pub struct SegmentBody {
     pub client: ClientId,
     /// When.
     pub created: Timestamp,
+    /// Whether it was archived. Left out where it was not.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub archived: bool,
 }
 
 impl StoredSegment {

@@ -183,6 +183,17 @@ fn a_small_seller_gets_from_nothing_to_a_portrait() {
     assert!(words.contains("FIELD_UNAVAILABLE") && words.contains("column 1"), "{words}");
     desk.ends(DONE, &[&["segment", "create", "old", "age_band == \"65+\""], &ask[..]].concat());
     desk.ends(DONE, &[&["size", "--segment", "old"], &ask[..]].concat());
+    desk.ends(DONE, &[&["segment", "archive", "old"], &ask[..]].concat());
+    let (_, words) = desk.ends(REFUSED, &[&["size", "--segment", "old"], &ask[..]].concat());
+    assert!(words.contains("archived") && words.contains("store it again"), "{words}");
+    let listed = |all: &[&str]| desk.json(&[&["segment", "list"], all, &ask[..]].concat())["segments"].clone();
+    assert_eq!(
+        (listed(&[]).as_array().map(Vec::len), listed(&["--all"])[0]["archived"].as_bool()),
+        (Some(0), Some(true))
+    );
+    let (words, _) = desk.ends(DONE, &[&["segment", "create", "old", "age_band == \"65+\""], &ask[..]].concat());
+    assert!(words.contains("old@2"), "{words}");
+    desk.ends(DONE, &[&["size", "--segment", "old@2"], &ask[..]].concat());
     let budget = desk.json(&[&["budget"], &ask[..]].concat());
     assert_ne!(budget["client_spent"], "0");
 

@@ -149,6 +149,9 @@ impl View {
             Some(Source::Cel(cel)) => (cel, String::new()),
             Some(Source::Name(name)) => {
                 let stored = find(call, &name, &self.schema)?;
+                if stored.body.archived {
+                    return Err(archived());
+                }
                 (stored.body.cel, stored.body.universe)
             }
         };
@@ -186,6 +189,14 @@ pub fn no_segment() -> Failure {
         Reason::FieldUnavailable,
         "this segment isn't available to this client, or doesn't exist",
         "list the segments of the dataset",
+    )
+}
+
+fn archived() -> Failure {
+    Failure::refused(
+        Reason::ExpressionInvalid,
+        "this segment was archived",
+        "store it again to ask about it, or ask about another",
     )
 }
 

@@ -56,6 +56,13 @@ impl SegmentService for Service {
         .await
     }
 
+    async fn archive_segment(
+        &self,
+        request: Request<v1::ArchiveSegmentRequest>,
+    ) -> Result<Response<v1::ArchiveSegmentResponse>, Status> {
+        pipeline::unary(&self.0, request, "SegmentService/ArchiveSegment", archive).await
+    }
+
     async fn list_segments(
         &self,
         request: Request<v1::ListSegmentsRequest>,
@@ -95,7 +102,8 @@ fn create(call: &mut Call, request: v1::CreateSegmentRequest) -> Result<v1::Crea
     let versions = question::stored(call)?;
     let of_this = versions.into_iter().filter(|s| s.dataset == view.schema.dataset && s.id == id);
     let newest = of_this.max_by_key(|s| s.version);
-    if let Some(same) = newest.as_ref().filter(|s| s.body.cel == cel && s.body.universe == universe) {
+    let is_same = |s: &&StoredSegment| s.body.cel == cel && s.body.universe == universe && !s.body.archived;
+    if let Some(same) = newest.as_ref().filter(is_same) {
         return Ok(v1::CreateSegmentResponse { segment: Some(show(&view, same)?) });
     }
     let stored = StoredSegment {
@@ -110,6 +118,7 @@ fn create(call: &mut Call, request: v1::CreateSegmentRequest) -> Result<v1::Crea
             display,
             client: call.principal.client.clone(),
             created: call.now,
+            archived: false,
         },
     };
     if !validate_only {
@@ -119,15 +128,41 @@ fn create(call: &mut Call, request: v1::CreateSegmentRequest) -> Result<v1::Crea
     Ok(v1::CreateSegmentResponse { segment: Some(show(&view, &stored)?) })
 }
 
+/// Archives every version, the newest last, so that one that fails on the way is found and done again.
+fn archive(call: &mut Call, request: v1::ArchiveSegmentRequest) -> Result<v1::ArchiveSegmentResponse, Failure> {
+    let v1::ArchiveSegmentRequest { name, r#use, request_id } = request;
+    call.take_request_id(&request_id)?;
+    let wanted = names::segment(&name)?;
+    let view = View::open(call, &names::of_dataset(&wanted.dataset), r#use, Verb::Release)?;
+    let app = std::sync::Arc::clone(&call.app);
+    let _writing = app.writing.lock();
+    let versions = question::stored(call)?.into_iter();
+    let mut versions: Vec<_> =
+        versions.filter(|s| s.dataset == view.schema.dataset && s.id == wanted.segment).collect();
+    versions.sort_by_key(|stored| stored.version);
+    let newest = versions.last().ok_or_else(question::no_segment)?;
+    // Who may not ask about it may not archive it.
+    let parsed = view.parse(&newest.body.cel).map_err(|_| question::no_segment())?;
+    let permit = view.permit(call, [&parsed, &Segment::everyone()], &[])?;
+    for stored in versions.iter_mut().filter(|stored| !stored.body.archived) {
+        stored.body.archived = true;
+        let key = StoredSegment::key(&stored.dataset, &stored.id, stored.version);
+        call.app.vault.put_record(&permit, records::SEGMENTS, &key, Some(&stored.encode()), call.now)?;
+    }
+    let newest = versions.last().ok_or_else(question::no_segment)?;
+    Ok(v1::ArchiveSegmentResponse { segment: Some(show(&view, newest)?) })
+}
+
 fn list(call: &mut Call, request: v1::ListSegmentsRequest) -> Result<v1::ListSegmentsResponse, Failure> {
-    let v1::ListSegmentsRequest { dataset, page_size, page_token, r#use } = request;
-    let bound = format!("segments {dataset} {:?}", r#use);
+    let v1::ListSegmentsRequest { dataset, page_size, page_token, r#use, show_archived } = request;
+    let bound = format!("segments {dataset} {:?} {show_archived}", r#use);
     let view = View::open(call, &dataset, r#use, Verb::Release)?;
     let mut newest = BTreeMap::new();
     for stored in question::stored(call)?.into_iter().filter(|s| s.dataset == view.schema.dataset) {
         // Records come in order of version, so the last one stays.
         newest.insert(stored.id.clone(), stored);
     }
+    newest.retain(|_, stored| show_archived || !stored.body.archived);
     // A segment over a field that is not granted is not there for this caller.
     let shown = newest.into_values().filter_map(|stored| Some((stored.id.to_string(), show(&view, &stored).ok()?)));
     let (segments, next_page_token) = page::cut(shown.collect(), &bound, (page_size, &page_token))?;

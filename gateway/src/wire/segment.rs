@@ -9,7 +9,7 @@ use proto::v1;
 /// Writes a stored segment with the fields it names.
 pub fn encode(stored: &StoredSegment, fields: Vec<String>) -> v1::Segment {
     let StoredSegment { dataset, id, version, body } = stored;
-    let SegmentBody { version: _, cel, canonical, universe, display, client, created } = body;
+    let SegmentBody { version: _, cel, canonical, universe, display, client, created, archived } = body;
     v1::Segment {
         name: names::of_segment(dataset, id, *version),
         cel: cel.clone(),
@@ -19,6 +19,7 @@ pub fn encode(stored: &StoredSegment, fields: Vec<String>) -> v1::Segment {
         client: names::of_client(client),
         create_time: Some(time::encode(*created)),
         fields,
+        archived: *archived,
     }
 }
 

@@ -7121,6 +7121,9 @@ pub struct Segment {
     /// Fields it names, as written.
     #[prost(string, repeated, tag = "8")]
     pub fields: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Whether it was archived.
+    #[prost(bool, tag = "9")]
+    pub archived: bool,
 }
 /// An expression to check.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -7197,6 +7200,26 @@ pub struct GetSegmentResponse {
     #[prost(message, optional, tag = "1")]
     pub segment: ::core::option::Option<Segment>,
 }
+/// A segment to archive.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ArchiveSegmentRequest {
+    /// `datasets/{d}/segments/{s}`; a version would not say more. Required.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// As in GetSegment.
+    #[prost(message, optional, tag = "2")]
+    pub r#use: ::core::option::Option<Use>,
+    /// A UUID of the caller. Archiving again changes nothing.
+    #[prost(string, tag = "3")]
+    pub request_id: ::prost::alloc::string::String,
+}
+/// The newest version of it.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ArchiveSegmentResponse {
+    /// The segment.
+    #[prost(message, optional, tag = "1")]
+    pub segment: ::core::option::Option<Segment>,
+}
 /// A request to list segments.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ListSegmentsRequest {
@@ -7212,6 +7235,9 @@ pub struct ListSegmentsRequest {
     /// As in GetSegment.
     #[prost(message, optional, tag = "4")]
     pub r#use: ::core::option::Option<Use>,
+    /// Whether archived ones are listed too.
+    #[prost(bool, tag = "5")]
+    pub show_archived: bool,
 }
 /// A page of segments in order of their names.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -7429,6 +7455,34 @@ pub mod segment_service_client {
                 .insert(GrpcMethod::new("silhouette.v1.SegmentService", "GetSegment"));
             self.inner.unary(req, path, codec).await
         }
+        /// Archives all versions of a segment: it is listed only on demand and can't be asked about. Segments that refer to a version
+        /// of it stay as they are. Storing it again makes a version that is not archived.
+        pub async fn archive_segment(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ArchiveSegmentRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ArchiveSegmentResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/silhouette.v1.SegmentService/ArchiveSegment",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("silhouette.v1.SegmentService", "ArchiveSegment"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
         /// Lists the stored segments of a dataset, newest versions only.
         pub async fn list_segments(
             &mut self,
@@ -7516,6 +7570,15 @@ pub mod segment_service_server {
             request: tonic::Request<super::GetSegmentRequest>,
         ) -> std::result::Result<
             tonic::Response<super::GetSegmentResponse>,
+            tonic::Status,
+        >;
+        /// Archives all versions of a segment: it is listed only on demand and can't be asked about. Segments that refer to a version
+        /// of it stay as they are. Storing it again makes a version that is not archived.
+        async fn archive_segment(
+            &self,
+            request: tonic::Request<super::ArchiveSegmentRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ArchiveSegmentResponse>,
             tonic::Status,
         >;
         /// Lists the stored segments of a dataset, newest versions only.
@@ -7733,6 +7796,52 @@ pub mod segment_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = GetSegmentSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/silhouette.v1.SegmentService/ArchiveSegment" => {
+                    #[allow(non_camel_case_types)]
+                    struct ArchiveSegmentSvc<T: SegmentService>(pub Arc<T>);
+                    impl<
+                        T: SegmentService,
+                    > tonic::server::UnaryService<super::ArchiveSegmentRequest>
+                    for ArchiveSegmentSvc<T> {
+                        type Response = super::ArchiveSegmentResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ArchiveSegmentRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as SegmentService>::archive_segment(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ArchiveSegmentSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(

@@ -36,8 +36,22 @@ pub enum SegmentCommand {
         #[command(flatten)]
         use_for: For,
     },
+    /// Archive a segment: it can't be asked about any more, and what refers to it stays as it is.
+    Archive {
+        /// Its name.
+        name: String,
+        /// Of which dataset.
+        #[command(flatten)]
+        of: Of,
+        /// For which use.
+        #[command(flatten)]
+        use_for: For,
+    },
     /// List stored segments.
     List {
+        /// Archived ones too.
+        #[arg(long)]
+        all: bool,
         /// Of which dataset.
         #[command(flatten)]
         of: Of,

@@ -6,7 +6,7 @@ use crate::cli::chart::{self, Canvas};
 use crate::cli::error::CliError;
 use crate::cli::out::Shown;
 use crate::cli::session::Session;
-use proto::v1::{CreateSegmentRequest, ListSegmentsRequest, Segment, ValidateSegmentRequest};
+use proto::v1::{ArchiveSegmentRequest, CreateSegmentRequest, ListSegmentsRequest, Segment, ValidateSegmentRequest};
 use serde_json::{Value, json};
 
 const PURPOSE: &str = "marketing.segmentation";
@@ -37,23 +37,30 @@ pub async fn run(command: SegmentCommand, session: &Session, canvas: Canvas) -> 
             let words = format!("Stored as {}:\n  {}\n", short(&segment.name), segment.canonical);
             Ok(Shown::new(words, segment_json(&segment)))
         }
-        SegmentCommand::List { of, use_for } => {
+        SegmentCommand::Archive { name, of, use_for } => {
+            let name = format!("{}/segments/{name}", dataset_name(&of.dataset));
+            let r#use = Some(use_of(&use_for, PURPOSE));
+            let request = session.request(ArchiveSegmentRequest { name, r#use, request_id: String::new() }).await?;
+            let segment = session.segments().archive_segment(request).await?.into_inner().segment.unwrap_or_default();
+            Ok(Shown::new(format!("Archived {}.\n", short(&segment.name)), segment_json(&segment)))
+        }
+        SegmentCommand::List { all, of, use_for } => {
             let (dataset, r#use) = (dataset_name(&of.dataset), Some(use_of(&use_for, PURPOSE)));
-            list(dataset, r#use, session, canvas).await
+            list((dataset, all), r#use, session, canvas).await
         }
     }
 }
 
 async fn list(
-    dataset: String,
+    (dataset, show_archived): (String, bool),
     r#use: Option<proto::v1::Use>,
     session: &Session,
     canvas: Canvas,
 ) -> Result<Shown, CliError> {
     let (mut segments, mut page_token) = (Vec::new(), String::new());
     loop {
-        let request =
-            ListSegmentsRequest { dataset: dataset.clone(), page_size: 100, page_token, r#use: r#use.clone() };
+        let (dataset, r#use) = (dataset.clone(), r#use.clone());
+        let request = ListSegmentsRequest { dataset, page_size: 100, page_token, r#use, show_archived };
         let page = session.segments().list_segments(session.request(request).await?).await?.into_inner();
         segments.extend(page.segments);
         page_token = page.next_page_token;
@@ -61,8 +68,11 @@ async fn list(
             break;
         }
     }
-    let row =
-        |segment: &Segment| vec![short(&segment.name).to_owned(), segment.canonical.clone(), segment.display.clone()];
+    let row = |segment: &Segment| {
+        let note = if segment.archived { " (archived)" } else { "" };
+        let name = format!("{}{note}", short(&segment.name));
+        vec![name, segment.canonical.clone(), segment.display.clone()]
+    };
     let rows: Vec<Vec<String>> = segments.iter().map(row).collect();
     let json = segments.iter().map(segment_json).collect::<Vec<_>>();
     Ok(Shown::new(chart::table(&["segment", "who", "in words"], &rows, canvas.width), json!({ "segments": json })))
@@ -73,9 +83,10 @@ fn named(fields: &[String]) -> String {
 }
 
 fn segment_json(segment: &Segment) -> Value {
-    let Segment { name, cel, canonical, universe, display, client, create_time, fields } = segment;
+    let Segment { name, cel, canonical, universe, display, client, create_time, fields, archived } = segment;
     json!({
         "name": name, "cel": cel, "canonical": canonical, "universe": universe, "display": display, "client": client,
         "create_time": create_time.as_ref().map(crate::cli::answer::instant), "fields": fields,
+        "archived": archived,
     })
 }
