@@ -9,12 +9,16 @@
 //! cargo run --release -p tests --bin bench -- withdraw --folder PATH --subjects 50000
 //! cargo run --release -p tests --bin bench -- erase --folder PATH --subjects 1000000 --runs 100
 //! cargo run --release -p tests --bin bench -- decide
+//! cargo run --release -p tests --bin bench -- accuracy --peers FOLDER
 //! ```
 //! Options: `--fields N` (20), `--values N` (16), `--events N` of each subject (10), `--threads N` (2), `--runs N` (15),
 //! `--folder PATH` (a temporary one), `--peer PROGRAM` (`python3`, with the package `duckdb`; `none` leaves it out).
+//! Of differentially private peers, made by `tests/bench/peers/setup FOLDER`: `--peers FOLDER` for `accuracy`, with
+//! `--repeats N` of each setting (5), and for `sums` `--dp-peer PROGRAM` (`FOLDER/opendp/bin/python`).
 //! Prints medians and minima. Other work on the machine makes medians worse than minima; read both.
 #![expect(clippy::print_stdout, reason = "its output is its purpose")]
 
+mod accuracy;
 mod decide;
 mod erase;
 mod ingest;
@@ -52,6 +56,8 @@ enum What {
     Decide,
     /// Withdrawals of what an ingest left, beside questions.
     Withdraw,
+    /// How far answers are from the truth.
+    Accuracy,
 }
 
 /// What to measure.
@@ -66,10 +72,14 @@ struct Options {
     runs: usize,
     folder: Option<PathBuf>,
     peer: String,
+    dp_peer: Option<String>,
+    peers: Option<PathBuf>,
+    repeats: usize,
 }
 
-const USAGE: &str = "usage: bench portrait|breakdown|sums|ingest|open|withdraw|erase|decide [--subjects N,N] [--fields N] [--values N] [--events N] \
-                     [--threads N] [--runs N] [--folder PATH] [--peer PROGRAM|none]";
+const USAGE: &str = "usage: bench portrait|breakdown|sums|ingest|open|withdraw|erase|decide|accuracy [--subjects N,N] [--fields N] [--values N] \
+                     [--events N] [--threads N] [--runs N] [--folder PATH] [--peer PROGRAM|none] [--dp-peer PROGRAM] \
+                     [--peers FOLDER] [--repeats N]";
 
 fn options(mut arguments: impl Iterator<Item = String>) -> Option<Options> {
     let (what, subjects) = match arguments.next()?.as_str() {
@@ -81,6 +91,7 @@ fn options(mut arguments: impl Iterator<Item = String>) -> Option<Options> {
         "erase" => (What::Erase, vec![1_000_000]),
         "decide" => (What::Decide, vec![1_000_000]),
         "withdraw" => (What::Withdraw, vec![50_000]),
+        "accuracy" => (What::Accuracy, vec![0]),
         _ => return None,
     };
     let mut options = Options {
@@ -93,6 +104,9 @@ fn options(mut arguments: impl Iterator<Item = String>) -> Option<Options> {
         runs: 15,
         folder: None,
         peer: "python3".to_owned(),
+        dp_peer: None,
+        peers: None,
+        repeats: 5,
     };
     while let Some(name) = arguments.next() {
         let value = arguments.next()?;
@@ -105,6 +119,9 @@ fn options(mut arguments: impl Iterator<Item = String>) -> Option<Options> {
             "--runs" => options.runs = value.parse().ok()?,
             "--folder" => options.folder = Some(value.into()),
             "--peer" => options.peer = value,
+            "--dp-peer" => options.dp_peer = Some(value),
+            "--peers" => options.peers = Some(value.into()),
+            "--repeats" => options.repeats = value.parse().ok()?,
             _ => return None,
         }
     }
@@ -124,6 +141,7 @@ fn main() -> ExitCode {
             What::Open => ingest::open(folder, options.threads),
             What::Decide => decide::run(&options, *subjects),
             What::Withdraw => withdraw::run(folder, *subjects, options.threads),
+            What::Accuracy => accuracy::run(&options),
             What::Erase => erase::run(folder, *subjects, options.threads, options.runs),
         };
         if let Err(error) = measured {

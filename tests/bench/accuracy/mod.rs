@@ -1,0 +1,120 @@
+//! How far answers are from the truth, beside those of other differentially private engines at the same total loss.
+//!
+//! Everybody gets the same events and the same public keys, one subject's whole stream as the unit (added or removed), and
+//! one total epsilon and delta. Everybody's bounds are tuned on a coarse grid by looking at the truth, which no one could in
+//! earnest: what ours lose when they are a fifth off is printed too. Errors are root mean squares over groups and draws, to
+//! the true answer without any bound.
+
+mod data;
+mod ours;
+mod peers;
+mod score;
+
+use crate::Options;
+use crate::stopwatch::load;
+use data::Data;
+use policy::privacy::NanoRho;
+use score::{Asked, Scored};
+use std::error::Error;
+use std::path::Path;
+use vault::release::epsilon_for;
+
+/// What everybody may lose in all.
+const EPSILON: f64 = 1.0;
+const DELTA: f64 = 1e-7;
+
+/// Compares on made-up events, and on a public data set where it is at hand.
+pub(crate) fn run(options: &Options) -> Result<(), Box<dyn Error>> {
+    let rho = affordable()?;
+    println!("at epsilon {EPSILON} and delta {DELTA:e}, which are {:.5} rho; load {}", rho.rho(), load());
+    let made_up = Data::made_up();
+    compare(options, &made_up, &[Asked::CountsAndSums, Asked::Counts, Asked::TenCounts], rho)?;
+    match Data::online_retail()? {
+        Some(data) => compare(options, &data, &[Asked::CountsAndSums, Asked::Counts], rho)?,
+        None => println!("!! SKIPPED: no online_retail among the public data sets, so nothing real was measured"),
+    }
+    println!("load {}", load());
+    Ok(())
+}
+
+/// The largest rho that is worth at most the total.
+fn affordable() -> Result<NanoRho, Box<dyn Error>> {
+    let (mut low, mut high) = (0_u64, 1_000_000_000_u64);
+    while low + 1 < high {
+        let middle = low.midpoint(high);
+        if epsilon_for(NanoRho(middle), DELTA)? <= EPSILON { low = middle } else { high = middle }
+    }
+    Ok(NanoRho(low))
+}
+
+fn compare(options: &Options, data: &Data, questions: &[Asked], rho: NanoRho) -> Result<(), Box<dyn Error>> {
+    println!("\n{}", data.name);
+    let folder = tempfile::tempdir()?;
+    let file = folder.path().join("events.csv");
+    data.write_csv(&file)?;
+    let sealed = folder.path().join("sealed");
+    let mut ours = ours::Ours::new(data, &sealed, options.threads)?;
+    for asked in questions {
+        println!("\n  {}", asked.title());
+        let mine = ours.tuned(data, *asked, rho)?;
+        let theirs = all_peers(options, data, *asked, rho, &file);
+        report(*asked, &mine, &theirs);
+    }
+    Ok(())
+}
+
+/// Asks every peer; a peer that is missing is said so.
+fn all_peers(
+    options: &Options,
+    data: &Data,
+    asked: Asked,
+    rho: NanoRho,
+    file: &Path,
+) -> Vec<(&'static str, Vec<Scored>)> {
+    let Some(folder) = &options.peers else {
+        println!(
+            "    !! NO PEER WAS MEASURED: make them with tests/bench/peers/setup FOLDER and name it with `--peers`"
+        );
+        return Vec::new();
+    };
+    let measured = peers::PEERS.iter().filter_map(|peer| {
+        match peers::run(peer, folder, data, asked, rho, file, options.repeats) {
+            Ok(scored) => Some((peer.name, scored)),
+            Err(problem) => {
+                println!("    !! {} WAS NOT MEASURED: {problem}", peer.name);
+                None
+            }
+        }
+    });
+    measured.collect()
+}
+
+fn report(asked: Asked, mine: &ours::Tuned, theirs: &[(&'static str, Vec<Scored>)]) {
+    for (what, mine, of) in
+        [("counts", &mine.counts, Scored::counts as fn(&Scored) -> f64), ("sums", &mine.sums, Scored::sums)]
+    {
+        let Some(mine) = mine else { continue };
+        println!("    {what}: root mean square error");
+        for (bound, error) in &mine.grid {
+            println!("      Silhouette, at most {bound:<8} {error:12.1}");
+        }
+        println!("      Silhouette, best         {:12.1}  at {}", mine.best.1, mine.best.0);
+        for (bound, error) in &mine.off {
+            println!(
+                "      .. a fifth off           {error:12.1}  at {bound}, {:+.0} %",
+                (error / mine.best.1 - 1.0) * 100.0
+            );
+        }
+        let mut best: Option<(&str, f64)> = None;
+        for (name, settings) in theirs {
+            let Some(setting) = settings.iter().min_by(|a, b| of(a).total_cmp(&of(b))) else { continue };
+            println!("      {name:<24} {:12.1}  at {}, best of {} settings", of(setting), setting.name, settings.len());
+            if best.is_none_or(|(_, error)| of(setting) < error) {
+                best = Some((name, of(setting)));
+            }
+        }
+        if let Some((name, error)) = best {
+            println!("      ratio to the best peer   {:12.2}  ({name}); {}", mine.best.1 / error, asked.aim(what));
+        }
+    }
+}

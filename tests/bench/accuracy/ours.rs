@@ -1,0 +1,110 @@
+//! Our answers: through sealed blocks, the scan, the plan and the draw of a release.
+
+use super::data::Data;
+use super::score::{Asked, Error};
+use policy::privacy::NanoRho;
+use policy::segment::Window;
+use std::path::Path;
+use vault::rehearsal::{EVENT, Rehearsal, RehearsalError};
+use vault::release::{By, Kind, Measure, Table};
+
+/// Draws of each bound.
+const DRAWS: u32 = 200;
+
+/// Sealed events, ready to be asked about.
+pub(super) struct Ours {
+    rehearsal: Rehearsal,
+    fields: u16,
+}
+
+/// Bounds and their errors, as they are printed.
+type Bound = (String, f64);
+
+/// What tuning one bound gave.
+pub(super) struct Curve {
+    pub(super) grid: Vec<Bound>,
+    pub(super) best: Bound,
+    /// The best bound less and more a fifth of it.
+    pub(super) off: Vec<Bound>,
+}
+
+/// What tuning gave.
+pub(super) struct Tuned {
+    pub(super) counts: Option<Curve>,
+    pub(super) sums: Option<Curve>,
+}
+
+impl Ours {
+    pub(super) fn new(data: &Data, folder: &Path, threads: usize) -> Result<Self, RehearsalError> {
+        Ok(Self { rehearsal: Rehearsal::of_records(folder, &data.records, threads)?, fields: data.records.fields })
+    }
+
+    /// Tries every bound of the grid. What counts and sums lose to their bounds does not depend on each other's.
+    pub(super) fn tuned(&mut self, data: &Data, asked: Asked, rho: NanoRho) -> Result<Tuned, RehearsalError> {
+        let (events, amounts) = (&data.grid.events, &data.grid.amounts);
+        let first = |list: &[u64]| list.first().copied().unwrap_or(1);
+        let (any_events, any_amount) = (first(events), first(amounts));
+        let counts = curve(events, "", |bound| Ok(self.errors(data, asked, rho, bound, any_amount)?.0))?;
+        let sums =
+            |ours: &mut Self| curve(amounts, ".00", |bound| Ok(ours.errors(data, asked, rho, any_events, bound)?.1));
+        let sums = asked.sums().then(|| sums(self)).transpose()?;
+        Ok(Tuned { counts: Some(counts), sums })
+    }
+
+    /// Errors of counts and of sums. Each of several questions gets its share of the total.
+    fn errors(
+        &mut self,
+        data: &Data,
+        asked: Asked,
+        rho: NanoRho,
+        events: u64,
+        amount: u64,
+    ) -> Result<(f64, f64), RehearsalError> {
+        let (counts, sums) = data.truth(asked.fields());
+        let keys = data.keys.len();
+        let (mut count_error, mut sum_error) = (Error::default(), Error::default());
+        for field in 0..asked.fields() {
+            let mut measures = vec![Measure::Events { event: EVENT, bound: events }];
+            if asked.sums() {
+                measures.push(Measure::Sum { field: Rehearsal::amount(self.fields), bound: amount * 100 });
+            }
+            let by = vec![By::Field(Rehearsal::category(field))];
+            let share = NanoRho(rho.0 / u64::from(asked.fields()));
+            self.rehearsal.ask(Kind::Table { measures, by, window: Window::Ever }, share)?;
+            let partial = self.rehearsal.scan()?;
+            let truth =
+                |list: &[f64]| list.iter().copied().skip(usize::from(field) * keys).take(keys).collect::<Vec<_>>();
+            let (counts, sums) = (truth(&counts), truth(&sums));
+            for _ in 0..DRAWS {
+                let tables = self.rehearsal.draw(&partial)?;
+                let mut tables = tables.iter();
+                tables.by_ref().take(1).for_each(|table| count_error.add(answers(table, 1.0), &counts));
+                tables.for_each(|table| sum_error.add(answers(table, 100.0), &sums));
+            }
+        }
+        Ok((count_error.root_mean_square(), sum_error.root_mean_square()))
+    }
+}
+
+/// The cells of a table, without the first, of events that lack the field, in units of so many of what is counted.
+fn answers(table: &Table, one: f64) -> impl Iterator<Item = f64> {
+    table.cells.iter().skip(1).map(move |cell| cell.noised as f64 / 1_024.0 / one)
+}
+
+fn curve(
+    bounds: &[u64],
+    unit: &str,
+    mut error: impl FnMut(u64) -> Result<f64, RehearsalError>,
+) -> Result<Curve, RehearsalError> {
+    let mut tried = Vec::new();
+    for bound in bounds {
+        tried.push((*bound, error(*bound)?));
+    }
+    let (best, least) = tried.iter().copied().min_by(|a, b| a.1.total_cmp(&b.1)).unwrap_or((1, f64::NAN));
+    let shown = |(bound, error): (u64, f64)| (format!("{bound}{unit}"), error);
+    let mut off = Vec::new();
+    for bound in [best * 4 / 5, (best * 6).div_ceil(5)] {
+        off.push(shown((bound, error(bound.max(1))?)));
+    }
+    Ok(Curve { grid: tried.into_iter().map(shown).collect(), best: shown((best, least)), off })
+}

@@ -1,0 +1,76 @@
+//! What is asked, and how far answers are from the truth.
+
+/// A question, or ten of them, for the one total.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Asked {
+    /// Events and amounts by group.
+    CountsAndSums,
+    /// Events by group.
+    Counts,
+    /// Events by the groups of each of ten fields.
+    TenCounts,
+}
+
+impl Asked {
+    pub(super) fn title(self) -> &'static str {
+        match self {
+            Self::CountsAndSums => "COUNT and SUM by group, one question",
+            Self::Counts => "COUNT by group, one question",
+            Self::TenCounts => "COUNT by the groups of ten fields, ten questions under one total",
+        }
+    }
+
+    pub(super) fn fields(self) -> u16 {
+        if self == Self::TenCounts { 10 } else { 1 }
+    }
+
+    pub(super) fn sums(self) -> bool {
+        self == Self::CountsAndSums
+    }
+
+    pub(super) fn aim(self, what: &str) -> &'static str {
+        match (self, what) {
+            (_, "sums") => "the aim is 0.33 at most",
+            (Self::TenCounts, _) => "the aim is less than 1",
+            _ => "the aim is 1.4 at most",
+        }
+    }
+}
+
+/// A setting of a peer and its errors.
+pub(super) struct Scored {
+    pub(super) name: String,
+    pub(super) counts: Error,
+    pub(super) sums: Error,
+}
+
+impl Scored {
+    pub(super) fn counts(&self) -> f64 {
+        self.counts.root_mean_square()
+    }
+
+    pub(super) fn sums(&self) -> f64 {
+        self.sums.root_mean_square()
+    }
+}
+
+/// Squared errors, added up.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Error {
+    squares: f64,
+    answers: u32,
+}
+
+impl Error {
+    pub(super) fn add(&mut self, answers: impl Iterator<Item = f64>, truth: &[f64]) {
+        for (answer, truth) in answers.zip(truth) {
+            self.squares += (answer - truth).powi(2);
+            self.answers += 1;
+        }
+    }
+
+    /// Not a number for no answers.
+    pub(super) fn root_mean_square(&self) -> f64 {
+        (self.squares / f64::from(self.answers)).sqrt()
+    }
+}
