@@ -247,7 +247,7 @@ impl Call {
         }
         self.app.count(self.rpc, refusal.reason.as_str());
         let logged = self.app.vault.log_refusal(
-            &self.principal.client,
+            (&self.principal.client, &self.principal.role),
             method,
             self.dataset.as_ref(),
             self.purpose.as_ref().map(PurposeId::as_str),

@@ -42,8 +42,13 @@ async fn with_timeout(gate: &Gate, caller: &Caller, question: v1::EstimateSizeRe
 
 async fn log(gate: &Gate) -> Vec<v1::AuditEvent> {
     let (officer, _) = gate.client("officer", v1::ClientRole::Officer, "", &[]).await;
-    let request = v1::SearchLogRequest { page_size: 1000, ..Default::default() };
-    AuditServiceClient::new(officer.line()).search_log(request).await.unwrap().into_inner().events
+    let mut events = Vec::new();
+    for tree in [v1::LogTree::Access, v1::LogTree::Subject] {
+        let request = v1::SearchLogRequest { tree: tree.into(), page_size: 1000, ..Default::default() };
+        let answer = AuditServiceClient::new(officer.line()).search_log(request).await.unwrap();
+        events.extend(answer.into_inner().events);
+    }
+    events
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

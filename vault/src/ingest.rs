@@ -132,7 +132,7 @@ pub struct Receipt {
     pub consents: u64,
     /// Of those, events that came after newer ones of their purpose: kept in the log, and they change nothing.
     pub superseded: u64,
-    /// Index of the leaf in the access tree.
+    /// Index of the leaf in the subject tree.
     pub leaf: u64,
 }
 

@@ -54,7 +54,7 @@ fn exchange(call: &mut Call, purposes: &[String]) -> Result<v1::ExchangeResponse
     let issued = issued.map_err(|_| Failure::Defect("a token can't be signed"))?;
     let granted: Vec<String> = issued.claims.purposes.iter().map(ToString::to_string).collect();
     let permit = call.system_permit(Verb::IssueToken)?;
-    call.app.vault.log_token(&permit, &issued.claims.jti, &granted, call.now)?;
+    call.app.vault.log_token(&permit, &call.principal.role, &issued.claims.jti, &granted, call.now)?;
     call.app.count(EXCHANGE, "OK");
     Ok(v1::ExchangeResponse {
         access_token: issued.jwt,

@@ -391,7 +391,7 @@ pub struct DeliverAudienceRequest {
     /// For which use: a purpose such as `sharing.partner.acme`. Required.
     #[prost(message, optional, tag = "4")]
     pub r#use: ::core::option::Option<Use>,
-    /// Price of the noisy size that is tested against the minimum; by default rho 0.001. Only `rho` may be set.
+    /// Price of the noisy size that is tested against the minimum; by default rho 0.001, and no less. Only `rho` may be set.
     #[prost(message, optional, tag = "5")]
     pub spend: ::core::option::Option<Spend>,
     /// A UUID of the caller. Empty: the gateway makes one.
@@ -4523,7 +4523,7 @@ pub struct RecordConsentsResponse {
     /// How many events.
     #[prost(uint64, tag = "1")]
     pub recorded: u64,
-    /// Index of the leaf in the access tree of the log.
+    /// Index of the leaf in the subject tree of the log.
     #[prost(uint64, tag = "2")]
     pub leaf: u64,
 }
@@ -4558,7 +4558,7 @@ pub struct WithdrawRequest {
 /// The withdrawal is in force.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct WithdrawResponse {
-    /// Index of the leaf in the access tree of the log.
+    /// Index of the leaf in the subject tree of the log.
     #[prost(uint64, tag = "1")]
     pub leaf: u64,
 }
@@ -5083,7 +5083,7 @@ pub struct StreamRecordsResponse {
     /// Rows that were not written.
     #[prost(message, repeated, tag = "5")]
     pub rejected: ::prost::alloc::vec::Vec<RejectedRow>,
-    /// Index of the batch's leaf in the access tree of the log.
+    /// Index of the batch's leaf in the subject tree of the log.
     #[prost(uint64, tag = "6")]
     pub leaf: u64,
 }

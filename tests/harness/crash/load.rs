@@ -326,9 +326,9 @@ pub struct Seen {
     pub checkpoints: Vec<String>,
 }
 
-/// Reads a leaf of the access tree.
-pub async fn leaf(session: &Session, index: u64) -> Outcome<Option<String>> {
-    let message = v1::ExplainLeafRequest { tree: LogTree::Access.into(), index };
+/// Reads a leaf.
+pub async fn leaf(session: &Session, tree: LogTree, index: u64) -> Outcome<Option<String>> {
+    let message = v1::ExplainLeafRequest { tree: tree.into(), index };
     match call!(session, audit.explain_leaf(message)) {
         Outcome::Answer(answer) => Outcome::Answer(answer.event.map(|event| event.json)),
         Outcome::Refused(_) => Outcome::Answer(None),
@@ -347,7 +347,7 @@ pub async fn officer(session: Arc<Session>, mut dice: Dice) -> Seen {
         let mut index = size;
         for _ in 0..4 {
             index += dice.below(6);
-            match leaf(&session, index).await {
+            match leaf(&session, LogTree::Access, index).await {
                 Outcome::Answer(Some(json)) => seen.leaves.push((index, json)),
                 Outcome::Answer(None) => break,
                 Outcome::Broken | Outcome::Refused(_) => return seen,

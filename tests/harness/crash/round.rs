@@ -207,12 +207,12 @@ impl Hammer {
     /// What was seen in the log, and what acknowledgements named, is there.
     async fn check_leaves(&mut self, cast: &Cast, seen: Seen, ingested: &load::Ingested) {
         for (index, json) in seen.leaves.into_iter().rev().take(LEAVES_READ) {
-            let found = load::leaf(&cast.officer, index).await.must("a leaf");
+            let found = load::leaf(&cast.officer, LogTree::Access, index).await.must("a leaf");
             assert_eq!(found.as_ref(), Some(&json), "leaf {index} was seen before the kill");
             self.summary.leaves += 1;
         }
         if let Some((_, leaf)) = ingested.acknowledged.last() {
-            let found = load::leaf(&cast.officer, *leaf).await.must("a leaf").unwrap_or_default();
+            let found = load::leaf(&cast.officer, LogTree::Subject, *leaf).await.must("a leaf").unwrap_or_default();
             assert!(found.contains("ingest"), "{found}");
         }
     }
@@ -254,7 +254,7 @@ impl Hammer {
             let intent = self.check_question(&asked, outcomes, closing);
             if let Some(leaf) = intent.filter(|_| to_read > 0) {
                 to_read -= 1;
-                let json = load::leaf(&cast.officer, leaf).await.must("a leaf").unwrap_or_default();
+                let json = load::leaf(&cast.officer, LogTree::Access, leaf).await.must("a leaf").unwrap_or_default();
                 assert!(json.contains("\"rho\""), "leaf {leaf} is no charge: {json}");
             }
         }

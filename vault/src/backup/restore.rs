@@ -16,6 +16,7 @@ use crate::keys::{MirrorCopy, PieceEntry};
 use crate::log::{Leaf, Log};
 use crate::vault::{Tree, VaultError};
 use crate::wal::Wal;
+use policy::time::Timestamp;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -83,9 +84,8 @@ impl Restore<'_> {
             log.replay(frame.before, &frame.leaves)?;
         }
         seen.iter().try_for_each(|seen| is_older("the backup", log, wal.next_seq(), seen))?;
-        let last = log.size(Tree::Access).checked_sub(1).map(|last| log.leaf(Tree::Access, last)).transpose()?;
-        let last = last.map(|leaf| Leaf::parse(&leaf)).transpose()?;
-        let loss = Loss::of(noted, wal.next_seq(), log.sizes(), last.map(|leaf| leaf.t));
+        let last = [last_of(log, Tree::Access)?, last_of(log, Tree::Subject)?].into_iter().flatten().max();
+        let loss = Loss::of(noted, wal.next_seq(), log.sizes(), last);
         if let (None, Some(home)) = (&loss, &noted.home) {
             is_older("the backup", log, wal.next_seq(), home)?;
         }
@@ -175,6 +175,12 @@ impl Restore<'_> {
         }
         self.disk.sync(to, &file).map_err(at(to))
     }
+}
+
+/// Returns when the last leaf of a tree was written, if it has any.
+fn last_of(log: &Log, tree: Tree) -> Result<Option<Timestamp>, VaultError> {
+    let Some(last) = log.size(tree).checked_sub(1) else { return Ok(None) };
+    Ok(Some(Leaf::parse(&log.leaf(tree, last)?)?.t))
 }
 
 /// Refuses frames and leaves that end before what was seen, or are others.

@@ -1,5 +1,9 @@
 //! The permanent log: two RFC 6962 trees, the access tree and the subject tree, as C2SP tiles with signed checkpoints.
 //!
+//! Two, because whoever asks is shown indexes of the access tree: decisions on questions, charges, policies, tokens, keys,
+//! epochs. What people do, or have done for them, makes no leaf there, so that no index counts it: rows, consent, requests,
+//! erasures, folds, what retention removes, and the calls of producers and portals are in the subject tree.
+//!
 //! Guarantees: a checkpoint signed once is never contradicted by a later one; what it covers was on disk, read back and
 //! hashed again before it was signed; what is read from files is checked against the signed root, so damage is an error that
 //! names the file. Folder: `access/` and `subject/`, each `checkpoint`, `tile/...` (C2SP tlog-tiles). Both trees are signed

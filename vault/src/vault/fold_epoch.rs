@@ -187,7 +187,9 @@ impl Vault {
     }
 
     fn log_fold(&self, state: &mut State, leaf: &Leaf) -> Result<(), VaultError> {
-        let leaves = vec![(Tree::Access, leaf.to_json().into_bytes())];
+        // How often there is enough to fold depends on what people do; epochs close by the calendar.
+        let tree = if leaf.kind == Kind::Fold { Tree::Subject } else { Tree::Access };
+        let leaves = vec![(tree, leaf.to_json().into_bytes())];
         // What is folded is durable before it counts, and this with it.
         let _ = self.commit(state, Outgoing { leaves, ..Outgoing::default() })?;
         Ok(())
@@ -292,7 +294,7 @@ impl Vault {
         }
         let what = Word::new("removal of what is past its retention").ok();
         let leaf = Leaf { kind: Kind::Dataset, what, epoch: None, ..close.clone() };
-        self.log_change(leaf.count("blocks", blocks as u64)?, Vec::new())
+        self.log_in(Tree::Subject, leaf.count("blocks", blocks as u64)?, Vec::new())
     }
 
     /// Folds; when an entry is missing or does not open, the database lied, and the entries are read from the log instead.

@@ -8,7 +8,7 @@ use crate::budget::Statement;
 use crate::log::{Decision, Kind, Leaf, LogError, Sizes, Word};
 use policy::decide::{Reason, Refusal};
 use policy::id::{ClientId, DatasetId, PurposeId};
-use policy::permit::{Permit, Verb};
+use policy::permit::{Permit, Role, Verb};
 use policy::privacy::{NanoRho, Quarter};
 use policy::time::Timestamp;
 use std::collections::BTreeMap;
@@ -58,11 +58,11 @@ impl Vault {
     }
 
     /// Logs a refusal to an authenticated caller, durably, before it is told. `what` is a short public description of
-    /// the call (RPC name).
+    /// the call (RPC name). Refusals of those who write people's data, or act for them, are in the subject tree.
     #[expect(clippy::too_many_arguments, reason = "one value for each field of the leaf")]
     pub fn log_refusal(
         &self,
-        client: &ClientId,
+        (client, role): (&ClientId, &Role),
         what: &str,
         dataset: Option<&DatasetId>,
         purpose: Option<&str>,
@@ -81,7 +81,7 @@ impl Vault {
             reason: Some(refusal.reason.into()),
             ..Leaf::new(Kind::Refuse, now)
         };
-        self.log_change(leaf, Vec::new())
+        self.log_in(tree_of(role), leaf, Vec::new())
     }
 
     /// Logs refusals of the unauthenticated, aggregated by the caller per second and reason.
@@ -100,10 +100,11 @@ impl Vault {
         self.log_change(leaf, Vec::new())
     }
 
-    /// Logs that a token was issued.
+    /// Logs that a token was issued to someone of a role; in the tree that refusals of the role are in.
     pub fn log_token(
         &self,
         permit: &Permit,
+        role: &Role,
         token_id: &str,
         purposes: &[String],
         now: Timestamp,
@@ -114,7 +115,7 @@ impl Vault {
             purposes: purposes.iter().filter_map(|purpose| PurposeId::new(purpose).ok()).collect(),
             ..leaf_of(permit, Kind::TokenIssue, "issue token", now)
         };
-        self.log_change(leaf, Vec::new())
+        self.log_in(tree_of(role), leaf, Vec::new())
     }
 
     /// Searches the log; the read itself is logged first. Returns at most `limit` leaves from `start`, and where to go on.
@@ -246,6 +247,15 @@ impl Vault {
         self.persist_log()?;
         self.follow()?;
         self.note_and_wait(now)
+    }
+}
+
+/// In which tree it is logged that a caller got in, or was refused. How often producers and portals call depends on what people
+/// do, and an index of the access tree, which whoever asks is shown, must not count that.
+fn tree_of(role: &Role) -> Tree {
+    match role {
+        Role::Producer | Role::Portal => Tree::Subject,
+        Role::Service | Role::Partner(_) | Role::Officer | Role::Steward | Role::System => Tree::Access,
     }
 }
 

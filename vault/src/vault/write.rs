@@ -162,8 +162,13 @@ impl Vault {
 
     /// Commits one access leaf with changes and waits until both are durable.
     pub(super) fn log_change(&self, leaf: Leaf, changes: Vec<Change>) -> Result<(), VaultError> {
+        self.log_in(Tree::Access, leaf, changes)
+    }
+
+    /// Commits one leaf with changes and waits until both are durable.
+    pub(super) fn log_in(&self, tree: Tree, leaf: Leaf, changes: Vec<Change>) -> Result<(), VaultError> {
         let mut state = self.lock()?;
-        let leaves = vec![(Tree::Access, leaf.to_json().into_bytes())];
+        let leaves = vec![(tree, leaf.to_json().into_bytes())];
         let ticket = self.commit(&mut state, Outgoing { leaves, changes, ..Outgoing::default() })?;
         drop(state);
         Ok(ticket.wait()?)
@@ -267,7 +272,8 @@ impl Vault {
         self.poison_on_error(Ok(done))?;
         *known = std::mem::take(&mut gathered.hidden);
         let mut receipt = gathered.receipt;
-        receipt.leaf = self.next_leaf(Tree::Access);
+        // After those of its consents.
+        receipt.leaf = first_leaf.saturating_add(gathered.leaves.len() as u64);
         let leaf = leaf_of(permit, Kind::Ingest, what, now)
             .count("profiles", receipt.profiles)?
             .count("events", receipt.events)?
@@ -373,9 +379,10 @@ fn check_one(position: usize, found: Result<(), ingest::RecordProblem>) -> Resul
 }
 
 impl Gathered {
+    /// In the subject tree: an index of the access tree, which whoever asks is shown, must not count what people do.
     fn outgoing(self, dataset: u32, leaf: &Leaf) -> Outgoing {
-        let mut leaves = vec![(Tree::Access, leaf.to_json().into_bytes())];
-        leaves.extend(self.leaves.into_iter().map(|leaf| (Tree::Subject, leaf)));
+        let leaves = self.leaves.into_iter().chain([leaf.to_json().into_bytes()]);
+        let leaves = leaves.map(|leaf| (Tree::Subject, leaf)).collect();
         let deltas = self.blocks.into_iter().map(|(block, delta)| (dataset, block, delta)).collect();
         Outgoing { leaves, deltas, ..Outgoing::default() }
     }

@@ -33,7 +33,7 @@ impl Shop {
     /// Leaves that say that something was removed, by their counts of blocks.
     pub(super) fn removals(&self) -> Vec<u64> {
         let log = &self.vault().log;
-        let leaves = (0..log.size(Tree::Access)).map(|at| log.leaf(Tree::Access, at).unwrap());
+        let leaves = (0..log.size(Tree::Subject)).map(|at| log.leaf(Tree::Subject, at).unwrap());
         let texts = leaves.map(|leaf| std::str::from_utf8(&leaf).unwrap().to_owned());
         let blocks =
             |text: String| text.split_once("\"blocks\":").unwrap().1.chars().next().unwrap().to_digit(10).unwrap();
