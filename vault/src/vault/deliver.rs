@@ -3,7 +3,8 @@
 //! The declared exception of the design: a partner that holds an audience knows who is in it, by pseudonym. What is
 //! guaranteed: only people whose consent to this sharing holds when their row leaves; only fields granted at `generalise` or more,
 //! in the segment and its universe too; no combination of tags and memberships, over all audiences that the partner holds in
-//! the epoch for the purpose, is held by fewer than [`K`] people; a noisy size below [`MINIMUM`] is refused, and paid for.
+//! the epoch for the purpose, is held by fewer than [`K`] people; a noisy size below [`MINIMUM`], measured for at least
+//! [`LEAST_RHO`], is refused, and paid for.
 //! People who withdraw after that was checked are missing from the rows that had not left and from the next delivery,
 //! which shows that they did; a combination may then be held by fewer.
 
@@ -22,6 +23,7 @@ use crate::scan::ScanInput;
 use parking_lot::RwLock;
 use policy::decide::Reason;
 use policy::permit::{Permit, Role, Verb};
+use policy::privacy::{DEFAULT_SIZE_RHO, NanoRho};
 use policy::schema::{FieldRef, Layout, Schema};
 use policy::time::Timestamp;
 use policy::treatment::Treatment;
@@ -33,6 +35,8 @@ use std::sync::Arc;
 pub const K: usize = 20;
 /// Smallest noisy size of an audience, in people.
 pub const MINIMUM: i64 = 100;
+/// Least price of the size that is tested against it: of a cheaper one the noise would decide, as often as somebody asks.
+pub const LEAST_RHO: NanoRho = DEFAULT_SIZE_RHO;
 
 /// Coarse labels of one person's tags; `None` for a missing or blanked one.
 type Labels<'a> = Vec<Option<&'a str>>;
@@ -101,6 +105,10 @@ impl Vault {
                 "a tag, or a field that the segment names, is unknown or not granted to this partner",
                 "leave it out, or ask a steward to grant it at `generalise`",
             );
+        }
+        if question.rho < LEAST_RHO {
+            let message = format!("the size of an audience is measured for at least rho {LEAST_RHO}");
+            return refuse(Reason::RequestInvalid, message, "spend as much, or more");
         }
         let size = Question {
             dataset: name.clone(),
