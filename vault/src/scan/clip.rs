@@ -11,9 +11,37 @@ use super::axis::Clip;
 /// Entries beyond are as large as this: their squares still add up in 128 bits.
 const MOST: i64 = 1 << 55;
 
+/// Entries below this need no more than 64 bits: the squares of [`FEW`] of them add up, and one times the norm fits.
+const SMALL: u64 = 1 << 24;
+
+/// How many small entries' squares add up in 64 bits.
+const FEW: usize = 1 << 15;
+
 impl Clip {
     /// Scales one subject's vector, in place, to fine units and to the bound.
     pub(super) fn scale(self, entries: &mut [i64]) {
+        let widest = entries.iter().fold(0, |bits, entry| bits | entry.unsigned_abs());
+        if widest < SMALL && entries.len() <= FEW { self.scale_small(entries) } else { self.scale_any(entries) }
+    }
+
+    /// What [`Clip::scale_any`] does, where 64 bits are enough: nearly everybody's vector, several times as fast.
+    fn scale_small(self, entries: &mut [i64]) {
+        let squared: u64 =
+            entries.iter().fold(0, |sum, entry| sum.wrapping_add(entry.wrapping_mul(*entry).unsigned_abs()));
+        let bound = u128::from(self.bound());
+        if u128::from(squared) <= bound * bound {
+            let per_one = i64::try_from(self.per_one()).unwrap_or(0);
+            entries.iter_mut().for_each(|entry| *entry = entry.wrapping_mul(per_one));
+            return;
+        }
+        let root = squared.isqrt();
+        // Not 0, since the squares are more than a bound of at least 1.
+        let length = i64::try_from(root + u64::from(root * root < squared)).unwrap_or(i64::MAX);
+        let norm = i64::try_from(self.norm()).unwrap_or(0);
+        entries.iter_mut().for_each(|entry| *entry = entry.wrapping_mul(norm).checked_div(length).unwrap_or(0));
+    }
+
+    fn scale_any(self, entries: &mut [i64]) {
         entries.iter_mut().for_each(|entry| *entry = (*entry).clamp(-MOST, MOST));
         let squared: u128 = entries.iter().map(|entry| u128::from(entry.unsigned_abs()).pow(2)).sum();
         let bound = u128::from(self.bound());
@@ -53,8 +81,10 @@ mod tests {
             let reach = 1 + dice.below(1 << bits);
             let entry = |dice: &mut Dice| dice.below(reach) as i64 * if dice.below(2) == 0 { 1 } else { -1 };
             let entries: Vec<i64> = (0..dice.below(9)).map(|_| entry(&mut dice)).collect();
-            let mut scaled = entries.clone();
+            let (mut scaled, mut slowly) = (entries.clone(), entries.clone());
             clip.scale(&mut scaled);
+            clip.scale_any(&mut slowly);
+            assert_eq!(scaled, slowly, "{entries:?} under {bound}");
             let most = u128::from(clip.norm()).pow(2);
             assert!(norm_squared(&scaled) <= most, "{entries:?} under {bound}");
             if norm_squared(&entries) <= u128::from(bound).pow(2) {

@@ -59,8 +59,9 @@ impl Drop for Places {
 }
 
 impl Places {
-    pub(super) fn get(&self, row: usize) -> u32 {
-        self.0.get(row).copied().unwrap_or(NOWHERE)
+    /// Returns the places of a range of rows.
+    pub(super) fn of(&self, start: usize, end: usize) -> &[u32] {
+        self.0.get(start..end).unwrap_or_default()
     }
 }
 
@@ -89,13 +90,19 @@ impl EventAxes {
         self.subjects.iter().map(offset).sum()
     }
 
-    /// Finds the place of every row of a piece: [`NOWHERE`] for those outside of all periods.
-    pub(super) fn place(&self, rows: &Rows<'_>, into: &mut Places) {
+    /// Finds the place of every row of a piece: [`NOWHERE`] for those outside of `[from, until)` or of all periods.
+    pub(super) fn place(&self, rows: &Rows<'_>, (from, until): (i64, i64), into: &mut Places) {
         into.0.clear();
-        into.0.resize(rows.times.len(), 0);
+        // 1 becomes 0, and 0 becomes nowhere, without a branch.
+        into.0.extend(times(rows).map(|at| (u32::from(from <= at) & u32::from(at < until)).wrapping_sub(1)));
         for axis in &self.events {
             axis.add(rows, &mut into.0);
         }
+    }
+
+    /// Says whether events have the same places here and there.
+    pub(super) fn places_like(&self, other: &Self) -> bool {
+        self.events.len() == other.events.len() && self.events.iter().zip(&other.events).all(|(a, b)| a.codes_like(b))
     }
 }
 
@@ -104,7 +111,16 @@ impl EventAxis {
         match &self.code {
             RowCode::Column(slot) => {
                 let view = rows.fields.get(*slot).copied().unwrap_or(View::Absent);
-                self.add_codes(places, (0..rows.times.len()).map(|row| view.code(row, self.cells)));
+                let known = |code: u32| if code < self.cells { code } else { 0 };
+                match view {
+                    View::Code8(codes) if codes.len() == places.len() => {
+                        self.add_codes(places, codes.iter().map(|code| known(u32::from(*code))));
+                    }
+                    View::Code16(codes) if codes.len() == places.len() => {
+                        self.add_codes(places, codes.iter().map(|code| known(u16::from_le_bytes(*code).into())));
+                    }
+                    _ => self.add_codes(places, (0..rows.times.len()).map(|row| view.code(row, self.cells))),
+                }
             }
             RowCode::Periods(starts) => {
                 let code = |at: i64| match starts.partition_point(|start| *start <= at) {
@@ -117,6 +133,16 @@ impl EventAxis {
             RowCode::Hours(days) => self.add_codes(places, times(rows).map(|at| days.hour(at).into())),
             RowCode::Weekdays(days) => self.add_codes(places, times(rows).map(|at| days.weekday(at).into())),
         }
+    }
+
+    fn codes_like(&self, other: &Self) -> bool {
+        let same = match (&self.code, &other.code) {
+            (RowCode::Column(a), RowCode::Column(b)) => a == b,
+            (RowCode::Periods(a), RowCode::Periods(b)) => a == b,
+            (RowCode::Hours(a), RowCode::Hours(b)) | (RowCode::Weekdays(a), RowCode::Weekdays(b)) => Arc::ptr_eq(a, b),
+            _ => false,
+        };
+        same && self.cells == other.cells
     }
 
     fn add_codes(&self, places: &mut [u32], codes: impl Iterator<Item = u32>) {

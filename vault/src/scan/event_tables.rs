@@ -4,10 +4,9 @@
 //! [`super::UNIT`]. Up to `l0` cells it counts fully; with `m > l0` each cell counts
 //! `floor(UNIT * sqrt(l0 / m))`, so that the integer norm squared, `m * w^2`, is at most `UNIT^2 * l0` for every `m`.
 
-use super::condition::Masks;
 use super::event_axes::Places;
-use super::event_pass::{Quota, Rows, in_window, open_rows};
-use super::measure::Measured;
+use super::event_pass::{Quota, Rows, open_rows};
+use super::measure::{MeasureTable, Measured};
 use super::plan::{EventPlan, EventTable};
 use super::view::View;
 use crate::blocks::{BlockError, Buffer, Piece};
@@ -35,7 +34,6 @@ pub(super) fn run_tables(
     pieces: &[Arc<Piece>],
     members: &Members<'_>,
     buffer: &mut Buffer,
-    masks: &mut Masks,
     cells: &mut [i64],
 ) -> Result<(), BlockError> {
     let mut tallies: Vec<Tally<'_>> = plan.tables.iter().map(Tally::new).collect();
@@ -45,11 +43,18 @@ pub(super) fn run_tables(
     for piece in pieces {
         let rows = open_rows(piece, plan, &mut quota, buffer)?;
         for tally in &mut tallies {
-            tally.table.axes.place(&rows, &mut places);
-            tally.take(&rows, &places, members, masks, cells);
+            tally.table.axes.place(&rows, (tally.table.from, tally.table.until), &mut places);
+            tally.take(&rows, &places, members, cells);
         }
+        let mut placed: Option<&MeasureTable> = None;
         for measured in &mut measured {
-            measured.take(&rows, &mut places, members, masks, cells);
+            let table = measured.table;
+            // Tables of one question differ in what they measure, seldom in where.
+            if placed.is_none_or(|before| !before.places_like(table)) {
+                table.axes.place(&rows, (table.from, table.until), &mut places);
+                placed = Some(table);
+            }
+            measured.take(&rows, &places, members, cells);
         }
     }
     tallies.iter_mut().for_each(|tally| tally.flush(members, cells));
@@ -78,21 +83,15 @@ impl<'p> Tally<'p> {
         Self { table, weights, offsets, subject: 0, seen: vec![0; places], distinct: Vec::new() }
     }
 
-    fn take(&mut self, rows: &Rows<'_>, places: &Places, members: &Members<'_>, masks: &mut Masks, cells: &mut [i64]) {
-        let mut window = masks.take(rows.times.len(), 0);
-        in_window(rows.times, self.table.from, self.table.until, &mut window);
+    fn take(&mut self, rows: &Rows<'_>, places: &Places, members: &Members<'_>, cells: &mut [i64]) {
         for (place, (start, end)) in rows.ranges.iter().enumerate() {
             let subject = rows.first + place;
             if subject != self.subject {
                 self.flush(members, cells);
                 self.subject = subject;
             }
-            let counted = window.get(*start..*end).unwrap_or_default();
-            for (row, _) in (*start..*end).zip(counted).filter(|(_, bit)| **bit == 1) {
-                self.see(places.get(row));
-            }
+            places.of(*start, *end).iter().for_each(|place| self.see(*place));
         }
-        masks.give(window);
     }
 
     /// A place of nowhere is beyond all that can be seen.

@@ -4,12 +4,11 @@
 //! sum over subjects would bound nothing.
 
 use super::axis::Clip;
-use super::condition::Masks;
 use super::event_axes::{EventAxes, Places, SubjectAxis};
-use super::event_pass::{Rows, in_window};
+use super::event_pass::Rows;
 use super::event_tables::Members;
 use super::plan::Slot;
-use super::view::View;
+use super::view::{View, number};
 use zeroize::Zeroize;
 
 /// A table of numbers of events, or of sums over them.
@@ -22,6 +21,13 @@ pub(super) struct MeasureTable {
     pub(super) clip: Clip,
     pub(super) from: i64,
     pub(super) until: i64,
+}
+
+impl MeasureTable {
+    /// Says whether events have the same places in both.
+    pub(super) fn places_like(&self, other: &Self) -> bool {
+        (self.from, self.until) == (other.from, other.until) && self.axes.places_like(&other.axes)
+    }
 }
 
 /// A table of a number attribute.
@@ -37,14 +43,16 @@ pub(super) struct ValueTable {
 
 /// One table being filled.
 pub(super) struct Measured<'p> {
-    table: &'p MeasureTable,
+    pub(super) table: &'p MeasureTable,
     offsets: Vec<usize>,
     subject: usize,
     /// By place: what the subject whose rows are being read has so far.
     totals: Vec<i64>,
     /// By place: 1 where there was something.
     seen: Vec<u8>,
+    /// The first `count` of these are the places where there was something; room for one more than all.
     distinct: Vec<u32>,
+    count: usize,
     entries: Vec<i64>,
 }
 
@@ -57,44 +65,43 @@ impl<'p> Measured<'p> {
             subject: 0,
             totals: vec![0; places],
             seen: vec![0; places],
-            distinct: Vec::with_capacity(places),
+            distinct: vec![0; places + 1],
+            count: 0,
             entries: Vec::with_capacity(places),
         }
     }
 
-    pub(super) fn take(
-        &mut self,
-        rows: &Rows<'_>,
-        places: &mut Places,
-        members: &Members<'_>,
-        masks: &mut Masks,
-        cells: &mut [i64],
-    ) {
-        self.table.axes.place(rows, places);
-        let mut window = masks.take(rows.times.len(), 0);
-        in_window(rows.times, self.table.from, self.table.until, &mut window);
+    /// Adds the events of a piece, at these places.
+    pub(super) fn take(&mut self, rows: &Rows<'_>, places: &Places, members: &Members<'_>, cells: &mut [i64]) {
         let view = self.table.sum.map(|slot| rows.fields.get(slot).copied().unwrap_or(View::Absent));
-        for (place, (start, end)) in rows.ranges.iter().enumerate() {
-            let subject = rows.first + place;
+        for (at, (start, end)) in rows.ranges.iter().enumerate() {
+            let subject = rows.first + at;
             if subject != self.subject {
                 self.flush(members, cells);
                 self.subject = subject;
             }
-            let counted = window.get(*start..*end).unwrap_or_default();
-            for (row, _) in (*start..*end).zip(counted).filter(|(_, bit)| **bit == 1) {
-                self.add(places.get(row), view.map_or(1, |view| view.number(row)));
+            let places = places.of(*start, *end);
+            match view {
+                None => places.iter().for_each(|place| self.add(*place, 1)),
+                Some(View::Int64(amounts)) => {
+                    let amounts = amounts.get(*start..*end).unwrap_or_default();
+                    places.iter().zip(amounts).for_each(|(place, amount)| self.add(*place, number(amount)));
+                }
+                // A column that is younger than the piece: nothing but missing amounts, which are 0.
+                Some(_) => {}
             }
         }
-        masks.give(window);
     }
 
+    /// A place of nowhere is beyond all that can be added to. Without a branch on what was seen, which nothing predicts.
     fn add(&mut self, place: u32, amount: i64) {
-        if let Some((total, seen)) = self.totals.get_mut(place as usize).zip(self.seen.get_mut(place as usize)) {
+        if let Some((total, seen)) = self.totals.get_mut(place as usize).zip(self.seen.get_mut(place as usize))
+            && let Some(next) = self.distinct.get_mut(self.count)
+        {
             *total = total.saturating_add(amount);
-            if *seen == 0 {
-                *seen = 1;
-                self.distinct.push(place);
-            }
+            *next = place;
+            self.count += usize::from(*seen == 0);
+            *seen = 1;
         }
     }
 
@@ -102,18 +109,20 @@ impl<'p> Measured<'p> {
     pub(super) fn flush(&mut self, members: &Members<'_>, cells: &mut [i64]) {
         let member = i64::from(members.mask.get(self.subject).copied().unwrap_or(0));
         let base = self.table.start + self.table.axes.offset_of(self.subject, members.views);
+        let distinct = self.distinct.get(..self.count).unwrap_or_default();
         self.entries.clear();
-        self.entries.extend(self.distinct.iter().map(|place| self.totals.get(*place as usize).copied().unwrap_or(0)));
+        self.entries.extend(distinct.iter().map(|place| self.totals.get(*place as usize).copied().unwrap_or(0)));
         self.table.clip.scale(&mut self.entries);
-        for (place, entry) in self.distinct.drain(..).zip(&self.entries) {
-            let offset = self.offsets.get(place as usize).copied().unwrap_or(usize::MAX);
+        for (place, entry) in distinct.iter().zip(&self.entries) {
+            let offset = self.offsets.get(*place as usize).copied().unwrap_or(usize::MAX);
             if let Some(cell) = base.checked_add(offset).and_then(|at| cells.get_mut(at)) {
                 *cell += entry * member;
             }
-            if let Some((total, seen)) = self.totals.get_mut(place as usize).zip(self.seen.get_mut(place as usize)) {
+            if let Some((total, seen)) = self.totals.get_mut(*place as usize).zip(self.seen.get_mut(*place as usize)) {
                 (*total, *seen) = (0, 0);
             }
         }
+        self.count = 0;
     }
 }
 

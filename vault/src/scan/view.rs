@@ -40,17 +40,6 @@ impl<'a> View<'a> {
         }
     }
 
-    /// Returns a row's number; 0 for missing and for columns of other kinds.
-    pub(super) fn number(&self, row: usize) -> i64 {
-        match self {
-            Self::Int64(values) => values.get(row).map_or(0, |bytes| {
-                let value = i64::from_le_bytes(*bytes);
-                if value == i64::MIN { 0 } else { value }
-            }),
-            _ => 0,
-        }
-    }
-
     /// Returns a row's dictionary code; 0 for missing, for codes from `cells` on and for columns without codes.
     pub(super) fn code(&self, row: usize, cells: u32) -> u32 {
         let code = match self {
@@ -60,6 +49,12 @@ impl<'a> View<'a> {
         };
         if code < cells { code } else { 0 }
     }
+}
+
+/// Returns the number in a row of a number column; 0 for missing.
+pub(super) fn number(bytes: &[u8; 8]) -> i64 {
+    let value = i64::from_le_bytes(*bytes);
+    if value == i64::MIN { 0 } else { value }
 }
 
 /// Distinct byte strings are told apart by this; it lives no longer than a scan and never leaves it.

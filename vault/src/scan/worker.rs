@@ -63,7 +63,7 @@ impl<'p> Worker<'p> {
         plan.values.iter().for_each(|table| table.run(&members, partial.cells_mut()));
         for event in plan.events.iter().filter(|event| !event.tables.is_empty() || !event.measures.is_empty()) {
             let pieces = pieces(block, event.event.0);
-            run_tables(event, pieces, &members, events, masks, partial.cells_mut())?;
+            run_tables(event, pieces, &members, events, partial.cells_mut())?;
         }
         truths.into_iter().for_each(|truth| masks.give_truth(truth));
         masks.give(mask);
