@@ -14,7 +14,7 @@
 //! Options: `--fields N` (20), `--values N` (16), `--events N` of each subject (10), `--threads N` (2), `--runs N` (15),
 //! `--folder PATH` (a temporary one), `--peer PROGRAM` (`python3`, with the package `duckdb`; `none` leaves it out).
 //! Of differentially private peers, made by `tests/bench/peers/setup FOLDER`: `--peers FOLDER` for `accuracy`, with
-//! `--repeats N` of each setting (5), and for `sums` `--dp-peer PROGRAM` (`FOLDER/opendp/bin/python`).
+//! `--repeats N` of each setting (10, at least 2), and for `sums` `--dp-peer PROGRAM` (`FOLDER/opendp/bin/python`).
 //! Prints medians and minima. Other work on the machine makes medians worse than minima; read both.
 #![expect(clippy::print_stdout, reason = "its output is its purpose")]
 
@@ -106,7 +106,7 @@ fn options(mut arguments: impl Iterator<Item = String>) -> Option<Options> {
         peer: "python3".to_owned(),
         dp_peer: None,
         peers: None,
-        repeats: 5,
+        repeats: 10,
     };
     while let Some(name) = arguments.next() {
         let value = arguments.next()?;
@@ -121,7 +121,7 @@ fn options(mut arguments: impl Iterator<Item = String>) -> Option<Options> {
             "--peer" => options.peer = value,
             "--dp-peer" => options.dp_peer = Some(value),
             "--peers" => options.peers = Some(value.into()),
-            "--repeats" => options.repeats = value.parse().ok()?,
+            "--repeats" => options.repeats = value.parse().ok().filter(|repeats| *repeats >= 2)?,
             _ => return None,
         }
     }

@@ -1,7 +1,7 @@
 //! A question about half of the subjects: sealed on disk, opened, counted and noised.
 
 use crate::peer;
-use crate::stopwatch::{Times, memory, processor, time};
+use crate::stopwatch::{Times, load, memory, processor, time};
 use crate::{Asked, Options};
 use std::error::Error;
 use std::path::Path;
@@ -61,21 +61,30 @@ fn build(options: &Options, asked: Asked, subjects: u32, folder: &Path) -> Resul
 }
 
 fn compare(options: &Options, asked: Asked, subjects: u32, ours: &Times) {
-    if options.peer == "none" {
-        return;
+    if options.peer != "none" {
+        let hint = "`pip install duckdb` and run again, or name a python with `--peer`";
+        ratio(peer::run(options, asked, subjects), "exact, no noise", hint, ours);
     }
-    match peer::run(options, asked, subjects) {
+    if let (Asked::Sums, Some(python)) = (asked, &options.dp_peer) {
+        let hint = "`tests/bench/peers/setup FOLDER` makes `FOLDER/opendp/bin/python`";
+        ratio(peer::run_private_sums(options, python, subjects), "rows of each subject truncated", hint, ours);
+    }
+}
+
+fn ratio(peer: Result<(String, Times), String>, how: &str, hint: &str, ours: &Times) {
+    match peer {
         Ok((name, theirs)) => {
-            println!("  {name:<21} {theirs} (plaintext in memory, exact, no noise)");
+            println!("  {name:<21} {theirs} (plaintext in memory, {how})");
             println!(
-                "  ratio to the peer     {:.2} of medians, {:.2} of minima",
+                "  ratio to the peer     {:.3} of medians, {:.3} of minima; load {}",
                 ours.median() / theirs.median(),
-                ours.min() / theirs.min()
+                ours.min() / theirs.min(),
+                load()
             );
         }
         Err(problem) => {
             println!("  !! NO PEER WAS MEASURED, so there is no ratio: {problem}");
-            println!("  !! `pip install duckdb` and run again, or name a python with `--peer`");
+            println!("  !! {hint}");
         }
     }
 }

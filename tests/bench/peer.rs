@@ -1,7 +1,8 @@
-//! Runs the peer: a script beside this file that asks the same of DuckDB.
+//! Runs the peers: scripts that ask the same of DuckDB, and of OpenDP's Polars API.
 
 use crate::stopwatch::Times;
 use crate::{Asked, Options};
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 const SCRIPT: &str = include_str!("peer_duckdb.py");
@@ -15,13 +16,26 @@ pub(crate) fn run(options: &Options, asked: Asked, subjects: u32) -> Result<(Str
         Asked::Sums => "sums",
     };
     let sizes = [u64::from(subjects), u64::from(fields), u64::from(values), u64::from(events)];
-    let output = Command::new(peer)
+    let mut command = Command::new(peer);
+    command
         .args(["-c", SCRIPT, asked])
         .args(sizes.map(|size| size.to_string()))
-        .args([threads.to_string(), runs.to_string()])
-        .stderr(Stdio::piped())
-        .output()
-        .map_err(|error| format!("`{peer}` can't be run: {error}"))?;
+        .args([threads.to_string(), runs.to_string()]);
+    times(command, peer)
+}
+
+/// Returns the name and times of OpenDP's Polars API on sums, by the python that has it, over few runs: it is slow.
+pub(crate) fn run_private_sums(options: &Options, python: &str, subjects: u32) -> Result<(String, Times), String> {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("bench/peers/opendp_sums.py");
+    let sizes = [u64::from(subjects), u64::from(options.values), u64::from(options.events), 3];
+    let mut command = Command::new(python);
+    command.arg(script).args(sizes.map(|size| size.to_string())).env("POLARS_MAX_THREADS", options.threads.to_string());
+    times(command, python)
+}
+
+fn times(mut command: Command, program: &str) -> Result<(String, Times), String> {
+    let output =
+        command.stderr(Stdio::piped()).output().map_err(|error| format!("`{program}` can't be run: {error}"))?;
     if !output.status.success() {
         let text = String::from_utf8_lossy(&output.stderr);
         return Err(text.lines().last().unwrap_or("the script failed").to_owned());

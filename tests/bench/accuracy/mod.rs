@@ -14,7 +14,7 @@ use crate::Options;
 use crate::stopwatch::load;
 use data::Data;
 use policy::privacy::NanoRho;
-use score::{Asked, Scored};
+use score::{Asked, Scored, Split};
 use std::error::Error;
 use std::path::Path;
 use vault::release::epsilon_for;
@@ -77,22 +77,35 @@ fn all_peers(
         );
         return Vec::new();
     };
-    let measured = peers::PEERS.iter().filter_map(|peer| {
-        match peers::run(peer, folder, data, asked, rho, file, options.repeats) {
-            Ok(scored) => Some((peer.name, scored)),
-            Err(problem) => {
-                println!("    !! {} WAS NOT MEASURED: {problem}", peer.name);
-                None
-            }
+    let run = |peer: &peers::Peer| peers::run(peer, folder, data, asked, rho, file, options.repeats);
+    // Side by side: nothing is timed here.
+    let results: Vec<_> = std::thread::scope(|scope| {
+        let running = peers::PEERS.each_ref().map(|peer| (peer, scope.spawn(|| run(peer))));
+        let ended = |(peer, run): (_, std::thread::ScopedJoinHandle<'_, _>)| {
+            (peer, run.join().unwrap_or_else(|_| Err("a thread panicked".to_owned())))
+        };
+        running.into_iter().map(ended).collect()
+    });
+    let measured = results.into_iter().filter_map(|(peer, result): (&peers::Peer, Result<_, String>)| match result {
+        Ok(scored) => Some((peer.name, scored)),
+        Err(problem) => {
+            println!("    !! {} WAS NOT MEASURED: {problem}", peer.name);
+            None
         }
     });
     measured.collect()
 }
 
+fn counts(scored: &Scored) -> &Split {
+    &scored.counts
+}
+
+fn sums(scored: &Scored) -> &Split {
+    &scored.sums
+}
+
 fn report(asked: Asked, mine: &ours::Tuned, theirs: &[(&'static str, Vec<Scored>)]) {
-    for (what, mine, of) in
-        [("counts", &mine.counts, Scored::counts as fn(&Scored) -> f64), ("sums", &mine.sums, Scored::sums)]
-    {
+    for (what, mine, of) in [("counts", &mine.counts, counts as fn(&Scored) -> &Split), ("sums", &mine.sums, sums)] {
         let Some(mine) = mine else { continue };
         println!("    {what}: root mean square error");
         for (bound, error) in &mine.grid {
@@ -107,10 +120,12 @@ fn report(asked: Asked, mine: &ours::Tuned, theirs: &[(&'static str, Vec<Scored>
         }
         let mut best: Option<(&str, f64)> = None;
         for (name, settings) in theirs {
-            let Some(setting) = settings.iter().min_by(|a, b| of(a).total_cmp(&of(b))) else { continue };
-            println!("      {name:<24} {:12.1}  at {}, best of {} settings", of(setting), setting.name, settings.len());
-            if best.is_none_or(|(_, error)| of(setting) < error) {
-                best = Some((name, of(setting)));
+            let tuned = |setting: &&Scored| of(setting).tuning.root_mean_square();
+            let Some(setting) = settings.iter().min_by(|a, b| tuned(a).total_cmp(&tuned(b))) else { continue };
+            let error = of(setting).scoring.root_mean_square();
+            println!("      {name:<24} {error:12.1}  at {}, best of {} settings", setting.name, settings.len());
+            if best.is_none_or(|(_, least)| error < least) {
+                best = Some((name, error));
             }
         }
         if let Some((name, error)) = best {

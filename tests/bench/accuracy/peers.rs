@@ -1,7 +1,7 @@
 //! Runs the peers' scripts of `bench/peers`, each in the environment that `bench/peers/setup` made for it.
 
 use super::data::{CAP, Data};
-use super::score::{Asked, Error, Scored};
+use super::score::{Asked, Scored, Split};
 use super::{DELTA, EPSILON};
 use policy::privacy::NanoRho;
 use serde_json::{Value, json};
@@ -34,7 +34,7 @@ pub(super) fn run(
 ) -> Result<Vec<Scored>, String> {
     let fields = asked.fields();
     // Ten questions are ten times the answers, at ten times the work.
-    let repeats = if fields == 1 { repeats } else { 1 };
+    let repeats = if fields == 1 { repeats } else { 2 };
     // Where noise is larger, bounds are better smaller.
     let smaller = |rows: &u64| if fields == 1 { *rows } else { rows * 4 / 5 };
     let rows: Vec<u64> = data.grid.rows.iter().map(smaller).collect();
@@ -75,11 +75,11 @@ fn scored(line: &str, counts: &[f64], sums: &[f64]) -> Result<Option<Scored>, St
         println!("    !! {name}: {problem}");
         return Ok(None);
     }
-    let mut scored = Scored { name, counts: Error::default(), sums: Error::default() };
-    for run in line.get("runs").and_then(Value::as_array).ok_or("no runs")? {
+    let mut scored = Scored { name, counts: Split::default(), sums: Split::default() };
+    for (number, run) in line.get("runs").and_then(Value::as_array).ok_or("no runs")?.iter().enumerate() {
         let list = |of: &str| run.get(of).and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_f64);
-        scored.counts.add(list("counts"), counts);
-        scored.sums.add(list("sums"), sums);
+        scored.counts.add(number, list("counts"), counts);
+        scored.sums.add(number, list("sums"), sums);
     }
     Ok(Some(scored))
 }

@@ -37,20 +37,25 @@ impl Asked {
     }
 }
 
-/// A setting of a peer and its errors.
+/// A setting of a peer and its errors. Every other run tunes, the rest score: the least of many noisy errors, taken at its
+/// word, would flatter whoever has the most settings.
 pub(super) struct Scored {
     pub(super) name: String,
-    pub(super) counts: Error,
-    pub(super) sums: Error,
+    pub(super) counts: Split,
+    pub(super) sums: Split,
 }
 
-impl Scored {
-    pub(super) fn counts(&self) -> f64 {
-        self.counts.root_mean_square()
-    }
+/// Errors of the runs that tune and of those that score.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Split {
+    pub(super) tuning: Error,
+    pub(super) scoring: Error,
+}
 
-    pub(super) fn sums(&self) -> f64 {
-        self.sums.root_mean_square()
+impl Split {
+    /// Adds the answers of a run.
+    pub(super) fn add(&mut self, run: usize, answers: impl Iterator<Item = f64>, truth: &[f64]) {
+        if run.is_multiple_of(2) { self.tuning.add(answers, truth) } else { self.scoring.add(answers, truth) }
     }
 }
 
