@@ -154,7 +154,9 @@ impl Copy {
                 "lib" => command.arg("--lib"),
                 target => command.args(["--test", target]),
             };
-            command.args(more).current_dir(self.folder.path()).stdin(Stdio::null());
+            // Quiet, the tests would not be told apart by name.
+            command.args(more).env("CARGO_TERM_QUIET", "false");
+            command.current_dir(self.folder.path()).stdin(Stdio::null());
             command
         };
         let built = cargo(&["--no-run", "--quiet"]).output()?;
