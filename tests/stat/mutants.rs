@@ -20,7 +20,7 @@ use std::process::{Command, ExitCode, Stdio};
 struct Args {
     /// Only these faults
     names: Vec<String>,
-    /// Where to build
+    /// Where to build; not where the sources themselves are built, since what is built here would pass for theirs
     #[arg(long)]
     target_dir: Option<PathBuf>,
     /// Leave out the run without a fault
@@ -61,6 +61,9 @@ fn run(args: &Args) -> io::Result<bool> {
         folder: tempfile::tempdir()?,
         target: args.target_dir.clone().unwrap_or_else(|| root().join("target/mutants")),
     };
+    if copy.target == root().join("target") {
+        return Err(io::Error::other("what is built with a fault in it needs a target folder of its own"));
+    }
     copy_sources(&root(), copy.folder.path())?;
     if !args.trust {
         copy.passes_without(&mutants)?;
