@@ -72,7 +72,9 @@ fn sources(folder: &Path, into: &mut String) {
 fn the_page_about_releases_names_tests_that_exist() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
     let mut code = String::new();
-    ["vault/src", "tests/sim", "tests/hammer"].into_iter().for_each(|folder| sources(&root.join(folder), &mut code));
+    ["vault/src", "tests/attack", "tests/sim", "tests/hammer"]
+        .into_iter()
+        .for_each(|folder| sources(&root.join(folder), &mut code));
     let page = sample("manual/releases.md");
     let (_, tests) = page.split_once("## How it is tested").unwrap();
     let (tests, _) = tests.split_once("## Not covered").unwrap();
