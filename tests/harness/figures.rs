@@ -47,15 +47,87 @@ fn everyone() -> String {
     "true".to_owned()
 }
 
+/// One command line, and the numbers of the reference that its answer must hold.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Derived {
+    /// The dataset.
+    pub dataset: String,
+    /// The id of the reference answer.
+    pub reference: String,
+    /// The words of the command line, price included.
+    pub ask: Vec<String>,
+    /// Which part of the answer is read.
+    #[serde(default)]
+    pub read: Part,
+    /// How many characters of a label count: 7 of `2011-01-01` for months.
+    pub cut: Option<usize>,
+    member: Option<String>,
+    #[serde(default)]
+    pairs: BTreeMap<String, Vec<String>>,
+    #[serde(default)]
+    other: Vec<String>,
+}
+
+/// A part of an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Part {
+    /// The cells of the first table.
+    #[default]
+    Table,
+    /// The steps of a funnel.
+    Steps,
+    /// How many people each cohort of a retention has.
+    Cohorts,
+    /// A mean.
+    Mean,
+}
+
 #[derive(Deserialize)]
 struct Figures {
     figures: Vec<Figure>,
+    derived: Vec<Derived>,
+}
+
+fn all() -> Figures {
+    toml::from_str(include_str!("../it/figures.toml")).expect("figures.toml")
 }
 
 /// Returns every figure.
 pub fn figures() -> Vec<Figure> {
-    let figures: Figures = toml::from_str(include_str!("../it/figures.toml")).expect("figures.toml");
-    figures.figures
+    all().figures
+}
+
+/// Returns every answer to the other questions.
+pub fn derived() -> Vec<Derived> {
+    all().derived
+}
+
+impl Derived {
+    /// Returns a name for messages.
+    pub fn name(&self) -> String {
+        format!("{}/{}: {}", self.dataset, self.reference, self.ask.join(" "))
+    }
+
+    /// Returns the numbers of the reference by our labels, and whether they are all that there is: labels that are not
+    /// among them must then be of 0.
+    pub fn expected(&self, answers: &BTreeMap<String, Value>) -> (BTreeMap<String, f64>, bool) {
+        let whole = answers.get(&self.reference).unwrap_or_else(|| panic!("{}: no such answer", self.name()));
+        let read = |value: &Value| match value {
+            Value::String(text) => text.parse().ok(),
+            other => other.as_f64(),
+        };
+        let number = |value: &Value| read(value).unwrap_or_else(|| panic!("{}: no number: {value}", self.name()));
+        if !self.pairs.is_empty() {
+            let at = |path: &Vec<String>| number(path.iter().fold(whole, |value, key| &value[key]));
+            return (self.pairs.iter().map(|(label, path)| (label.clone(), at(path))).collect(), false);
+        }
+        let cells = whole.as_object().unwrap_or_else(|| panic!("{}: no cells", self.name())).iter();
+        let cells = cells.filter(|(key, _)| !self.other.contains(key));
+        let value = |value: &Value| number(self.member.as_ref().map_or(value, |member| &value[member]));
+        (cells.map(|(key, cell)| (key.clone(), value(cell))).collect(), true)
+    }
 }
 
 /// Returns the folder of the public data sets: `SILHOUETTE_TEST_DATA`, or `../shared/data` beside the workspace. Says so

@@ -176,6 +176,10 @@ fn a_small_seller_gets_from_nothing_to_a_portrait() {
     assert!(svg.starts_with("<svg") && svg.contains("Us &amp; &lt;them&gt;"));
     let (by_region, _) = desk.ends(DONE, &[&["breakdown", "--by", "region"], &ask[..]].concat());
     assert!(by_region.contains("coast"), "{by_region}");
+    assert!(by_region.contains("Too few people for 8 values of region: ask"), "under 400 people: {by_region}");
+    let (preview, _) = desk.ends(DONE, &[&["breakdown", "--by", "region", "--preview"], &ask[..]].concat());
+    assert!(preview.contains("Readable for segments of about ") && preview.contains("Nothing was spent"), "{preview}");
+    every_question_of_marketing(&desk, &ask, &day_before(&size["release"], 60));
 
     let (_, words) = desk.ends(REFUSED, &[&["size", "--purpose", "sharing.partner.x"], &ask[..]].concat());
     assert!(words.contains("PURPOSE_DENIED") && words.contains("what now:"), "{words}");
@@ -225,12 +229,72 @@ fn a_small_seller_gets_from_nothing_to_a_portrait() {
     desk.ends(DONE, &import);
 }
 
+/// The day so long before the end of the epoch of a release.
+fn day_before(release: &Value, days: i32) -> String {
+    let day = policy::time::parse_day(&release["as_of"].as_str().unwrap()[..10]).unwrap();
+    policy::time::format_day(day - days).unwrap()
+}
+
+/// Funnels, trends and the like of a few hundred people: what is shown is words, or figures that hold.
+fn every_question_of_marketing(desk: &Desk, ask: &[&str], from: &str) {
+    let words = |arguments: &[&str]| desk.ends(DONE, &[arguments, ask].concat()).0;
+    let picture = |name: &str| std::fs::read_to_string(desk.path(name)).unwrap();
+    let steps = ["--step", "viewed=view.any()", "--step", "put in the cart=cart.any()", "--step", "bought=order.any()"];
+    let funnel = words(&[&["funnel", "--svg", "f.svg", "--title", "A funnel & <more>"], &steps[..]].concat());
+    assert!(["start", "put in the cart", "bought", "price", "epoch"].iter().all(|word| funnel.contains(word)), "{funnel}");
+    assert!(picture("f.svg").contains("A funnel &amp; &lt;more&gt;") && picture("f.svg").contains("put in the cart"));
+    let json = desk.json(&[&["funnel"], &steps[..], ask].concat());
+    assert_eq!(json["release"]["charged"], false, "asked before");
+    let people: Vec<u64> = json["steps"].as_array().unwrap().iter().map(|step| step["people"].as_u64().unwrap()).collect();
+    assert!(people.len() == 4 && people.is_sorted_by(|a, b| a >= b), "{people:?}");
+
+    let trend = ["trend", "order", "--by-week", "--from", from, "--count", "order:12", "--count", "order.amount:300.00"];
+    let shown = words(&[&trend[..], &["--svg", "t.svg"]].concat());
+    assert!(shown.contains("each person's up to 12") && shown.contains("order.amount per order"), "{shown}");
+    assert!(picture("t.svg").contains("Sum of order.amount, each person&#39;s up to 300"));
+    let json = desk.json(&[&trend[..], ask].concat());
+    let weeks = json["release"]["tables"][0]["cells"].as_array().unwrap().len();
+    assert!((9..=10).contains(&weeks) && json["means"].as_array().unwrap().len() == weeks, "{json}");
+    assert_eq!(json["release"]["tables"][1]["bound"], 300.0);
+
+    let compared = words(&["compare", "order.any()", "--fields", "age_band,region", "--svg", "c.svg"]);
+    let said = ["no difference shown", "too few to tell", "more", "less"];
+    assert!(compared.contains("OF THE REST") && said.iter().any(|word| compared.contains(word)), "{compared}");
+    let json = desk.json(&["compare", "order.any()", "--fields", "age_band,region", ask[0], ask[1], ask[2], ask[3]]);
+    assert!(json["rows"].as_array().unwrap().iter().any(|row| row["share"].is_object()), "{json}");
+    assert!(picture("c.svg").contains("index: 100 is the same"));
+    let (_, refused) = desk.ends(REFUSED, &[&["compare"], ask].concat());
+    assert!(refused.contains("everyone can't be compared"), "{refused}");
+
+    let both = words(&["overlap", "--with", "carts=cart.any()", "--with", "orders=order.any()"]);
+    assert!(both.contains("carts + orders") && both.contains("(none)"), "{both}");
+    let bands = ["bands", "--band", "bought:often=order.count() >= 3", "--band", "bought:once=order.any()"];
+    let shown = words(&[&bands[..], &["--band", "looked:ever=view.any()"]].concat());
+    assert!(shown.contains("Bought and Looked") && shown.contains("once, ever"), "{shown}");
+    let table = words(&["table", "--by", "region", "--bins", "household_size=2,4"]);
+    assert!(table.contains("2 to below 4"), "{table}");
+    let table = words(&["table", "--count", "order:12", "--count", "order.amount:300.00"]);
+    assert!(table.contains("order.amount per order: ") && table.contains("Who reaches a bound"), "{table}");
+    assert!(words(&["table", "--weekdays-of", "order"]).contains("Wednesday"));
+    let back = words(&["retention", "order", "--by-month", "--from", from, "--svg", "r.svg"]);
+    assert!(back.contains("FIRST MONTH") && back.contains("+1"), "{back}");
+    assert!(picture("r.svg").contains("who came back so many months later"));
+    assert!(words(&["mean", "household_size"]).contains("mean of household_size"));
+
+    let portrait = desk.json(&[&["portrait", "--title", "Us & <them>"], ask].concat());
+    assert!(portrait["text"].as_str().unwrap().contains("people"), "{}", portrait["text"]);
+    desk.ends(USAGE, &[&["funnel", "--step", "order.count() == 2"], ask].concat());
+    desk.ends(USAGE, &[&["trend", "order", "--from", from, "--count", "order"], ask].concat());
+}
+
 #[test]
 fn the_demo_shows_everything_and_ends_well() {
     let desk = Desk::new();
     let (told, _) = desk.ends(DONE, &["demo", "--consumers", "8000"]);
     let shown = [
         "Ceramics lovers",
+        "filled a cart",
+        "People with orders",
         "PURPOSE_DENIED",
         "pseudonyms",
         "this quarter, everyone",

@@ -17,6 +17,7 @@ mod ingest;
 mod keys;
 mod links;
 mod real_data;
+mod real_questions;
 mod refusals;
 mod rights;
 mod samples;

@@ -4,7 +4,7 @@ use crate::status::Failure;
 use crate::wire::release::people_of_u64;
 use crate::wire::{budget, decimal};
 use policy::decide::Reason;
-use policy::privacy::{DEFAULT_PORTRAIT_RHO, DEFAULT_SIZE_RHO, NanoRho};
+use policy::privacy::{DEFAULT_PORTRAIT_RHO, DEFAULT_SIZE_RHO, NanoRho, advise};
 use policy::schema::Schema;
 use proto::v1;
 use vault::release::{Kind, Plan, PlanError, Question, plan, price_for};
@@ -63,5 +63,17 @@ pub fn encode(plan: &Plan, schema: &Schema, deadline_millis: u32) -> v1::Plan {
         half_width: people_of_u64(plan.half_width_1024()),
         cells: u32::try_from(plan.cells()).unwrap_or(u32::MAX),
         deadline_millis,
+        readable_from: readable_from(plan),
     }
 }
+
+/// About how many people a segment needs for the cells of the largest table to be read.
+fn readable_from(plan: &Plan) -> u64 {
+    let Some(cells) = plan.most_people_cells().filter(|cells| *cells > 1) else { return 0 };
+    let (cells, squared) = (u64::try_from(cells).unwrap_or(u64::MAX), plan.norm_squared().div_ceil(UNIT * UNIT));
+    let advice = advise(0, cells, u64::try_from(squared).unwrap_or(u64::MAX), plan.rho());
+    advice.map_or(0, |advice| advice.more_people)
+}
+
+/// One person in the units of a plan's norm.
+const UNIT: u128 = 1_024;

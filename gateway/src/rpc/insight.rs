@@ -160,7 +160,12 @@ impl InsightService for Service {
                 let (measures, by) = (parts::measures(view, measures)?, parts::dimensions(view, by)?);
                 Ok(Kind::Table { measures, by, window: question::window(window)? })
             })?;
-            Ok(v1::TabulateResponse { plan: Some(answered.plan), release: answered.release })
+            let means = answered.answer.as_ref().map(|answer| insight::means(answer, &answered.schema));
+            Ok(v1::TabulateResponse {
+                plan: Some(answered.plan),
+                release: answered.release,
+                means: means.unwrap_or_default(),
+            })
         })
         .await
     }
@@ -177,7 +182,14 @@ impl InsightService for Service {
                 }
                 Ok(Kind::Table { measures: parts::measures(view, measures)?, by: dimensions, window: Window::Ever })
             })?;
-            Ok(v1::TrendResponse { plan: Some(answered.plan), release: answered.release })
+            let means = answered.answer.as_ref().map(|answer| insight::means(answer, &answered.schema));
+            let open = answered.answer.as_ref().is_some_and(|answer| insight::last_is_open(answer, &answered.schema));
+            Ok(v1::TrendResponse {
+                plan: Some(answered.plan),
+                release: answered.release,
+                means: means.unwrap_or_default(),
+                last_is_open: open,
+            })
         })
         .await
     }
@@ -192,7 +204,13 @@ impl InsightService for Service {
                 let event = parts::event(view, "event", &event)?;
                 Ok(Kind::Retention { event, days: parts::periods(call, view, period, &from, &until)? })
             })?;
-            Ok(v1::RetentionResponse { plan: Some(answered.plan), release: answered.release })
+            let open = answered.answer.as_ref().is_some_and(|answer| insight::last_is_open(answer, &answered.schema));
+            Ok(v1::RetentionResponse {
+                plan: Some(answered.plan),
+                release: answered.release,
+                cohorts: answered.answer.as_ref().map(insight::cohorts).unwrap_or_default(),
+                last_is_open: open,
+            })
         })
         .await
     }

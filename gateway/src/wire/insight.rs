@@ -1,7 +1,9 @@
-//! What follows from releases of funnels, contrasts and means: post-processing of released numbers only.
+//! What follows from releases of funnels, contrasts, retentions and means: post-processing of released numbers only.
 
-use super::release::label;
-use policy::schema::{FieldRef, Schema};
+use super::release::{dimension_label, label};
+use policy::schema::{EventTypeId, FieldRef, Schema};
+use policy::segment::LocalDays;
+use policy::time::Timestamp;
 use proto::v1;
 use vault::release::display::{self, Estimate};
 use vault::release::ratio::{self, Interval};
@@ -53,9 +55,15 @@ pub fn contrast(answer: &Answer, schema: &Schema) -> Vec<v1::ContrastRow> {
 
 /// The inverse-variance mean of each attribute table's sum over the members, or over the others.
 fn total(answer: &Answer, member: u16) -> Option<Estimate> {
-    let half = |table: &Table| {
-        let cells = table.cells.iter().filter(|cell| cell.codes.first() == Some(&member)).cloned().collect();
-        Table { cells, ..table.clone() }
+    // Without its first dimension a half is a portrait of its own.
+    let cell = |cell: &Cell| match cell.codes.as_slice() {
+        [first, rest @ ..] if *first == member => Some(Cell { codes: rest.to_vec(), noised: cell.noised }),
+        _ => None,
+    };
+    let half = |table: &Table| Table {
+        by: table.by.iter().skip(1).cloned().collect(),
+        cells: table.cells.iter().filter_map(cell).collect(),
+        ..table.clone()
     };
     display::shared_total(&Answer { tables: answer.tables.iter().map(half).collect(), ..answer.clone() })
 }
@@ -126,6 +134,80 @@ pub fn quantiles(answer: &Answer, schema: &Schema, permilles: &[u16]) -> Vec<v1:
     permilles.iter().filter_map(find).collect()
 }
 
+/// Writes means per event wherever an answer has both sums and the number of events they are of, over the same cells.
+pub fn means(answer: &Answer, schema: &Schema) -> Vec<v1::EventMean> {
+    let events = |event: EventTypeId| {
+        let of = |table: &&Table| matches!(table.counted, Counted::Events(counted, _) if counted == event);
+        answer.tables.iter().find(of)
+    };
+    let pair = |sums: &Table| match sums.counted {
+        Counted::Sum(event, column, _) => {
+            Some(event_means(sums, events(event)?, FieldRef::EventField(event, column), schema))
+        }
+        _ => None,
+    };
+    answer.tables.iter().filter_map(pair).flatten().collect()
+}
+
+fn event_means(sums: &Table, events: &Table, field: FieldRef, schema: &Schema) -> Vec<v1::EventMean> {
+    let (Some(of_sums), Some(of_events), Some(described)) = (sums.noise, events.noise, schema.field(field)) else {
+        return Vec::new();
+    };
+    let ten = 10_f64.powi(i32::from(described.ty.scale()));
+    let mean = |(sum, count): (&Cell, &Cell)| {
+        let sum_of = Estimate { value: sum.noised, sigma: of_sums.sigma_1024 };
+        let count_of = Estimate { value: count.noised, sigma: of_events.sigma_1024 };
+        let quotient = ratio::quotient(sum_of, count_of);
+        let units = |Interval { middle, low, high }| v1::Estimate {
+            value: middle / ten,
+            low: low / ten,
+            high: high / ten,
+        };
+        let labels = sums.by.iter().zip(&sum.codes).map(|(by, code)| dimension_label(schema, by, *code));
+        v1::EventMean { of: schema.path(field), labels: labels.collect(), mean: quotient.map(units) }
+    };
+    sums.cells.iter().zip(&events.cells).map(mean).collect()
+}
+
+/// Writes the cohorts of a retention, each from its first period on.
+pub fn cohorts(answer: &Answer) -> Vec<v1::RetentionCohort> {
+    let Some(table) = answer.tables.first() else { return Vec::new() };
+    let Some(Dimension::Cohort(_, days)) = table.by.first() else { return Vec::new() };
+    let at = |cohort: usize, period: usize| {
+        let wanted = [cohort + 1, period].map(|place| u16::try_from(place).unwrap_or(u16::MAX));
+        let cell = table.cells.iter().find(|cell| cell.codes == wanted)?;
+        Some(Estimate { value: cell.noised, sigma: answer.sigma_1024 })
+    };
+    let periods = days.len().saturating_sub(1);
+    let cohort = |(first, day): (usize, &i32)| {
+        // Whoever began in a period did it in that period.
+        let began = at(first, first)?;
+        let later = (first + 1..periods).filter_map(|period| {
+            let again = at(first, period)?;
+            let after = u32::try_from(period - first).unwrap_or(u32::MAX);
+            Some(v1::Retained { after, people: Some(people_around(again)), rate: part(again, began) })
+        });
+        Some(v1::RetentionCohort {
+            from: policy::time::format_day(*day).unwrap_or_default(),
+            people: Some(people_around(began)),
+            later: later.collect(),
+        })
+    };
+    days.iter().take(periods).enumerate().filter_map(cohort).collect()
+}
+
+/// Says whether the epoch of an answer ended before its last period did.
+pub fn last_is_open(answer: &Answer, schema: &Schema) -> bool {
+    let by = answer.tables.iter().flat_map(|table| &table.by);
+    let ends = by.filter_map(|by| match by {
+        Dimension::Periods(_, days) => days.last().copied(),
+        _ => None,
+    });
+    let as_of = Timestamp::from_seconds(answer.as_of_seconds);
+    let Ok(days) = LocalDays::new(&schema.time_zone, as_of) else { return true };
+    ends.max().is_some_and(|end| i64::from(end) > days.day(as_of.0))
+}
+
 fn percent(Interval { middle, low, high }: Interval) -> v1::Estimate {
     v1::Estimate { value: 100.0 * middle, low: 100.0 * low, high: 100.0 * high }
 }
@@ -143,3 +225,7 @@ fn people_around(Estimate { value, sigma }: Estimate) -> v1::Estimate {
     let (value, half) = (value as f64 / UNIT, 1.96 * sigma as f64 / UNIT);
     v1::Estimate { value, low: value - half, high: value + half }
 }
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+mod tests;

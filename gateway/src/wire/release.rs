@@ -183,7 +183,8 @@ fn display_words(schema: &Schema, dimension: &Dimension) -> String {
 
 const WEEKDAYS: [&str; 7] = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
 
-fn dimension_label(schema: &Schema, dimension: &Dimension, code: u16) -> String {
+/// Names a code along a dimension.
+pub fn dimension_label(schema: &Schema, dimension: &Dimension, code: u16) -> String {
     let place = usize::from(code);
     let day = |days: &[i32], place: usize| days.get(place).and_then(|day| format_day(*day)).unwrap_or_default();
     match dimension {

@@ -109,6 +109,10 @@ pub struct Plan {
     /// its content.
     #[prost(uint32, tag = "6")]
     pub deadline_millis: u32,
+    /// About how many people a segment needs for its average cell to be four half-widths, in the largest table; 0 where that
+    /// counts something else, or has one cell. From public numbers only.
+    #[prost(uint64, tag = "7")]
+    pub readable_from: u64,
 }
 /// A statement of one population's ledger and one client's share of it. Every rho is a decimal.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -5771,6 +5775,19 @@ pub struct TabulateRequest {
     #[prost(message, optional, tag = "4")]
     pub window: ::core::option::Option<Window>,
 }
+/// A mean per event: a sum divided by the number of events, both of one release, each clipped person by person.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct EventMean {
+    /// The number field: `order.amount`.
+    #[prost(string, tag = "1")]
+    pub of: ::prost::alloc::string::String,
+    /// Labels along the table's dimensions.
+    #[prost(string, repeated, tag = "2")]
+    pub labels: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// The mean in units of the field; absent where there are too few events to tell.
+    #[prost(message, optional, tag = "3")]
+    pub mean: ::core::option::Option<Estimate>,
+}
 /// A table.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct TabulateResponse {
@@ -5780,6 +5797,9 @@ pub struct TabulateResponse {
     /// One table a measure; absent with `validate_only`.
     #[prost(message, optional, tag = "2")]
     pub release: ::core::option::Option<Release>,
+    /// Where sums and their events are both counted, what follows from them, cell by cell.
+    #[prost(message, repeated, tag = "3")]
+    pub means: ::prost::alloc::vec::Vec<EventMean>,
 }
 /// A question for a trend.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -5815,6 +5835,12 @@ pub struct TrendResponse {
     /// One table a measure, over periods; absent with `validate_only`.
     #[prost(message, optional, tag = "2")]
     pub release: ::core::option::Option<Release>,
+    /// Where sums and their events are both counted, what follows from them, cell by cell.
+    #[prost(message, repeated, tag = "3")]
+    pub means: ::prost::alloc::vec::Vec<EventMean>,
+    /// Whether the epoch ended before the last period did.
+    #[prost(bool, tag = "4")]
+    pub last_is_open: bool,
 }
 /// A question for a retention matrix.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -5835,6 +5861,32 @@ pub struct RetentionRequest {
     #[prost(string, tag = "5")]
     pub until: ::prost::alloc::string::String,
 }
+/// Those of a cohort who did it again.
+#[derive(Clone, Copy, PartialEq, ::prost::Message)]
+pub struct Retained {
+    /// How many periods after the first.
+    #[prost(uint32, tag = "1")]
+    pub after: u32,
+    /// How many.
+    #[prost(message, optional, tag = "2")]
+    pub people: ::core::option::Option<Estimate>,
+    /// Part of the cohort, in per cent; absent where noise is all there is.
+    #[prost(message, optional, tag = "3")]
+    pub rate: ::core::option::Option<Estimate>,
+}
+/// Those who did it first in the same period.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct RetentionCohort {
+    /// The first day of the period.
+    #[prost(string, tag = "1")]
+    pub from: ::prost::alloc::string::String,
+    /// How many.
+    #[prost(message, optional, tag = "2")]
+    pub people: ::core::option::Option<Estimate>,
+    /// Who of them did it again, from the next period on.
+    #[prost(message, repeated, tag = "3")]
+    pub later: ::prost::alloc::vec::Vec<Retained>,
+}
 /// A retention matrix.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct RetentionResponse {
@@ -5844,6 +5896,12 @@ pub struct RetentionResponse {
     /// One table: the period of somebody's first event, and the periods of all; absent with `validate_only`.
     #[prost(message, optional, tag = "2")]
     pub release: ::core::option::Option<Release>,
+    /// What follows from it, cohort by cohort.
+    #[prost(message, repeated, tag = "3")]
+    pub cohorts: ::prost::alloc::vec::Vec<RetentionCohort>,
+    /// Whether the epoch ended before the last period did.
+    #[prost(bool, tag = "4")]
+    pub last_is_open: bool,
 }
 /// A question for the most frequent values.
 #[derive(Clone, PartialEq, ::prost::Message)]

@@ -172,6 +172,15 @@ impl Plan {
         self.top
     }
 
+    /// Returns the number of cells of the largest table, if all count people and are answered whole.
+    pub fn most_people_cells(&self) -> Option<usize> {
+        if self.top.is_some() {
+            return None;
+        }
+        let cells = |shape: &Shape| (shape.spec.count == scan::Count::People).then(|| shape.spec.cells());
+        self.shapes.iter().map(cells).try_fold(0, |most, cells| Some(most.max(cells?)))
+    }
+
     /// Returns the charge.
     pub fn rho(&self) -> NanoRho {
         self.rho

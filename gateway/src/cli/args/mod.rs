@@ -10,6 +10,7 @@ mod consent;
 mod epoch;
 mod feed;
 mod hold;
+mod insight;
 mod policy;
 mod rotate;
 mod schema;
@@ -27,6 +28,10 @@ pub use consent::{About, ConsentCommand, Method};
 pub use epoch::EpochCommand;
 pub use feed::{GenerateArgs, ImportArgs};
 pub use hold::{HoldCommand, PlaceArgs, ReleaseArgs};
+pub use insight::{
+    BandsArgs, CompareArgs, Counted, Edges, FunnelArgs, MeanArgs, NamedExpression, OverlapArgs, Periods, Picture,
+    RetentionArgs, TableArgs, TrendArgs,
+};
 pub use policy::PolicyCommand;
 pub use rotate::RotateArgs;
 pub use schema::SchemaCommand;
@@ -81,6 +86,22 @@ pub enum Command {
     Breakdown(BreakdownArgs),
     /// Who the people of a segment are, field by field; drawn here and, with --svg, as a picture.
     Portrait(PortraitArgs),
+    /// How a segment differs from the rest, field by field, with an index: 100 is the same.
+    Compare(CompareArgs),
+    /// How many people take step after step, and which part goes on.
+    Funnel(FunnelArgs),
+    /// People, events or sums by day, week or month.
+    Trend(TrendArgs),
+    /// Who comes back: of those who did something first in one period, how many did it again later.
+    Retention(RetentionArgs),
+    /// How many people are in which of several segments at once.
+    Overlap(OverlapArgs),
+    /// How many people are in each of several bands, the first that applies.
+    Bands(BandsArgs),
+    /// People, events or sums of numbers by fields, hours, weekdays and bins.
+    Table(TableArgs),
+    /// The mean of a number attribute.
+    Mean(MeanArgs),
     /// Deliver a segment to a partner under its own pseudonyms.
     Audience(AudienceArgs),
     /// Record and withdraw consent.

@@ -1,59 +1,20 @@
-//! Pictures of releases: bars and tables in the terminal, portraits as SVG.
+//! Pictures of releases: bars and tables in the terminal, slides as SVG.
 //!
 //! Everything here works on figures that were released already; nothing is decided, charged or rounded into meaning.
 //! A bar's length is the displayed value (never below zero), its whisker the 95 % interval of the noise. Draws as they
 //! were released are in `--json`.
 
+mod figure;
+mod kinds;
 mod svg;
 mod table;
 mod terminal;
 
-pub use svg::portrait_svg;
+pub use figure::{Figure, Unit, grouped, number, share};
+pub use kinds::{Cohort, Contrast, Contrasted, Funnel, Retention, Series, Sheet, Stage, Trend};
+pub use svg::{contrast_svg, funnel_svg, portrait_svg, retention_svg, trend_svg};
 pub use table::table;
-pub use terminal::{Canvas, bars, fact_lines, meter};
-
-/// One noised figure.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Figure {
-    /// The people to show: never below zero, made consistent with the rest of its release.
-    pub people: u64,
-    /// Low end of the 95 % interval of the noise, in people; may be below zero.
-    pub low: f64,
-    /// High end, likewise.
-    pub high: f64,
-}
-
-impl Figure {
-    /// Returns half the width of the interval in whole people, rounded up; 0 where it is below a quarter of a person.
-    pub fn margin(self) -> u64 {
-        let half = (self.high - self.low) / 2.0;
-        if half <= 0.25 { 0 } else { whole(half.ceil()) }
-    }
-
-    /// Returns the ends of the interval in people, zero at least.
-    pub fn interval(self) -> (f64, f64) {
-        (self.low.max(0.0), self.high.max(0.0))
-    }
-
-    /// Returns the people to show, as a length.
-    #[expect(clippy::cast_precision_loss, reason = "a count of people, for display")]
-    pub fn length(self) -> f64 {
-        self.people as f64
-    }
-
-    /// Writes `1,204 ±39`, or `1,204` where the margin rounds to nothing.
-    pub fn words(self) -> String {
-        match self.margin() {
-            0 => grouped(self.people),
-            margin => format!("{} ±{}", grouped(self.people), grouped(margin)),
-        }
-    }
-}
-
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "not negative; saturates")]
-fn whole(people: f64) -> u64 {
-    people as u64
-}
+pub use terminal::{Canvas, bars, contrast, fact_lines, funnel, heading, index_words, meter, panels, retention};
 
 /// One labelled figure of a panel.
 #[derive(Debug, Clone, PartialEq)]
@@ -75,10 +36,12 @@ pub struct Panel {
     pub bars: Vec<Bar>,
     /// Whether one person can be in several bars: then they don't add up to the size.
     pub overlapping: bool,
+    /// What would make it readable, where it is not.
+    pub advice: Option<String>,
 }
 
 impl Panel {
-    /// Returns what a full-length bar stands for, in people; above zero.
+    /// Returns what a full-length bar stands for; above zero.
     pub fn scale(&self) -> f64 {
         self.bars.iter().map(|bar| bar.figure.interval().1.max(bar.figure.length())).fold(1.0, f64::max)
     }
@@ -116,6 +79,8 @@ pub struct Portrait {
     pub size: Option<Figure>,
     /// One panel a field.
     pub panels: Vec<Panel>,
+    /// What follows from the figures, in words, a line each.
+    pub notes: Vec<String>,
     /// The small print.
     pub facts: Facts,
 }
@@ -123,22 +88,10 @@ pub struct Portrait {
 impl Portrait {
     /// Returns the people that shares refer to; 0, for no shares, where the size is too uncertain to divide by.
     fn whole(&self) -> f64 {
-        let known = self.size.filter(|size| size.people > 4 * size.margin());
+        #[expect(clippy::cast_precision_loss, reason = "a margin in people, for display")]
+        let known = self.size.filter(|size| size.value > 4.0 * size.margin() as f64);
         known.map_or(0.0, Figure::length)
     }
-}
-
-/// Writes a whole number with `,` between thousands.
-pub fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut out = String::new();
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(digit);
-    }
-    out
 }
 
 /// Breaks text at spaces into lines of at most `width` cells; a longer word has a line of its own.
@@ -154,20 +107,6 @@ pub fn wrapped(text: &str, width: usize) -> Vec<String> {
         }
     }
     lines
-}
-
-/// Writes a share of a whole: `26 %`, `3.4 %`, `<0.1 %`; `None` without a whole.
-pub fn share(part: f64, whole: f64) -> Option<String> {
-    if whole < 0.5 {
-        return None;
-    }
-    let percent = (100.0 * part / whole).min(100.0);
-    Some(match percent {
-        p if p <= 0.0 => "0 %".to_owned(),
-        p if p < 0.1 => "<0.1 %".to_owned(),
-        p if p < 9.95 => format!("{p:.1} %"),
-        p => format!("{p:.0} %"),
-    })
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ const PLAIN: Canvas = Canvas { width: 80, unicode: true, color: false };
 
 fn figure(people: i32, half: i32) -> Figure {
     let (low, high) = (f64::from(people - half), f64::from(people + half));
-    Figure { people: u64::try_from(people).unwrap_or(0), low, high }
+    Figure::count(f64::from(people), low, high)
 }
 
 fn bar(label: &str, people: i32) -> Bar {
@@ -19,6 +19,7 @@ pub fn sample() -> Portrait {
         title: title.into(),
         bars: bars.iter().map(|(label, people)| bar(label, *people)).collect(),
         overlapping,
+        advice: None,
     };
     let regions = [("north valley", 4211), ("south hills & <lakes>", 2987), ("coast", 3420), ("abroad", 1862)];
     let kinds =
@@ -29,30 +30,157 @@ pub fn sample() -> Portrait {
             .into(),
         size: Some(figure(12480, 44)),
         panels: vec![
-            Panel { title: "Age band".into(), bars: age, overlapping: false },
+            Panel { title: "Age band".into(), bars: age, overlapping: false, advice: None },
             panel("Region", &regions, false),
             panel("Bought in the last 90 days", &kinds, true),
             panel("Sex", &[("female", 7010), ("male", 5390)], false),
             panel("Member of the co-operative", &[("yes", 2110), ("no", 10370)], false),
         ],
-        facts: Facts {
-            dataset: "Farm co-operative".into(),
-            epoch: "3, to 2026-03-31".into(),
-            purpose: "marketing.portrait".into(),
-            release: "5f0c2f8e61a94f7b8a5be1f8d3cc0a52".into(),
-            price: "5 % of this quarter's budget".into(),
-            left: "94.5 % of the quarter left".into(),
-            left_permille: Some(945),
-            not_private: false,
-        },
+        notes: Vec::new(),
+        facts: facts(),
     }
+}
+
+fn facts() -> Facts {
+    Facts {
+        dataset: "Farm co-operative".into(),
+        epoch: "3, to 2026-03-31".into(),
+        purpose: "marketing.portrait".into(),
+        release: "5f0c2f8e61a94f7b8a5be1f8d3cc0a52".into(),
+        price: "5 % of this quarter's budget".into(),
+        left: "94.5 % of the quarter left".into(),
+        left_permille: Some(945),
+        not_private: false,
+    }
+}
+
+fn sheet(title: &str) -> Sheet {
+    Sheet { title: title.into(), expression: String::new(), notes: Vec::new(), facts: facts() }
+}
+
+fn percent(value: f64, half: f64) -> Option<Figure> {
+    Some(Figure { value, low: (value - half).max(0.0), high: value + half, unit: Unit::Percent })
+}
+
+fn funnel_sample() -> Funnel {
+    let stage = |name: &str, people, rates: Option<(f64, f64)>| Stage {
+        name: name.into(),
+        people: figure(people, 44),
+        rate: rates.and_then(|(rate, _)| percent(rate, 1.4)),
+        rate_of_start: rates.and_then(|(_, rate)| percent(rate, 1.1)),
+    };
+    let stages = vec![
+        stage("start", 12480, None),
+        stage("looked & <liked>", 7310, Some((58.6, 58.6))),
+        stage("put in the cart", 2204, Some((30.1, 17.7))),
+        stage("bought", 961, Some((43.6, 7.7))),
+    ];
+    Funnel { sheet: sheet("From looking to buying"), stages }
+}
+
+fn trend_sample() -> Trend {
+    let periods = (0..26).map(|week| format!("2026-{:02}-{:02}", 1 + week / 4, 1 + 7 * (week % 4))).collect();
+    let series = |label: &str, base: i32, slope: i32| Series {
+        label: label.into(),
+        points: (0..26).map(|week| figure(base + slope * week + 90 * (week % 5 - 2), 62)).collect(),
+    };
+    let series = vec![series("ceramics", 1400, 32), series("tea", 900, -18), series("wool", 300, 1)];
+    Trend { counted: "Orders, each person's up to 12".into(), periods, series, last_is_open: true }
+}
+
+fn contrast_sample() -> Vec<Contrast> {
+    let row = |label: &str, share: f64, rest: f64, differs| {
+        let index = 100.0 * share / rest;
+        let index = Figure { value: index, low: index * 0.86, high: index * 1.16, unit: Unit::Signed };
+        Contrasted {
+            label: label.into(),
+            share: percent(share, 1.6),
+            rest: percent(rest, 0.9),
+            index: (rest > 1.0).then_some(index),
+            differs,
+        }
+    };
+    let age = vec![row("18-24", 5.1, 12.0, true), row("25-34", 22.0, 21.0, false), row("35-44", 41.0, 24.0, true)];
+    let region = vec![row("north valley", 30.2, 18.3, true), row("coast", 9.0, 9.4, false), row("abroad", 0.4, 0.6, false)];
+    vec![Contrast { title: "Age band".into(), rows: age }, Contrast { title: "Region".into(), rows: region }]
+}
+
+fn retention_sample() -> Retention {
+    let cohort = |first: i32| Cohort {
+        from: format!("2026-{:02}-01", first + 1),
+        people: figure(900 - 40 * first, 39),
+        rates: (first + 1..10)
+            .map(|period| if period == 9 && first > 6 { None } else { percent(f64::from(52 - 6 * (period - first) + first), 4.6) })
+            .collect(),
+    };
+    Retention {
+        sheet: sheet("Who comes back"),
+        period: "month".into(),
+        cohorts: (0..10).map(cohort).collect(),
+        last_is_open: true,
+    }
+}
+
+/// Every picture with the same small print.
+fn pictures(facts: &Facts) -> Vec<String> {
+    let sheet = |title: &str| Sheet { facts: facts.clone(), ..sheet(title) };
+    let funnel = Funnel { sheet: sheet("Funnel <x>"), ..funnel_sample() };
+    let retention = Retention { sheet: sheet("Retention <x>"), ..retention_sample() };
+    vec![
+        portrait_svg(&Portrait { title: "Portrait <x>".into(), facts: facts.clone(), ..sample() }),
+        funnel_svg(&funnel),
+        trend_svg(&sheet("Trend <x>"), &[trend_sample()]),
+        contrast_svg(&sheet("Contrast <x>"), &contrast_sample()),
+        retention_svg(&retention),
+    ]
+}
+
+#[test]
+fn every_picture_is_well_formed_and_says_what_it_is() {
+    let private = facts();
+    let test = Facts { not_private: true, ..facts() };
+    for (svg, stamped) in pictures(&private).iter().zip(pictures(&test)) {
+        assert!(svg.starts_with("<svg xmlns=") && svg.ends_with("</svg>\n"));
+        assert!(svg.contains(" &lt;x&gt;") && !svg.contains("<x>") && !svg.contains("NaN") && !svg.contains("inf"));
+        assert!(svg.contains("95 % interval") && svg.contains("5 % of this quarter") && !svg.contains("NOT PRIVATE"));
+        assert!(stamped.contains("NOT PRIVATE") && stamped.contains("Not private: a test dataset."));
+        let opened = ["g", "text", "title", "svg", "desc"].map(|name| (svg.matches(&format!("<{name}")).count(), name));
+        for (count, name) in opened {
+            let spare = if name == "text" || name == "g" { 0 } else { svg.matches(&format!("<{name}/")).count() };
+            assert_eq!(count - spare, svg.matches(&format!("</{name}>")).count(), "{name}");
+        }
+    }
+}
+
+#[test]
+fn a_funnel_says_which_part_went_on() {
+    let text = terminal::funnel(&funnel_sample(), PLAIN);
+    assert!(text.contains("961 ±44") && text.contains("44 % (42-45) of those"), "{text}");
+    let svg = funnel_svg(&funnel_sample());
+    assert!(svg.contains("looked &amp; &lt;liked&gt;") && svg.contains("↓ 30 % (29-32) went on"));
+}
+
+#[test]
+fn a_contrast_says_where_nothing_is_shown() {
+    let text = terminal::contrast(&contrast_sample(), PLAIN);
+    let line = |label: &str| text.lines().find(|line| line.contains(label)).unwrap_or_default().to_owned();
+    assert!(line("25-34").ends_with("no difference shown"), "{text}");
+    assert!(line("18-24").ends_with("less") && line("35-44").ends_with("more"), "{text}");
+    assert!(line("abroad").contains('?') && line("abroad").ends_with("too few to tell"), "{text}");
+}
+
+#[test]
+fn a_retention_fits_the_terminal() {
+    let text = terminal::retention(&retention_sample(), PLAIN);
+    assert!(text.contains("+1") && text.contains("46±5") && text.contains("more to the right"), "{text}");
+    assert!(text.lines().all(|line| console::measure_text_width(line) <= 80), "{text}");
 }
 
 #[test]
 fn figures_round_for_people_and_never_show_less_than_none() {
     assert_eq!(figure(1204, 39).words(), "1,204 ±39");
-    assert_eq!(figure(-12, 39).words(), "0 ±39");
-    assert_eq!(Figure { people: 8, low: 7.9, high: 8.1 }.words(), "8");
+    assert_eq!(figure(-12, 39).words(), "fewer than 39");
+    assert_eq!(Figure::count(8.0, 7.9, 8.1).words(), "8");
 }
 
 #[test]
@@ -117,7 +245,7 @@ fn svg_stamps_test_data_only() {
 #[test]
 fn svg_with_many_bars_shows_the_largest() {
     let bars = (0..60).map(|i| bar(&format!("item {i}"), i)).collect();
-    let portrait = Portrait { panels: vec![Panel { title: "Items".into(), bars, overlapping: true }], ..sample() };
+    let portrait = Portrait { panels: vec![Panel { title: "Items".into(), bars, overlapping: true, advice: None }], ..sample() };
     let svg = portrait_svg(&portrait);
     assert!(svg.contains("and 42 smaller ones"));
     assert!(svg.contains(">item 59<") && !svg.contains(">item 3<"));

@@ -27,7 +27,7 @@ pub async fn size(question: Question, session: &Session, canvas: Canvas) -> Resu
     let plan = answer.plan.unwrap_or_default();
     match answer.release {
         Some(release) => Ok(Shown::new(answer::size_words(&release, canvas), released(&plan, &release))),
-        None => Ok(previewed(&plan)),
+        None => Ok(plan_shown(&plan, "people")),
     }
 }
 
@@ -47,7 +47,7 @@ pub async fn breakdown(args: BreakdownArgs, session: &Session, canvas: Canvas) -
     };
     let answer = session.insight().breakdown(session.request(request).await?).await?.into_inner();
     let plan = answer.plan.unwrap_or_default();
-    let Some(release) = answer.release else { return Ok(previewed(&plan)) };
+    let Some(release) = answer.release else { return Ok(plan_shown(&plan, "people")) };
     let title = title.unwrap_or_else(|| heading(&who, &of.dataset));
     draw(&release, None, &title, svg.as_deref(), &plan, canvas)
 }
@@ -68,7 +68,7 @@ pub async fn portrait(args: PortraitArgs, session: &Session, canvas: Canvas) -> 
     };
     let answer = session.insight().portrait(session.request(request).await?).await?.into_inner();
     let plan = answer.plan.unwrap_or_default();
-    let Some(release) = answer.release else { return Ok(previewed(&plan)) };
+    let Some(release) = answer.release else { return Ok(plan_shown(&plan, "people")) };
     let title = title.unwrap_or_else(|| heading(&who, &of.dataset));
     draw(&release, Some(answer.total_people), &title, svg.as_deref(), &plan, canvas)
 }
@@ -81,22 +81,35 @@ fn draw(
     plan: &Plan,
     canvas: Canvas,
 ) -> Result<Shown, CliError> {
-    let portrait = answer::portrait(release, title, total.and_then(|people| answer::total(release, people)));
+    let mut portrait = answer::portrait(release, title, total.and_then(|people| answer::total(release, people)));
+    let story = total.map(|_| answer::story(portrait.size, &portrait.panels));
     let mut words = chart::bars(&portrait, canvas);
     words.push('\n');
-    words.push_str(&chart::fact_lines(&portrait.facts, canvas));
     let mut json = released(plan, release);
-    if let (Some(total), Some(object)) = (total, json.as_object_mut()) {
+    if let (Some(total), Some(story), Some(object)) = (total, story, json.as_object_mut()) {
+        for line in chart::wrapped(&story, canvas.width.saturating_sub(2)) {
+            words.push_str(&format!("  {line}\n"));
+        }
+        words.push('\n');
+        portrait.notes = chart::wrapped(&story, 124);
         object.insert("total_people".to_owned(), json!(total));
+        object.insert("text".to_owned(), json!(story));
     }
+    words.push_str(&chart::fact_lines(&portrait.facts, canvas));
     if let Some(path) = svg {
-        std::fs::write(path, chart::portrait_svg(&portrait)).map_err(|problem| CliError::file(path, &problem))?;
-        words.push_str(&format!("  picture  {}\n", path.display()));
+        words.push_str(&write_picture(path, &chart::portrait_svg(&portrait))?);
     }
     Ok(Shown::new(words, json))
 }
 
-fn heading(who: &Who, dataset: &str) -> String {
+/// Writes a picture and says where it is.
+pub(super) fn write_picture(path: &Path, svg: &str) -> Result<String, CliError> {
+    std::fs::write(path, svg).map_err(|problem| CliError::file(path, &problem))?;
+    Ok(format!("  picture  {}\n", path.display()))
+}
+
+/// What an answer is called that nobody named.
+pub(super) fn heading(who: &Who, dataset: &str) -> String {
     match (&who.segment, &who.expression) {
         (Some(name), _) => name.rsplit('/').next().unwrap_or(name).to_owned(),
         (None, Some(_)) => format!("A segment of {dataset}"),
@@ -104,14 +117,17 @@ fn heading(who: &Who, dataset: &str) -> String {
     }
 }
 
-fn released(plan: &Plan, release: &Release) -> serde_json::Value {
-    json!({ "plan": answer::plan_json(plan), "release": answer::release_json(release) })
+/// Writes a plan and a release for a program, with what would make its tables readable where they are not.
+pub(super) fn released(plan: &Plan, release: &Release) -> serde_json::Value {
+    let advice: Vec<String> = answer::panels(release).into_iter().filter_map(|panel| panel.advice).collect();
+    json!({ "plan": answer::plan_json(plan), "release": answer::release_json(release), "advice": advice })
 }
 
-fn previewed(plan: &Plan) -> Shown {
-    Shown::new(answer::plan_words(plan), json!({ "plan": answer::plan_json(plan) }))
+/// Shows what an answer would cost.
+pub(super) fn plan_shown(plan: &Plan, counted: &str) -> Shown {
+    Shown::new(answer::plan_words(plan, counted), json!({ "plan": answer::plan_json(plan) }))
 }
 
-fn window_of(window: &Within) -> Option<Window> {
+pub(super) fn window_of(window: &Within) -> Option<Window> {
     (!window.last.is_empty()).then(|| Window { last: window.last.clone(), until: window.until.clone() })
 }

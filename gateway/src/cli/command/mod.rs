@@ -7,6 +7,7 @@ mod backup;
 mod consent;
 mod hold;
 pub(super) mod import;
+pub(super) mod insight;
 mod keys;
 pub(super) mod local;
 pub(super) mod schema;
@@ -77,6 +78,14 @@ async fn remote(command: Command, context: &Context, session: &Session) -> Resul
         Command::Size(args) => ask::size(args.question, session, context.out.canvas()).await,
         Command::Breakdown(args) => ask::breakdown(args, session, context.out.canvas()).await,
         Command::Portrait(args) => ask::portrait(args, session, context.out.canvas()).await,
+        Command::Compare(args) => insight::compare(args, session, context.out.canvas()).await,
+        Command::Funnel(args) => insight::funnel(args, session, context.out.canvas()).await,
+        Command::Trend(args) => insight::trend(args, session, context.out.canvas()).await,
+        Command::Retention(args) => insight::retention(args, session, context.out.canvas()).await,
+        Command::Overlap(args) => insight::overlap(args, session, context.out.canvas()).await,
+        Command::Bands(args) => insight::bands(args, session, context.out.canvas()).await,
+        Command::Table(args) => insight::table(args, session, context.out.canvas()).await,
+        Command::Mean(args) => insight::mean(args, session, context.out.canvas()).await,
         Command::Audience(args) => audience::deliver(args, session, context.out.canvas()).await,
         Command::Consent(command) => consent::run(command, session).await,
         Command::Subject(command) => subject::run(command, session, context.out.canvas()).await,

@@ -7,6 +7,7 @@ use crate::cli::answer;
 use crate::cli::args::DemoArgs;
 use crate::cli::chart::{self, grouped};
 use crate::cli::command::import::{progress_bar, stream};
+use crate::cli::command::insight::trend_panels;
 use crate::cli::command::{audience, audit, schema};
 use crate::cli::error::{CliError, Exit};
 use crate::cli::feed::Sent;
@@ -14,8 +15,9 @@ use crate::cli::generate::{SCHEMA, Settings};
 use crate::cli::import::{Batch, Body, Line, Record, Subject, Value};
 use crate::clock::{Clock, Stopwatch};
 use proto::v1::{
-    Budget, CloseEpochRequest, CreateSegmentRequest, DeliverAudienceRequest, EstimateSizeRequest, GetBudgetRequest,
-    LawfulBasis, PortraitRequest, Release, SearchLogRequest, SegmentSource, Use, Window, segment_source,
+    Ask, Budget, CloseEpochRequest, CreateSegmentRequest, DeliverAudienceRequest, EstimateSizeRequest, FunnelRequest,
+    GetBudgetRequest, LawfulBasis, Named, Period, PortraitRequest, Release, SearchLogRequest, SegmentSource, TrendRequest,
+    Use, Window, segment_source,
 };
 use std::path::Path;
 
@@ -23,6 +25,9 @@ const DATASET: &str = "datasets/coop";
 const SEGMENT: &str = "ceramics-lovers";
 /// Looked at ceramics again and again.
 const EXPRESSION: &str = r#"view.last("365d").where(category == "ceramics").count() >= 2"#;
+
+/// How many weeks are looked back at.
+const WEEKS: i32 = 6;
 
 /// People who never agreed to anything.
 const STRANGERS: u64 = 2_000;
@@ -53,6 +58,7 @@ pub async fn tell(
     close(teller, &cast).await?;
     segment(teller, &cast).await?;
     portrait(args, teller, &cast).await?;
+    journey(teller, &cast, clock).await?;
     refusals(teller, &cast).await?;
     strangers(teller, &cast, clock).await?;
     partner(teller, &cast).await?;
@@ -176,6 +182,7 @@ async fn portrait(args: &DemoArgs, teller: &Teller, cast: &Cast) -> Result<(), C
     let portrait = answer::portrait(&release, "Ceramics lovers", total);
     teller.show(&chart::bars(&portrait, teller.canvas()))?;
     teller.show(&format!("\n{}", chart::fact_lines(&portrait.facts, teller.canvas())))?;
+    teller.say(&answer::story(portrait.size, &portrait.panels))?;
     let svg = chart::portrait_svg(&portrait);
     std::fs::write(&args.svg, svg).map_err(|problem| CliError::file(&args.svg, &problem))?;
     teller.say(&format!(
@@ -185,6 +192,43 @@ async fn portrait(args: &DemoArgs, teller: &Teller, cast: &Cast) -> Result<(), C
         took.as_secs_f64() * 1000.0,
         args.svg.display()
     ))
+}
+
+/// Who buys after looking, and how many buy week by week.
+async fn journey(teller: &Teller, cast: &Cast, clock: &Clock) -> Result<(), CliError> {
+    teller.step("From looking to buying")?;
+    let marketing = &cast.marketing;
+    let ask = || Ask {
+        dataset: DATASET.to_owned(),
+        r#use: purpose("marketing.segmentation", CONSENT),
+        ..Ask::default()
+    };
+    let step = |(name, expression): (&str, &str)| Named { name: name.to_owned(), segment: written(expression) };
+    let steps = [("looked", "view.last(\"90d\").any()"), ("filled a cart", "cart.last(\"90d\").any()")];
+    let steps = steps.into_iter().chain([("bought", "order.last(\"90d\").any()")]).map(step).collect();
+    let request = FunnelRequest { ask: Some(ask()), steps };
+    let answer = marketing.insight().funnel(marketing.request(request).await?).await?.into_inner();
+    let release = answer.release.ok_or_else(|| CliError::failed("the gateway sent no release"))?;
+    let sheet = answer::sheet(&release, "Members in the last 90 days", Vec::new());
+    teller.show(&chart::funnel(&answer::funnel(&answer.steps, sheet), teller.canvas()))?;
+    let day = i32::try_from(clock.now().seconds().div_euclid(86_400)).ok();
+    let from = day.and_then(|day| policy::time::format_day(day - 7 * WEEKS)).unwrap_or_default();
+    let request = TrendRequest {
+        ask: Some(ask()),
+        event: "order".to_owned(),
+        period: Period::Week.into(),
+        from,
+        ..TrendRequest::default()
+    };
+    let answer = marketing.insight().trend(marketing.request(request).await?).await?.into_inner();
+    let release = answer.release.ok_or_else(|| CliError::failed("the gateway sent no release"))?;
+    let panels: Vec<_> =
+        answer::trends(&release, answer.last_is_open).iter().flat_map(trend_panels).collect();
+    teller.show(&chart::panels(&panels, 0.0, teller.canvas()))?;
+    teller.say(
+        "Each member is on one step of the funnel, so that no step is larger than the one before; and each can buy in every \
+         week, so that weeks cost more noise than steps do. The last week is not over.",
+    )
 }
 
 async fn refusals(teller: &Teller, cast: &Cast) -> Result<(), CliError> {

@@ -1,6 +1,10 @@
 //! Bars in the terminal. A bar is solid up to the low end of its interval and fades out to the high end, so that what is
 //! not certain looks uncertain: `██████▓▓░░` reads "surely this, probably this, perhaps this".
 
+mod kinds;
+
+pub use kinds::{contrast, funnel, heading, index_words, retention};
+
 use super::{Bar, Facts, Panel, Portrait, share};
 use console::{Style, measure_text_width, pad_str, truncate_str};
 use std::fmt::Write as _;
@@ -22,28 +26,35 @@ const BAR_MAX: usize = 40;
 /// Draws a portrait: a heading, then one block of bars for each panel. Ends in a line break.
 pub fn bars(portrait: &Portrait, canvas: Canvas) -> String {
     let bold = style(canvas).bold();
-    let dim = style(canvas).dim();
-    let mut out = String::new();
-    let mut line = |text: String| {
-        out.push_str(&text);
-        out.push('\n');
-    };
-    line(bold.apply_to(&portrait.title).to_string());
+    let mut out = format!("{}\n", bold.apply_to(&portrait.title));
     if !portrait.expression.is_empty() {
-        line(dim.apply_to(&portrait.expression).to_string());
+        out.push_str(&format!("{}\n", style(canvas).dim().apply_to(&portrait.expression)));
     }
     if let Some(size) = portrait.size {
-        line(format!("{} people", bold.apply_to(size.words())));
+        out.push_str(&format!("{} people\n", bold.apply_to(size.words())));
     }
-    let layout = Layout::of(portrait, canvas);
-    for panel in &portrait.panels {
-        line(String::new());
+    out.push_str(&panels(&portrait.panels, portrait.whole(), canvas));
+    out
+}
+
+/// Draws one block of bars for each panel. `whole` is what shares are of; 0 for none. Ends in a line break.
+pub fn panels(panels: &[Panel], whole: f64, canvas: Canvas) -> String {
+    let (bold, dim) = (style(canvas).bold(), style(canvas).dim());
+    let layout = Layout::of(panels, whole, canvas);
+    let mut out = String::new();
+    for panel in panels {
         let title = bold.apply_to(&panel.title);
         let note =
             if panel.overlapping { dim.apply_to("  a person can be in several").to_string() } else { String::new() };
-        line(format!("  {title}{note}"));
+        out.push_str(&format!("\n  {title}{note}\n"));
         for bar in &panel.bars {
-            line(layout.bar(panel, bar));
+            out.push_str(&layout.bar(panel, bar));
+            out.push('\n');
+        }
+        if let Some(advice) = &panel.advice {
+            for line in super::wrapped(advice, canvas.width.saturating_sub(2)) {
+                out.push_str(&format!("  {}\n", style(canvas).yellow().apply_to(line)));
+            }
         }
     }
     out
@@ -95,12 +106,11 @@ struct Layout {
 }
 
 impl Layout {
-    fn of(portrait: &Portrait, canvas: Canvas) -> Self {
-        let all = || portrait.panels.iter().flat_map(|panel| &panel.bars);
+    fn of(panels: &[Panel], whole: f64, canvas: Canvas) -> Self {
+        let all = || panels.iter().flat_map(|panel| &panel.bars);
         let label = all().map(|bar| measure_text_width(&bar.label)).max().unwrap_or(0).min(LABEL_MAX);
         let value = all().map(|bar| measure_text_width(&bar.figure.words())).max().unwrap_or(0);
         let rest = canvas.width.saturating_sub(label + value + 14);
-        let whole = portrait.whole();
         Self { label, bar: rest.clamp(8, BAR_MAX), value, whole, canvas }
     }
 
@@ -109,7 +119,7 @@ impl Layout {
         let label = pad_str(&label, self.label, console::Alignment::Left, None);
         let value = bar.figure.words();
         let value = pad_str(&value, self.value, console::Alignment::Right, None);
-        let share = share(bar.figure.length(), self.whole).unwrap_or_default();
+        let share = share(bar.figure.length(), self.whole).filter(|_| !bar.figure.may_be_nothing()).unwrap_or_default();
         let drawn = draw(bar, panel.scale(), self.bar, self.canvas);
         format!("  {label}  {drawn}  {value}  {share:>6}").trim_end().to_owned()
     }

@@ -1,8 +1,19 @@
 //! Answers of the gateway, as pictures and as JSON.
 
-use super::chart::{self, Bar, Canvas, Facts, Figure, Panel, Portrait};
-use proto::v1::{Budget, Cell, LawfulBasis, Plan, Release, Table, Use};
-use serde_json::{Value, json};
+mod advice;
+mod json;
+mod kinds;
+mod story;
+
+pub use advice::advice;
+pub use json::{
+    budget_json, cohort_json, contrast_json, estimate_json, mean_json, plan_json, release_json, step_json,
+};
+pub use kinds::{contrast, figure_of, funnel, means_words, retention, sheet, trends};
+pub use story::{contrast_story, story};
+
+use super::chart::{self, Bar, Canvas, Facts, Figure, Panel, Portrait, Unit};
+use proto::v1::{Budget, Cell, Plan, Release, Table};
 
 /// Reads a decimal of rho; 0 for what is not one.
 fn rho(text: &str) -> f64 {
@@ -15,14 +26,25 @@ pub fn portrait(release: &Release, title: &str, total: Option<Figure>) -> Portra
         title: title.to_owned(),
         expression: if release.segment == "true" { String::new() } else { release.segment.clone() },
         size: total,
-        panels: release.tables.iter().filter(|table| !table.fields.is_empty()).map(panel).collect(),
+        panels: panels(release),
+        notes: Vec::new(),
         facts: facts(release),
     }
 }
 
+/// Builds the bars of each table that has any.
+pub fn panels(release: &Release) -> Vec<Panel> {
+    release.tables.iter().filter(|table| !table.fields.is_empty()).map(|table| panel(table, release)).collect()
+}
+
 /// Returns the one figure of a size.
 pub fn size(release: &Release) -> Option<Figure> {
-    release.tables.first()?.cells.first().map(figure)
+    release.tables.first().and_then(single)
+}
+
+/// Returns the figure of a table of one cell.
+pub fn single(table: &Table) -> Option<Figure> {
+    table.cells.first().map(|cell| figure(cell, unit(table)))
 }
 
 /// Returns a portrait's total with an interval that surely holds: that of the sum of its smallest attribute table. The
@@ -31,7 +53,7 @@ pub fn total(release: &Release, people: u64) -> Option<Figure> {
     let smallest = release.tables.iter().filter(|table| !overlapping(table)).map(|table| table.cells.len()).min()?;
     #[expect(clippy::cast_precision_loss, reason = "people and cells, for display")]
     let (middle, half) = (people as f64, release.half_width * (smallest as f64).sqrt());
-    Some(Figure { people, low: middle - half, high: middle + half })
+    Some(Figure::count(middle, middle - half, middle + half))
 }
 
 fn overlapping(table: &Table) -> bool {
@@ -39,8 +61,11 @@ fn overlapping(table: &Table) -> bool {
 }
 
 /// What is not known goes last, and is left out where its interval reaches 0, that is where nothing says that there is any.
-fn panel(table: &Table) -> Panel {
-    let title = table.displays.iter().map(|words| capitalized(words)).collect::<Vec<_>>().join(" and ");
+fn panel(table: &Table, release: &Release) -> Panel {
+    let words = table.displays.iter().map(|words| capitalized(words)).collect::<Vec<_>>().join(" and ");
+    let title = if table.counted == "people" { words } else { format!("{}: {words}", table.counted) };
+    let unit = unit(table);
+    let bar = |cell: &Cell| bar(cell, unit);
     let (missing, mut bars): (Vec<Bar>, Vec<Bar>) = table.cells.iter().map(bar).partition(|bar| bar.missing);
     bars.extend(missing.into_iter().filter(|bar| bar.figure.low > 0.0));
     if bars.iter().filter(|bar| !bar.missing).map(|bar| bar.label.as_str()).eq(["false", "true"]) {
@@ -48,7 +73,23 @@ fn panel(table: &Table) -> Panel {
             words.clone_into(&mut bar.label);
         }
     }
-    Panel { title, bars, overlapping: overlapping(table) }
+    let advice = advice(&words_of(table), &bars, table, release);
+    Panel { title, bars, overlapping: table.counted == "people" && overlapping(table), advice }
+}
+
+/// What a table is over, in the middle of a sentence.
+fn words_of(table: &Table) -> String {
+    table.displays.iter().map(|words| words.to_lowercase()).collect::<Vec<_>>().join(" and ")
+}
+
+/// How figures of a table are written. Whoever counts sums that are below 0 somewhere counts what may be.
+fn unit(table: &Table) -> Unit {
+    match table.counted.as_str() {
+        "people" | "" => Unit::Count,
+        field if !field.contains('.') => Unit::Count,
+        _ if table.cells.iter().any(|cell| cell.value < 0.0) => Unit::Signed,
+        _ => Unit::Sum,
+    }
 }
 
 fn capitalized(words: &str) -> String {
@@ -56,15 +97,18 @@ fn capitalized(words: &str) -> String {
     chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
 }
 
-fn bar(cell: &Cell) -> Bar {
-    let labels: Vec<&str> =
-        cell.labels.iter().map(|label| if label == "(missing)" { "not known" } else { label.as_str() }).collect();
-    let missing = !cell.codes.is_empty() && cell.codes.contains(&0);
-    Bar { label: labels.join(", "), figure: figure(cell), missing }
+fn bar(cell: &Cell, unit: Unit) -> Bar {
+    let known = |label: &String| if label == "(missing)" { "not known".to_owned() } else { label.clone() };
+    let labels: Vec<String> = cell.labels.iter().map(known).collect();
+    let missing = cell.labels.iter().any(|label| label == "(missing)");
+    Bar { label: labels.join(", "), figure: figure(cell, unit), missing }
 }
 
-fn figure(cell: &Cell) -> Figure {
-    Figure { people: cell.people, low: cell.low, high: cell.high }
+/// People are shown as the release made them consistent; all else as drawn.
+fn figure(cell: &Cell, unit: Unit) -> Figure {
+    #[expect(clippy::cast_precision_loss, reason = "a count of people, for display")]
+    let value = if cell.people > 0 { cell.people as f64 } else { cell.value };
+    Figure { value, low: cell.low, high: cell.high, unit }
 }
 
 fn facts(release: &Release) -> Facts {
@@ -110,14 +154,19 @@ fn percent(value: f64) -> String {
     format!("{} %", text.strip_suffix(".0").unwrap_or(&text))
 }
 
-/// Says what an answer costs and how accurate it will be.
-pub fn plan_words(plan: &Plan) -> String {
+/// Says what an answer costs and how accurate it will be. `counted` is what the first table counts: `people`.
+pub fn plan_words(plan: &Plan, counted: &str) -> String {
+    let readable = match plan.readable_from {
+        0 => String::new(),
+        people => format!("Readable for segments of about {} people and more.\n", chart::grouped(people)),
+    };
     format!(
-        "It would cost rho {} ({} of this quarter's budget) for {} cells, each ±{:.1} people (95 %).\nNothing was spent.\n",
+        "It would cost rho {} ({} of this quarter's budget) for {} cells, each ±{} {} (95 %).\n{readable}Nothing was spent.\n",
         plan.rho,
         percent(plan.percent_of_quarter),
         plan.cells,
-        plan.half_width
+        chart::number(plan.half_width, 1),
+        counted,
     )
 }
 
@@ -129,7 +178,10 @@ pub fn size_words(release: &Release, canvas: Canvas) -> String {
 /// Says how many people are in a segment, in one line.
 pub fn size_line(release: &Release) -> String {
     let Some(figure) = size(release) else { return String::new() };
-    format!("{} people, between {:.0} and {:.0} with 95 % confidence\n", figure.words(), figure.low, figure.high)
+    if figure.may_be_nothing() {
+        return format!("{} people, with 95 % confidence\n", figure.words());
+    }
+    format!("{} people, {} with 95 % confidence\n", figure.words(), figure.between())
 }
 
 /// Says what a release cost and what is left, in one sentence.
@@ -165,92 +217,6 @@ pub fn budget_words(budget: &Budget, canvas: Canvas) -> String {
     text
 }
 
-/// Writes a release for a program, draws included.
-pub fn release_json(release: &Release) -> Value {
-    let Release {
-        name,
-        tables,
-        sigma,
-        half_width,
-        rho,
-        percent_of_quarter,
-        charged,
-        budget,
-        epoch,
-        as_of_time,
-        not_private,
-        leaf,
-        segment,
-        r#use,
-    } = release;
-    json!({
-        "name": name, "tables": tables.iter().map(table_json).collect::<Vec<_>>(), "sigma": sigma,
-        "half_width": half_width, "rho": rho, "percent_of_quarter": percent_of_quarter, "charged": charged,
-        "budget": budget.as_ref().map(budget_json), "epoch": epoch, "as_of": as_of_time.as_ref().map(instant),
-        "not_private": not_private, "leaf": leaf, "segment": segment, "use": r#use.as_ref().map(use_json),
-    })
-}
-
-fn table_json(table: &Table) -> Value {
-    let Table { fields, displays, cells, counted, sigma, half_width, bound } = table;
-    json!({
-        "fields": fields, "displays": displays, "cells": cells.iter().map(cell_json).collect::<Vec<_>>(),
-        "counted": counted, "sigma": sigma, "half_width": half_width, "bound": bound,
-    })
-}
-
-fn cell_json(cell: &Cell) -> Value {
-    let Cell { labels, noised_1024, people, low, high, codes, value } = cell;
-    json!({
-        "labels": labels, "noised_1024": noised_1024, "people": people, "low": low, "high": high, "codes": codes,
-        "value": value,
-    })
-}
-
-fn use_json(use_for: &Use) -> Value {
-    let Use { purpose, basis } = use_for;
-    let basis = match LawfulBasis::try_from(*basis) {
-        Ok(LawfulBasis::Consent) => "consent",
-        Ok(LawfulBasis::Contract) => "contract",
-        Ok(LawfulBasis::LegitimateInterest) => "legitimate-interest",
-        Ok(LawfulBasis::Unspecified) | Err(_) => "unspecified",
-    };
-    json!({ "purpose": purpose, "basis": basis })
-}
-
-/// Writes a plan for a program.
-pub fn plan_json(plan: &Plan) -> Value {
-    let Plan { rho, percent_of_quarter, sigma, half_width, cells, deadline_millis } = plan;
-    json!({
-        "rho": rho, "percent_of_quarter": percent_of_quarter, "sigma": sigma, "half_width": half_width, "cells": cells,
-        "deadline_millis": deadline_millis,
-    })
-}
-
-/// Writes a ledger for a program.
-pub fn budget_json(budget: &Budget) -> Value {
-    let Budget {
-        population,
-        quarter_spent,
-        quarter_cap,
-        lifetime_spent,
-        lifetime_cap,
-        client,
-        client_spent,
-        client_quota,
-        left,
-        quarter_epsilon,
-        lifetime_epsilon,
-        not_private,
-    } = budget;
-    json!({
-        "population": population, "quarter_spent": quarter_spent, "quarter_cap": quarter_cap,
-        "lifetime_spent": lifetime_spent, "lifetime_cap": lifetime_cap, "client": client, "client_spent": client_spent,
-        "client_quota": client_quota, "left": left, "quarter_epsilon": quarter_epsilon,
-        "lifetime_epsilon": lifetime_epsilon, "not_private": not_private,
-    })
-}
-
 /// Writes an instant as `2026-03-31T00:00:00Z`.
 pub fn instant(time: &prost_types::Timestamp) -> String {
     jiff::Timestamp::new(time.seconds, time.nanos).map_or_else(|_| String::new(), |time| time.to_string())
@@ -273,6 +239,7 @@ pub fn parse_instant(text: &str) -> Result<prost_types::Timestamp, super::error:
 #[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
+    use serde_json::json;
 
     const PLAIN: Canvas = Canvas { width: 100, unicode: true, color: false };
 
@@ -334,23 +301,24 @@ mod tests {
     #[test]
     fn what_is_not_known_comes_last_and_yes_and_no_are_words() {
         let cells = vec![cell(&["(missing)"], &[0], 300), cell(&["false"], &[1], 100), cell(&["true"], &[2], 200)];
-        let panel = panel(&Table {
+        let table = Table {
             fields: vec!["newsletter".into()],
             displays: vec!["reads".into()],
             cells,
             ..Table::default()
-        });
+        };
+        let panel = panel(&table, &Release::default());
         let labels: Vec<_> = panel.bars.iter().map(|bar| bar.label.as_str()).collect();
         assert_eq!(labels, ["no", "yes", "not known"]);
     }
 
     #[test]
-    fn a_size_below_zero_shows_its_interval() {
+    fn a_size_that_may_be_nothing_is_no_number() {
         let mut release = release();
         release.tables =
             vec![Table { cells: vec![Cell { low: -70.0, high: 18.0, ..cell(&[], &[], 0) }], ..Table::default() }];
         let words = size_words(&release, PLAIN);
-        assert!(words.starts_with("0 ±44 people, between -70 and 18 with 95 % confidence\n"), "{words}");
+        assert!(words.starts_with("fewer than 44 people, with 95 % confidence\n"), "{words}");
     }
 
     #[test]

@@ -1,0 +1,310 @@
+//! `funnel`, `trend`, `compare`, `overlap`, `bands`, `table`, `retention`, `mean`.
+
+use super::ask::{heading, plan_shown, released, window_of, write_picture};
+use super::{dataset_name, segment_of, spend_of, use_of};
+use crate::cli::answer;
+use crate::cli::args::{
+    BandsArgs, CompareArgs, Counted, Edges, FunnelArgs, MeanArgs, NamedExpression, OverlapArgs, Periods, Picture,
+    Question, RetentionArgs, TableArgs, TrendArgs,
+};
+use crate::cli::chart::{self, Canvas, Panel, Sheet, Unit};
+use crate::cli::error::CliError;
+use crate::cli::out::Shown;
+use crate::cli::session::Session;
+use proto::v1::{
+    Ask, BandList, BandRequest, Bins, ContrastRequest, Dimension, FunnelRequest, MeanRequest, Measure, Named,
+    OverlapRequest, Period, Plan, Release, RetentionRequest, SegmentSource, TabulateRequest, TrendRequest, dimension,
+    segment_source,
+};
+use serde_json::{Value, json};
+
+const MEASUREMENT: &str = "marketing.measurement";
+
+/// Who took which steps.
+pub async fn funnel(args: FunnelArgs, session: &Session, canvas: Canvas) -> Result<Shown, CliError> {
+    let FunnelArgs { question, steps, picture } = args;
+    let (ask, title) = ask(question, MEASUREMENT, &picture);
+    let request = FunnelRequest { ask: Some(ask), steps: steps.into_iter().map(named).collect() };
+    let answer = session.insight().funnel(session.request(request).await?).await?.into_inner();
+    let plan = answer.plan.unwrap_or_default();
+    let Some(release) = answer.release else { return Ok(plan_shown(&plan, "people")) };
+    let funnel = answer::funnel(&answer.steps, answer::sheet(&release, &title, Vec::new()));
+    let words = chart::funnel(&funnel, canvas);
+    let steps = answer.steps.iter().map(answer::step_json).collect();
+    finish(words, &release, &plan, canvas, &[("steps", steps)], picture.svg.map(|path| (path, chart::funnel_svg(&funnel))))
+}
+
+/// How much of something there was, period by period.
+pub async fn trend(args: TrendArgs, session: &Session, canvas: Canvas) -> Result<Shown, CliError> {
+    let TrendArgs { event, question, periods, counts, by, picture } = args;
+    let (ask, title) = ask(question, MEASUREMENT, &picture);
+    let counted = counts.first().map_or("people".to_owned(), |count| count.of.clone());
+    let (period, word) = length(&periods);
+    let Periods { length: _, from, until } = periods;
+    let measures = counts.into_iter().map(measure).collect();
+    let request = TrendRequest { ask: Some(ask), event, measures, period: period.into(), from, until, by };
+    let answer = session.insight().trend(session.request(request).await?).await?.into_inner();
+    let plan = answer.plan.unwrap_or_default();
+    let Some(release) = answer.release else { return Ok(plan_shown(&plan, &counted)) };
+    let sheet = answer::sheet(&release, &title, notes(&release, answer.last_is_open.then_some(word)));
+    let trends = answer::trends(&release, answer.last_is_open);
+    let mut words = chart::heading(&sheet, canvas);
+    words.push_str(&chart::panels(&trends.iter().flat_map(trend_panels).collect::<Vec<_>>(), 0.0, canvas));
+    words.push_str(&answer::means_words(&answer.means, canvas));
+    words.push_str(&note_lines(&sheet.notes));
+    let means = answer.means.iter().map(answer::mean_json).collect();
+    let more = [("means", means), ("last_is_open", json!(answer.last_is_open))];
+    let svg = picture.svg.map(|path| (path, chart::trend_svg(&sheet, &trends)));
+    finish(words, &release, &plan, canvas, &more, svg)
+}
+
+/// A block of bars for each line of a trend.
+pub fn trend_panels(trend: &chart::Trend) -> Vec<Panel> {
+    let panel = |series: &chart::Series| Panel {
+        title: [trend.counted.as_str(), &series.label].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(": "),
+        bars: trend
+            .periods
+            .iter()
+            .zip(&series.points)
+            .map(|(day, point)| chart::Bar { label: day.clone(), figure: *point, missing: false })
+            .collect(),
+        overlapping: false,
+        advice: None,
+    };
+    trend.series.iter().map(panel).collect()
+}
+
+/// How a segment differs from the rest.
+pub async fn compare(args: CompareArgs, session: &Session, canvas: Canvas) -> Result<Shown, CliError> {
+    let CompareArgs { question, fields, window, picture } = args;
+    let (ask, title) = ask(question, "marketing.portrait", &picture);
+    let base = if ask.universe.is_empty() { "everyone".to_owned() } else { ask.universe.clone() };
+    let request = ContrastRequest { ask: Some(ask), fields, window: window_of(&window) };
+    let answer = session.insight().contrast(session.request(request).await?).await?.into_inner();
+    let plan = answer.plan.unwrap_or_default();
+    let Some(release) = answer.release else { return Ok(plan_shown(&plan, "people")) };
+    let panels = answer::contrast(&answer.rows, &release);
+    let story = answer::contrast_story(&panels);
+    let mut notes: Vec<String> = chart::wrapped(&story, 124);
+    notes.push(format!("The index is a value's share of these people over its share of the base, 100 being the same. The base: {base}."));
+    let sheet = answer::sheet(&release, &title, notes);
+    let mut words = chart::heading(&sheet, canvas);
+    words.push_str(&chart::contrast(&panels, canvas));
+    words.push('\n');
+    words.push_str(&note_lines(&chart::wrapped(&story, canvas.width.saturating_sub(2))));
+    words.push_str(&note_lines(&[format!("index: share of these over share of the base, 100 being the same; the base: {base}")]));
+    let rows = answer.rows.iter().map(answer::contrast_json).collect();
+    let svg = picture.svg.map(|path| (path, chart::contrast_svg(&sheet, &panels)));
+    finish(words, &release, &plan, canvas, &[("rows", rows), ("text", json!(story))], svg)
+}
+
+/// How many are in which of several segments at once.
+pub async fn overlap(args: OverlapArgs, session: &Session, canvas: Canvas) -> Result<Shown, CliError> {
+    let OverlapArgs { question, others } = args;
+    let (ask, title) = ask(question, "marketing.segmentation", &NO_PICTURE);
+    let request = OverlapRequest { ask: Some(ask), others: others.into_iter().map(named).collect() };
+    let answer = session.insight().overlap(session.request(request).await?).await?.into_inner();
+    tables(answer.plan, answer.release, "people", &title, canvas)
+}
+
+/// How many are in each band.
+pub async fn bands(args: BandsArgs, session: &Session, canvas: Canvas) -> Result<Shown, CliError> {
+    let BandsArgs { question, bands } = args;
+    let (ask, title) = ask(question, "marketing.segmentation", &NO_PICTURE);
+    let request = BandRequest { ask: Some(ask), lists: lists(bands) };
+    let answer = session.insight().band(session.request(request).await?).await?.into_inner();
+    tables(answer.plan, answer.release, "people", &title, canvas)
+}
+
+/// Collects bands by the list in front of their names, in the order in which lists first come.
+fn lists(bands: Vec<NamedExpression>) -> Vec<BandList> {
+    let mut lists: Vec<BandList> = Vec::new();
+    for NamedExpression { name, expression } in bands {
+        let (list, name) = name.split_once(':').unwrap_or(("", &name));
+        let band = named(NamedExpression { name: name.trim().to_owned(), expression });
+        match lists.iter_mut().find(|known| known.name == list) {
+            Some(known) => known.bands.push(band),
+            None => lists.push(BandList { name: list.to_owned(), bands: vec![band] }),
+        }
+    }
+    lists
+}
+
+/// Counts people, events or sums by fields, times and numbers.
+pub async fn table(args: TableArgs, session: &Session, canvas: Canvas) -> Result<Shown, CliError> {
+    use dimension::Dimension as Of;
+    let TableArgs { question, counts, by, hours_of, weekdays_of, bins, window, picture } = args;
+    let (ask, title) = ask(question, MEASUREMENT, &picture);
+    let counted = counts.first().map_or("people".to_owned(), |count| count.of.clone());
+    let bins = bins.into_iter().map(|Edges { field, edges }| Of::Bins(Bins { field, edges }));
+    let times = hours_of.map(Of::HourOf).into_iter().chain(weekdays_of.map(Of::WeekdayOf));
+    let by = by.into_iter().map(Of::Field).chain(times).chain(bins);
+    let request = TabulateRequest {
+        ask: Some(ask),
+        measures: counts.into_iter().map(measure).collect(),
+        by: by.map(|dimension| Dimension { dimension: Some(dimension) }).collect(),
+        window: window_of(&window),
+    };
+    let answer = session.insight().tabulate(session.request(request).await?).await?.into_inner();
+    let plan = answer.plan.unwrap_or_default();
+    let Some(release) = answer.release else { return Ok(plan_shown(&plan, &counted)) };
+    let mut portrait = answer::portrait(&release, &title, None);
+    portrait.notes = notes(&release, None);
+    let mut words = chart::bars(&portrait, canvas);
+    words.push_str(&single_lines(&release));
+    words.push_str(&answer::means_words(&answer.means, canvas));
+    words.push_str(&note_lines(&portrait.notes));
+    let means = answer.means.iter().map(answer::mean_json).collect();
+    let svg = picture.svg.map(|path| (path, chart::portrait_svg(&portrait)));
+    finish(words, &release, &plan, canvas, &[("means", means)], svg)
+}
+
+/// A line for each table of one cell.
+fn single_lines(release: &Release) -> String {
+    let one = |table: &proto::v1::Table| {
+        let figure = answer::single(table)?;
+        Some(format!("  {}: {}\n", table.counted, figure.words()))
+    };
+    release.tables.iter().filter(|table| table.fields.is_empty()).filter_map(one).collect()
+}
+
+/// Who came back.
+pub async fn retention(args: RetentionArgs, session: &Session, canvas: Canvas) -> Result<Shown, CliError> {
+    let RetentionArgs { event, question, periods, picture } = args;
+    let (ask, title) = ask(question, MEASUREMENT, &picture);
+    let (period, word) = length(&periods);
+    let Periods { length: _, from, until } = periods;
+    let request = RetentionRequest { ask: Some(ask), event, period: period.into(), from, until };
+    let answer = session.insight().retention(session.request(request).await?).await?.into_inner();
+    let plan = answer.plan.unwrap_or_default();
+    let Some(release) = answer.release else { return Ok(plan_shown(&plan, "people")) };
+    let sheet = answer::sheet(&release, &title, notes(&release, answer.last_is_open.then_some(word)));
+    let retention = answer::retention(&answer.cohorts, sheet, word, answer.last_is_open);
+    let mut words = chart::retention(&retention, canvas);
+    words.push_str(&note_lines(&retention.sheet.notes));
+    let cohorts = answer.cohorts.iter().map(answer::cohort_json).collect();
+    let more = [("cohorts", cohorts), ("last_is_open", json!(answer.last_is_open))];
+    let svg = picture.svg.map(|path| (path, chart::retention_svg(&retention)));
+    finish(words, &release, &plan, canvas, &more, svg)
+}
+
+/// The mean of a number.
+pub async fn mean(args: MeanArgs, session: &Session, canvas: Canvas) -> Result<Shown, CliError> {
+    let MeanArgs { field, question } = args;
+    let (ask, title) = ask(question, MEASUREMENT, &NO_PICTURE);
+    let request = MeanRequest { ask: Some(ask), field: field.clone() };
+    let answer = session.insight().mean(session.request(request).await?).await?.into_inner();
+    let plan = answer.plan.unwrap_or_default();
+    let Some(release) = answer.release else { return Ok(plan_shown(&plan, "people")) };
+    let mut words = chart::heading(&answer::sheet(&release, &title, Vec::new()), canvas);
+    words.push_str(&match &answer.mean {
+        None => format!("Too few people to tell the mean of {field}.\n"),
+        Some(mean) => {
+            let mean = answer::figure_of(mean, Unit::Signed);
+            format!("mean of {field}: {}, {} with 95 % confidence\n", mean.value_words(), mean.between())
+        }
+    });
+    if let Some(people) = release.tables.first().and_then(answer::single) {
+        words.push_str(&format!("{} people have one\n", people.words()));
+    }
+    let mean = answer.mean.as_ref().map(answer::estimate_json);
+    finish(words, &release, &plan, canvas, &[("mean", json!(mean))], None)
+}
+
+const NO_PICTURE: Picture = Picture { svg: None, title: None };
+
+/// Builds what every question says about itself, and the heading of its answer.
+fn ask(question: Question, purpose: &str, picture: &Picture) -> (Ask, String) {
+    let Question { who, of, use_for, spending } = question;
+    let title = picture.title.clone().unwrap_or_else(|| heading(&who, &of.dataset));
+    let ask = Ask {
+        dataset: dataset_name(&of.dataset),
+        segment: segment_of(&who, &of.dataset),
+        universe: who.universe.clone(),
+        r#use: Some(use_of(&use_for, purpose)),
+        spend: spend_of(&spending),
+        validate_only: spending.preview,
+        request_id: spending.request_id,
+    };
+    (ask, title)
+}
+
+fn named(NamedExpression { name, expression }: NamedExpression) -> Named {
+    Named { name, segment: Some(SegmentSource { source: Some(segment_source::Source::Cel(expression)) }) }
+}
+
+fn measure(Counted { of, bound }: Counted) -> Measure {
+    Measure { of, bound }
+}
+
+fn length(periods: &Periods) -> (Period, &'static str) {
+    match (periods.length.by_day, periods.length.by_month) {
+        (true, _) => (Period::Day, "day"),
+        (_, true) => (Period::Month, "month"),
+        _ => (Period::Week, "week"),
+    }
+}
+
+/// What a reader must know of bounds, and of a last period that is not over.
+fn notes(release: &Release, open: Option<&str>) -> Vec<String> {
+    let bounded = release.tables.iter().any(|table| table.bound > 0.0);
+    let clipped = "Who reaches a bound counts for no more: intervals are of the noise, not of what that leaves out.".to_owned();
+    let open = open.map(|period| format!("The last {period} was not over when the epoch ended."));
+    bounded.then_some(clipped).into_iter().chain(open).collect()
+}
+
+fn note_lines(notes: &[String]) -> String {
+    notes.iter().map(|note| format!("  {note}\n")).collect()
+}
+
+/// Shows an answer whose tables say it all.
+fn tables(
+    plan: Option<Plan>,
+    release: Option<Release>,
+    counted: &str,
+    title: &str,
+    canvas: Canvas,
+) -> Result<Shown, CliError> {
+    let plan = plan.unwrap_or_default();
+    let Some(release) = release else { return Ok(plan_shown(&plan, counted)) };
+    let words = chart::bars(&answer::portrait(&release, title, None), canvas);
+    finish(words, &release, &plan, canvas, &[], None)
+}
+
+/// Adds the small print, the parts for programs, and the picture.
+fn finish(
+    mut words: String,
+    release: &Release,
+    plan: &Plan,
+    canvas: Canvas,
+    more: &[(&str, Value)],
+    picture: Option<(std::path::PathBuf, String)>,
+) -> Result<Shown, CliError> {
+    let Sheet { facts, .. } = answer::sheet(release, "", Vec::new());
+    words.push('\n');
+    words.push_str(&chart::fact_lines(&facts, canvas));
+    let mut json = released(plan, release);
+    if let Some(object) = json.as_object_mut() {
+        object.extend(more.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
+    }
+    if let Some((path, svg)) = picture {
+        words.push_str(&write_picture(&path, &svg)?);
+    }
+    Ok(Shown::new(words, json))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bands_are_collected_by_list() {
+        let band = |name: &str| NamedExpression { name: name.into(), expression: "true".into() };
+        let lists = lists(vec![band("spend:high"), band("age: old"), band("spend:low")]);
+        let names: Vec<(&str, Vec<&str>)> = lists
+            .iter()
+            .map(|list| (list.name.as_str(), list.bands.iter().map(|band| band.name.as_str()).collect()))
+            .collect();
+        assert_eq!(names, [("spend", vec!["high", "low"]), ("age", vec!["old"])]);
+    }
+}
