@@ -241,14 +241,19 @@ fn every_question_of_marketing(desk: &Desk, ask: &[&str], from: &str) {
     let picture = |name: &str| std::fs::read_to_string(desk.path(name)).unwrap();
     let steps = ["--step", "viewed=view.any()", "--step", "put in the cart=cart.any()", "--step", "bought=order.any()"];
     let funnel = words(&[&["funnel", "--svg", "f.svg", "--title", "A funnel & <more>"], &steps[..]].concat());
-    assert!(["start", "put in the cart", "bought", "price", "epoch"].iter().all(|word| funnel.contains(word)), "{funnel}");
+    assert!(
+        ["start", "put in the cart", "bought", "price", "epoch"].iter().all(|word| funnel.contains(word)),
+        "{funnel}"
+    );
     assert!(picture("f.svg").contains("A funnel &amp; &lt;more&gt;") && picture("f.svg").contains("put in the cart"));
     let json = desk.json(&[&["funnel"], &steps[..], ask].concat());
     assert_eq!(json["release"]["charged"], false, "asked before");
-    let people: Vec<u64> = json["steps"].as_array().unwrap().iter().map(|step| step["people"].as_u64().unwrap()).collect();
+    let people: Vec<u64> =
+        json["steps"].as_array().unwrap().iter().map(|step| step["people"].as_u64().unwrap()).collect();
     assert!(people.len() == 4 && people.is_sorted_by(|a, b| a >= b), "{people:?}");
 
-    let trend = ["trend", "order", "--by-week", "--from", from, "--count", "order:12", "--count", "order.amount:300.00"];
+    let trend =
+        ["trend", "order", "--by-week", "--from", from, "--count", "order:12", "--count", "order.amount:300.00"];
     let shown = words(&[&trend[..], &["--svg", "t.svg"]].concat());
     assert!(shown.contains("each person's up to 12") && shown.contains("order.amount per order"), "{shown}");
     assert!(picture("t.svg").contains("Sum of order.amount, each person&#39;s up to 300"));

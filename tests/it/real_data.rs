@@ -3,9 +3,7 @@
 //! reference exactly; answers to other questions are within 6 standard deviations of their noise.
 
 use super::cli::{Desk, Served};
-use harness::figures::{
-    Derived, Figure, Kind, Part, data_folder, deployed, derived, figures, reference, workspace,
-};
+use harness::figures::{Derived, Figure, Kind, Part, data_folder, deployed, derived, figures, reference, workspace};
 use policy::schema::{FieldRef, Schema};
 use serde_json::Value;
 use std::collections::{BTreeMap, HashMap};
@@ -94,7 +92,8 @@ fn holds(desk: &Desk, of: &Derived, answers: &BTreeMap<String, Value>) {
     let released = figures_of(&answer, of);
     let (expected, nothing_else) = of.expected(answers);
     for (label, expected) in &expected {
-        let (value, sigma) = *released.get(label).unwrap_or_else(|| panic!("{}: no `{label}`: {released:?}", of.name()));
+        let (value, sigma) =
+            *released.get(label).unwrap_or_else(|| panic!("{}: no `{label}`: {released:?}", of.name()));
         let off = (value - expected).abs();
         assert!(off <= SIGMAS * sigma + 1e-6, "{}: `{label}` is {value}, not {expected}; sigma {sigma}", of.name());
     }

@@ -59,7 +59,8 @@ fn ask(desk: &Desk, dataset: &str, words: &[&str]) -> Value {
 /// The cells of the first table, and the standard deviation of their noise.
 fn cells(answer: &Value) -> (Vec<(Vec<String>, f64)>, f64) {
     let table = &answer["release"]["tables"][0];
-    let labels = |cell: &Value| cell["labels"].as_array().unwrap().iter().map(|l| l.as_str().unwrap().to_owned()).collect();
+    let labels =
+        |cell: &Value| cell["labels"].as_array().unwrap().iter().map(|l| l.as_str().unwrap().to_owned()).collect();
     let read = |cell: &Value| (labels(cell), cell["value"].as_f64().unwrap());
     (table["cells"].as_array().unwrap().iter().map(read).collect(), table["sigma"].as_f64().unwrap())
 }
@@ -72,7 +73,10 @@ fn near(answer: &Value, expected: &BTreeMap<String, f64>, slack: f64) {
         let label = labels.concat();
         let label = if label.len() == 10 { &label[..7] } else { &label };
         let expected = expected.get(label).inspect(|_| seen += 1).copied().unwrap_or(0.0);
-        assert!((value - expected).abs() <= SIGMAS * sigma + slack, "`{label}`: {value}, not {expected}; sigma {sigma}");
+        assert!(
+            (value - expected).abs() <= SIGMAS * sigma + slack,
+            "`{label}`: {value}, not {expected}; sigma {sigma}"
+        );
     }
     assert_eq!(seen, expected.len());
 }
@@ -114,8 +118,13 @@ const RECENT: [(&str, &[&str]); 3] = [
 ];
 /// The upper bounds of the reference's fifths.
 const OFTEN: [usize; 5] = [1, 2, 3, 6, 209];
-const MUCH: [(&str, i64); 5] =
-    [("262.680", 262_680), ("508.800", 508_800), ("982.570", 982_570), ("2085.080", 2_085_080), ("77183.600", 77_183_600)];
+const MUCH: [(&str, i64); 5] = [
+    ("262.680", 262_680),
+    ("508.800", 508_800),
+    ("982.570", 982_570),
+    ("2085.080", 2_085_080),
+    ("77183.600", 77_183_600),
+];
 
 /// How many customers are in each cell of when they last bought, how often and for how much.
 fn recency_frequency_and_amount_are_crossed(desk: &Desk, sales: &[Sale]) {
@@ -181,7 +190,10 @@ fn at_the_price_of_a_private_dataset_intervals_hold_what_they_say() {
     eprintln!("{covered} of {figures} intervals of 95 % hold the reference");
     // Of N figures at 0.95, fewer than 0.95 N - 5 sd - 1 are held with probability below 1e-6.
     let n = figures as f64;
-    assert!(figures > 60 && covered as f64 >= 0.95 * n - 5.0 * (0.95 * 0.05 * n).sqrt() - 1.0, "{covered} of {figures}");
+    assert!(
+        figures > 60 && covered as f64 >= 0.95 * n - 5.0 * (0.95 * 0.05 * n).sqrt() - 1.0,
+        "{covered} of {figures}"
+    );
     shares_and_means_follow_the_reference(&desk, &answers);
 }
 
@@ -200,7 +212,8 @@ fn shares_and_means_follow_the_reference(desk: &Desk, answers: &BTreeMap<String,
     for row in answer["rows"].as_array().unwrap().iter().filter(|row| row["label"] != "(missing)") {
         let sex = row["label"].as_str().unwrap();
         let all = |income: &str| people("|Female", income) + people("|Male", income);
-        let [of_these, of_rest] = [">50K", "<=50K"].map(|income| 100.0 * people(&format!("|{sex}"), income) / all(income));
+        let [of_these, of_rest] =
+            [">50K", "<=50K"].map(|income| 100.0 * people(&format!("|{sex}"), income) / all(income));
         inside(&row["share"], of_these, sex);
         inside(&row["share_of_rest"], of_rest, sex);
         let both = people(&format!("|{sex}"), ">50K") + people(&format!("|{sex}"), "<=50K");

@@ -158,11 +158,8 @@ fn event_means(sums: &Table, events: &Table, field: FieldRef, schema: &Schema) -
         let sum_of = Estimate { value: sum.noised, sigma: of_sums.sigma_1024 };
         let count_of = Estimate { value: count.noised, sigma: of_events.sigma_1024 };
         let quotient = ratio::quotient(sum_of, count_of);
-        let units = |Interval { middle, low, high }| v1::Estimate {
-            value: middle / ten,
-            low: low / ten,
-            high: high / ten,
-        };
+        let units =
+            |Interval { middle, low, high }| v1::Estimate { value: middle / ten, low: low / ten, high: high / ten };
         let labels = sums.by.iter().zip(&sum.codes).map(|(by, code)| dimension_label(schema, by, *code));
         v1::EventMean { of: schema.path(field), labels: labels.collect(), mean: quotient.map(units) }
     };

@@ -54,7 +54,11 @@ mod tests {
 
     /// A table of so many cells of so many people at the default price of a breakdown.
     fn advised(cells: usize, people: f64, left: &str) -> Option<String> {
-        let bar = || Bar { label: String::new(), figure: Figure::count(people, people - 31.0, people + 31.0), missing: false };
+        let bar = || Bar {
+            label: String::new(),
+            figure: Figure::count(people, people - 31.0, people + 31.0),
+            missing: false,
+        };
         let bars: Vec<Bar> = (0..cells).map(|_| bar()).collect();
         let release = Release {
             rho: "0.002".into(),

@@ -2,7 +2,7 @@
 
 use super::instant;
 use proto::v1::{
-    Budget, Cell, ContrastRow, Estimate, EventMean, FunnelStep, LawfulBasis, Plan, Release, RetentionCohort, Retained,
+    Budget, Cell, ContrastRow, Estimate, EventMean, FunnelStep, LawfulBasis, Plan, Release, Retained, RetentionCohort,
     Table, Use,
 };
 use serde_json::{Value, json};

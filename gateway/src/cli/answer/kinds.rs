@@ -157,7 +157,9 @@ pub fn means_words(means: &[EventMean], canvas: Canvas) -> String {
         [] => String::new(),
         [one] if one.labels.is_empty() => format!("\n  {} per {}: {}\n", one.of, event(&one.of), words(one)),
         all => {
-            let row = |mean: &EventMean| vec![mean.labels.join(", "), format!("{} per {}", mean.of, event(&mean.of)), words(mean)];
+            let row = |mean: &EventMean| {
+                vec![mean.labels.join(", "), format!("{} per {}", mean.of, event(&mean.of)), words(mean)]
+            };
             let known = all.iter().filter(|mean| !mean.labels.iter().any(|label| label == "(missing)"));
             let rows: Vec<Vec<String>> = known.map(row).collect();
             let text = chart::table(&["", "", "mean"], &rows, canvas.width.saturating_sub(2));

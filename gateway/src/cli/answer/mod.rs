@@ -6,9 +6,7 @@ mod kinds;
 mod story;
 
 pub use advice::advice;
-pub use json::{
-    budget_json, cohort_json, contrast_json, estimate_json, mean_json, plan_json, release_json, step_json,
-};
+pub use json::{budget_json, cohort_json, contrast_json, estimate_json, mean_json, plan_json, release_json, step_json};
 pub use kinds::{contrast, figure_of, funnel, means_words, retention, sheet, trends};
 pub use story::{contrast_story, story};
 
@@ -301,12 +299,8 @@ mod tests {
     #[test]
     fn what_is_not_known_comes_last_and_yes_and_no_are_words() {
         let cells = vec![cell(&["(missing)"], &[0], 300), cell(&["false"], &[1], 100), cell(&["true"], &[2], 200)];
-        let table = Table {
-            fields: vec!["newsletter".into()],
-            displays: vec!["reads".into()],
-            cells,
-            ..Table::default()
-        };
+        let table =
+            Table { fields: vec!["newsletter".into()], displays: vec!["reads".into()], cells, ..Table::default() };
         let panel = panel(&table, &Release::default());
         let labels: Vec<_> = panel.bars.iter().map(|bar| bar.label.as_str()).collect();
         assert_eq!(labels, ["no", "yes", "not known"]);

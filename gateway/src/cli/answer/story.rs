@@ -63,8 +63,11 @@ pub fn contrast_story(panels: &[Contrast]) -> String {
         words.collect::<Vec<_>>().join("; ")
     };
     let sentences = [("More than in everyone", named(true)), ("Less than in everyone", named(false))];
-    let said: Vec<String> =
-        sentences.into_iter().filter(|(_, names)| !names.is_empty()).map(|(words, names)| format!("{words}: {names}.")).collect();
+    let said: Vec<String> = sentences
+        .into_iter()
+        .filter(|(_, names)| !names.is_empty())
+        .map(|(words, names)| format!("{words}: {names}."))
+        .collect();
     if said.is_empty() { "No difference is shown.".to_owned() } else { said.join(" ") }
 }
 

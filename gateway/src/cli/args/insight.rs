@@ -59,7 +59,11 @@ fn edges(text: &str) -> Result<Edges, String> {
     let wrong = || "must be FIELD=EDGES, such as household=1,3,5".to_owned();
     let (field, list) = text.split_once('=').ok_or_else(wrong)?;
     let edges: Vec<String> = list.split(',').map(|edge| edge.trim().to_owned()).collect();
-    if field.is_empty() || edges.iter().any(String::is_empty) { Err(wrong()) } else { Ok(Edges { field: field.to_owned(), edges }) }
+    if field.is_empty() || edges.iter().any(String::is_empty) {
+        Err(wrong())
+    } else {
+        Ok(Edges { field: field.to_owned(), edges })
+    }
 }
 
 /// As a picture.
@@ -252,13 +256,19 @@ mod tests {
     #[test]
     fn all_but_people_need_a_bound() {
         assert_eq!(counted("people").unwrap().bound, "");
-        assert_eq!(counted("order.amount:500.00").unwrap(), Counted { of: "order.amount".into(), bound: "500.00".into() });
+        assert_eq!(
+            counted("order.amount:500.00").unwrap(),
+            Counted { of: "order.amount".into(), bound: "500.00".into() }
+        );
         assert!(counted("order").is_err() && counted("order:").is_err() && counted(":3").is_err());
     }
 
     #[test]
     fn edges_are_a_list() {
-        assert_eq!(edges("household=1, 3").unwrap(), Edges { field: "household".into(), edges: vec!["1".into(), "3".into()] });
+        assert_eq!(
+            edges("household=1, 3").unwrap(),
+            Edges { field: "household".into(), edges: vec!["1".into(), "3".into()] }
+        );
         assert!(edges("household").is_err() && edges("household=1,,3").is_err() && edges("=1").is_err());
     }
 }

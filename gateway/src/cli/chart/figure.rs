@@ -84,7 +84,9 @@ impl Figure {
             Unit::Percent => format!("{} % ({}-{})", write(self.value), write(self.low), write(self.high)),
             _ if self.is_exact() => write(self.length()),
             Unit::Count => format!("{} ±{}", write(self.length()), grouped(self.margin())),
-            Unit::Sum | Unit::Signed => format!("{} ±{}", write(self.length()), number(up(self.half(), places), places)),
+            Unit::Sum | Unit::Signed => {
+                format!("{} ±{}", write(self.length()), number(up(self.half(), places), places))
+            }
         }
     }
 

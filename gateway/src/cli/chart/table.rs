@@ -24,7 +24,8 @@ pub fn table(header: &[&str], rows: &[Vec<String>], width: usize) -> String {
 }
 
 fn is_figure(cell: &str) -> bool {
-    let cell = ["fewer than ", "less than ", "under "].iter().find_map(|words| cell.strip_prefix(words)).unwrap_or(cell);
+    let cell =
+        ["fewer than ", "less than ", "under "].iter().find_map(|words| cell.strip_prefix(words)).unwrap_or(cell);
     cell.starts_with(|c: char| c.is_ascii_digit() || "±<-?".contains(c))
         && cell.chars().all(|c| c.is_ascii_digit() || "±<-,.%() e?".contains(c))
 }

@@ -101,7 +101,8 @@ fn contrast_sample() -> Vec<Contrast> {
         }
     };
     let age = vec![row("18-24", 5.1, 12.0, true), row("25-34", 22.0, 21.0, false), row("35-44", 41.0, 24.0, true)];
-    let region = vec![row("north valley", 30.2, 18.3, true), row("coast", 9.0, 9.4, false), row("abroad", 0.4, 0.6, false)];
+    let region =
+        vec![row("north valley", 30.2, 18.3, true), row("coast", 9.0, 9.4, false), row("abroad", 0.4, 0.6, false)];
     vec![Contrast { title: "Age band".into(), rows: age }, Contrast { title: "Region".into(), rows: region }]
 }
 
@@ -110,7 +111,9 @@ fn retention_sample() -> Retention {
         from: format!("2026-{:02}-01", first + 1),
         people: figure(900 - 40 * first, 39),
         rates: (first + 1..10)
-            .map(|period| if period == 9 && first > 6 { None } else { percent(f64::from(52 - 6 * (period - first) + first), 4.6) })
+            .map(|period| {
+                if period == 9 && first > 6 { None } else { percent(f64::from(52 - 6 * (period - first) + first), 4.6) }
+            })
             .collect(),
     };
     Retention {
@@ -245,7 +248,8 @@ fn svg_stamps_test_data_only() {
 #[test]
 fn svg_with_many_bars_shows_the_largest() {
     let bars = (0..60).map(|i| bar(&format!("item {i}"), i)).collect();
-    let portrait = Portrait { panels: vec![Panel { title: "Items".into(), bars, overlapping: true, advice: None }], ..sample() };
+    let portrait =
+        Portrait { panels: vec![Panel { title: "Items".into(), bars, overlapping: true, advice: None }], ..sample() };
     let svg = portrait_svg(&portrait);
     assert!(svg.contains("and 42 smaller ones"));
     assert!(svg.contains(">item 59<") && !svg.contains(">item 3<"));

@@ -31,7 +31,14 @@ pub async fn funnel(args: FunnelArgs, session: &Session, canvas: Canvas) -> Resu
     let funnel = answer::funnel(&answer.steps, answer::sheet(&release, &title, Vec::new()));
     let words = chart::funnel(&funnel, canvas);
     let steps = answer.steps.iter().map(answer::step_json).collect();
-    finish(words, &release, &plan, canvas, &[("steps", steps)], picture.svg.map(|path| (path, chart::funnel_svg(&funnel))))
+    finish(
+        words,
+        &release,
+        &plan,
+        canvas,
+        &[("steps", steps)],
+        picture.svg.map(|path| (path, chart::funnel_svg(&funnel))),
+    )
 }
 
 /// How much of something there was, period by period.
@@ -61,7 +68,11 @@ pub async fn trend(args: TrendArgs, session: &Session, canvas: Canvas) -> Result
 /// A block of bars for each line of a trend.
 pub fn trend_panels(trend: &chart::Trend) -> Vec<Panel> {
     let panel = |series: &chart::Series| Panel {
-        title: [trend.counted.as_str(), &series.label].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(": "),
+        title: [trend.counted.as_str(), &series.label]
+            .into_iter()
+            .filter(|part| !part.is_empty())
+            .collect::<Vec<_>>()
+            .join(": "),
         bars: trend
             .periods
             .iter()
@@ -86,13 +97,17 @@ pub async fn compare(args: CompareArgs, session: &Session, canvas: Canvas) -> Re
     let panels = answer::contrast(&answer.rows, &release);
     let story = answer::contrast_story(&panels);
     let mut notes: Vec<String> = chart::wrapped(&story, 124);
-    notes.push(format!("The index is a value's share of these people over its share of the base, 100 being the same. The base: {base}."));
+    notes.push(format!(
+        "The index is a value's share of these people over its share of the base, 100 being the same. The base: {base}."
+    ));
     let sheet = answer::sheet(&release, &title, notes);
     let mut words = chart::heading(&sheet, canvas);
     words.push_str(&chart::contrast(&panels, canvas));
     words.push('\n');
     words.push_str(&note_lines(&chart::wrapped(&story, canvas.width.saturating_sub(2))));
-    words.push_str(&note_lines(&[format!("index: share of these over share of the base, 100 being the same; the base: {base}")]));
+    words.push_str(&note_lines(&[format!(
+        "index: share of these over share of the base, 100 being the same; the base: {base}"
+    )]));
     let rows = answer.rows.iter().map(answer::contrast_json).collect();
     let svg = picture.svg.map(|path| (path, chart::contrast_svg(&sheet, &panels)));
     finish(words, &release, &plan, canvas, &[("rows", rows), ("text", json!(story))], svg)
@@ -248,7 +263,8 @@ fn length(periods: &Periods) -> (Period, &'static str) {
 /// What a reader must know of bounds, and of a last period that is not over.
 fn notes(release: &Release, open: Option<&str>) -> Vec<String> {
     let bounded = release.tables.iter().any(|table| table.bound > 0.0);
-    let clipped = "Who reaches a bound counts for no more: intervals are of the noise, not of what that leaves out.".to_owned();
+    let clipped =
+        "Who reaches a bound counts for no more: intervals are of the noise, not of what that leaves out.".to_owned();
     let open = open.map(|period| format!("The last {period} was not over when the epoch ended."));
     bounded.then_some(clipped).into_iter().chain(open).collect()
 }

@@ -16,8 +16,8 @@ use crate::cli::import::{Batch, Body, Line, Record, Subject, Value};
 use crate::clock::{Clock, Stopwatch};
 use proto::v1::{
     Ask, Budget, CloseEpochRequest, CreateSegmentRequest, DeliverAudienceRequest, EstimateSizeRequest, FunnelRequest,
-    GetBudgetRequest, LawfulBasis, Named, Period, PortraitRequest, Release, SearchLogRequest, SegmentSource, TrendRequest,
-    Use, Window, segment_source,
+    GetBudgetRequest, LawfulBasis, Named, Period, PortraitRequest, Release, SearchLogRequest, SegmentSource,
+    TrendRequest, Use, Window, segment_source,
 };
 use std::path::Path;
 
@@ -198,11 +198,8 @@ async fn portrait(args: &DemoArgs, teller: &Teller, cast: &Cast) -> Result<(), C
 async fn journey(teller: &Teller, cast: &Cast, clock: &Clock) -> Result<(), CliError> {
     teller.step("From looking to buying")?;
     let marketing = &cast.marketing;
-    let ask = || Ask {
-        dataset: DATASET.to_owned(),
-        r#use: purpose("marketing.segmentation", CONSENT),
-        ..Ask::default()
-    };
+    let ask =
+        || Ask { dataset: DATASET.to_owned(), r#use: purpose("marketing.segmentation", CONSENT), ..Ask::default() };
     let step = |(name, expression): (&str, &str)| Named { name: name.to_owned(), segment: written(expression) };
     let steps = [("looked", "view.last(\"90d\").any()"), ("filled a cart", "cart.last(\"90d\").any()")];
     let steps = steps.into_iter().chain([("bought", "order.last(\"90d\").any()")]).map(step).collect();
@@ -222,8 +219,7 @@ async fn journey(teller: &Teller, cast: &Cast, clock: &Clock) -> Result<(), CliE
     };
     let answer = marketing.insight().trend(marketing.request(request).await?).await?.into_inner();
     let release = answer.release.ok_or_else(|| CliError::failed("the gateway sent no release"))?;
-    let panels: Vec<_> =
-        answer::trends(&release, answer.last_is_open).iter().flat_map(trend_panels).collect();
+    let panels: Vec<_> = answer::trends(&release, answer.last_is_open).iter().flat_map(trend_panels).collect();
     teller.show(&chart::panels(&panels, 0.0, teller.canvas()))?;
     teller.say(
         "Each member is on one step of the funnel, so that no step is larger than the one before; and each can buy in every \

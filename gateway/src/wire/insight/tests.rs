@@ -41,7 +41,8 @@ fn a_contrast_has_both_shares_and_an_index() {
     let FieldRef::Attribute(column) = field else { unreachable!("an attribute") };
     let cells: [(&[u16], i64); 6] =
         [(&[0, 0], 0), (&[0, 1], 2_800), (&[0, 2], 4_600), (&[1, 0], 0), (&[1, 1], 400), (&[1, 2], 2_000)];
-    let rows = contrast(&answer(vec![table(vec![Dimension::Member, Dimension::Attribute(column)], &cells)], 0), &schema);
+    let rows =
+        contrast(&answer(vec![table(vec![Dimension::Member, Dimension::Attribute(column)], &cells)], 0), &schema);
     assert_eq!(rows.len(), 3);
     let no = &rows[1];
     assert!((value(no.share.as_ref()) - 16.667).abs() < 0.01, "{no:?}");

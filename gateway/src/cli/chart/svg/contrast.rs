@@ -137,7 +137,11 @@ fn draw_row(svg: &mut Svg, row: &Contrasted, scale: &Scale, largest: f64, y: f64
     if let Some(index) = row.index {
         let (low, middle, high) = (scale.x(index.low), scale.x(index.value), scale.x(index.high));
         let at = y + 8.0;
-        svg.raw(&format!("<path class=\"whisker\" d=\"M{low:.1} {at:.1}H{high:.1}M{low:.1} {:.1}v8M{high:.1} {:.1}v8\"/>", at - 4.0, at - 4.0));
+        svg.raw(&format!(
+            "<path class=\"whisker\" d=\"M{low:.1} {at:.1}H{high:.1}M{low:.1} {:.1}v8M{high:.1} {:.1}v8\"/>",
+            at - 4.0,
+            at - 4.0
+        ));
         svg.raw(&format!("<circle class=\"{class}\" cx=\"{middle:.1}\" cy=\"{at:.1}\" r=\"5\"/>"));
     }
     let right = WIDTH - MARGIN - PADDING;

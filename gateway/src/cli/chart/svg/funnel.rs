@@ -65,8 +65,18 @@ impl Layout {
         let middle = y + BAR / 2.0;
         svg.raw("<g>");
         svg.element("title", &format!("{}: {}", stage.name, stage.people.words()));
-        svg.text(MARGIN + PADDING, middle + 5.0, "soft num", &if place == 0 { String::new() } else { place.to_string() });
-        svg.text(MARGIN + PADDING + 20.0, middle + 5.0, "head", &clip_to(&stage.name, self.start - MARGIN - PADDING - 30.0));
+        svg.text(
+            MARGIN + PADDING,
+            middle + 5.0,
+            "soft num",
+            &if place == 0 { String::new() } else { place.to_string() },
+        );
+        svg.text(
+            MARGIN + PADDING + 20.0,
+            middle + 5.0,
+            "head",
+            &clip_to(&stage.name, self.start - MARGIN - PADDING - 30.0),
+        );
         let (end, (low, high)) = (self.at(stage.people.length()), stage.people.interval());
         let filled = (end - self.start).max(0.0);
         svg.raw(&format!(
@@ -92,10 +102,10 @@ impl Layout {
     fn flow(&self, svg: &mut Svg, stage: &Stage, next: &Stage, y: f64) {
         let (from, to) = (self.at(stage.people.length()), self.at(next.people.length()));
         let (start, bottom) = (self.start, y + GAP);
-        svg.raw(&format!(
-            "<path class=\"flow\" d=\"M{start:.1} {y:.1}H{from:.1}L{to:.1} {bottom:.1}H{start:.1}Z\"/>"
-        ));
-        let words = next.rate.map_or("too few to tell how many went on".to_owned(), |rate| format!("↓ {} went on", rate.words()));
+        svg.raw(&format!("<path class=\"flow\" d=\"M{start:.1} {y:.1}H{from:.1}L{to:.1} {bottom:.1}H{start:.1}Z\"/>"));
+        let words = next
+            .rate
+            .map_or("too few to tell how many went on".to_owned(), |rate| format!("↓ {} went on", rate.words()));
         svg.text(start + 10.0, y + GAP / 2.0 + 4.5, "small num", &words);
     }
 }

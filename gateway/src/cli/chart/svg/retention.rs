@@ -62,7 +62,12 @@ impl Layout {
         let y = HEADER + TOP - 14.0;
         svg.text(MARGIN + PADDING, y, "soft small", &format!("first {}", retention.period));
         svg.text_end(self.x(0) - 14.0, y, "soft small", "people");
-        svg.text(self.x(0), y - 22.0, "soft small", &format!("per cent of them who came back so many {}s later", retention.period));
+        svg.text(
+            self.x(0),
+            y - 22.0,
+            "soft small",
+            &format!("per cent of them who came back so many {}s later", retention.period),
+        );
         let every = (24.0 / self.cell).ceil().max(1.0);
         for after in 0..retention.periods() {
             if count(after) % every == 0.0 {
@@ -88,12 +93,20 @@ impl Layout {
         svg.raw("<g>");
         let words = rate.map_or_else(|| "too few to tell".to_owned(), Figure::words);
         svg.element("title", &format!("{} +{}: {words}", cohort.from, after + 1));
-        svg.raw(&format!("<rect class=\"track\" x=\"{x:.1}\" y=\"{y:.1}\" width=\"{width:.1}\" height=\"{height:.1}\" rx=\"4\"/>"));
+        svg.raw(&format!(
+            "<rect class=\"track\" x=\"{x:.1}\" y=\"{y:.1}\" width=\"{width:.1}\" height=\"{height:.1}\" rx=\"4\"/>"
+        ));
         if known.is_some() {
             svg.raw(&format!("<rect class=\"heat\" opacity=\"{depth:.2}\" x=\"{x:.1}\" y=\"{y:.1}\" width=\"{width:.1}\" height=\"{height:.1}\" rx=\"4\"/>"));
         }
         if self.cell >= NARROW {
-            let ink = if depth > 0.62 { "onheat num" } else if known.is_some() { "share num" } else { "soft small num" };
+            let ink = if depth > 0.62 {
+                "onheat num"
+            } else if known.is_some() {
+                "share num"
+            } else {
+                "soft small num"
+            };
             let text = rate.map_or("?".to_owned(), |rate| rate.short().replace(' ', ""));
             let margin = known.filter(|_| self.cell >= WIDE);
             svg.text_middle(middle, y + self.row / 2.0 + if margin.is_some() { -1.0 } else { 3.5 }, ink, &text);
@@ -109,7 +122,11 @@ impl Layout {
     fn legend(&self, svg: &mut Svg, y: f64) {
         let x = MARGIN + PADDING;
         for (step, place) in [0.1_f64, 0.3, 0.5, 0.7, 0.9].into_iter().zip([0.0_f64, 22.0, 44.0, 66.0, 88.0]) {
-            svg.raw(&format!("<rect class=\"heat\" opacity=\"{step}\" x=\"{:.1}\" y=\"{:.1}\" width=\"20\" height=\"10\" rx=\"2\"/>", x + place, y - 9.0));
+            svg.raw(&format!(
+                "<rect class=\"heat\" opacity=\"{step}\" x=\"{:.1}\" y=\"{:.1}\" width=\"20\" height=\"10\" rx=\"2\"/>",
+                x + place,
+                y - 9.0
+            ));
         }
         let words = format!("0 to {:.0} %; <N: there may be nobody; ?: too few to tell", self.darkest);
         svg.text(x + 120.0, y, "soft small", &words);

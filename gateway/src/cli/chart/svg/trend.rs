@@ -47,7 +47,11 @@ fn card(svg: &mut Svg, trend: &Trend, y: f64, height: f64) {
     let hidden = trend.series.len() - lines.len();
     let mut note = if hidden > 0 { format!("and {hidden} smaller ones, not drawn") } else { String::new() };
     if trend.last_is_open {
-        note = [note.as_str(), "the last one is not over"].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join("; ");
+        note = [note.as_str(), "the last one is not over"]
+            .into_iter()
+            .filter(|part| !part.is_empty())
+            .collect::<Vec<_>>()
+            .join("; ");
     }
     svg.text_end(WIDTH - MARGIN - PADDING, y + 31.0, "soft small", &note);
     svg.raw("</g>");
@@ -89,7 +93,11 @@ impl Plot {
 
     fn x(&self, place: usize) -> f64 {
         let steps = count(self.periods.saturating_sub(1)).max(1.0);
-        if self.periods == 1 { self.left.midpoint(self.right) } else { self.left + (self.right - self.left) * count(place) / steps }
+        if self.periods == 1 {
+            self.left.midpoint(self.right)
+        } else {
+            self.left + (self.right - self.left) * count(place) / steps
+        }
     }
 
     fn y(&self, value: f64) -> f64 {
@@ -101,11 +109,7 @@ impl Plot {
         while value <= self.high + self.step / 2.0 {
             let y = self.y(value);
             let class = if value.abs() < self.step / 2.0 { "axis" } else { "grid" };
-            svg.raw(&format!(
-                "<path class=\"{class}\" d=\"M{:.1} {y:.1}H{:.1}\"/>",
-                self.left - 6.0,
-                self.right + 6.0
-            ));
+            svg.raw(&format!("<path class=\"{class}\" d=\"M{:.1} {y:.1}H{:.1}\"/>", self.left - 6.0, self.right + 6.0));
             svg.text_end(self.left - 10.0, y + 4.5, "soft small num", &tick(value, self.step));
             value += self.step;
         }
@@ -137,15 +141,24 @@ impl Plot {
         };
         svg.raw(&format!("<path class=\"line s{color}\" d=\"M{}\"/>", path(0, sure.max(1))));
         if last_is_open && sure > 0 {
-            svg.raw(&format!("<path class=\"line s{color}\" stroke-dasharray=\"4 5\" d=\"M{}\"/>", path(sure - 1, sure + 1)));
+            svg.raw(&format!(
+                "<path class=\"line s{color}\" stroke-dasharray=\"4 5\" d=\"M{}\"/>",
+                path(sure - 1, sure + 1)
+            ));
         }
         if self.periods > 60 {
             return;
         }
         for (at, point) in series.points.iter().enumerate() {
             let (x, y) = (self.x(at), self.y(point.length()));
-            let class = if last_is_open && at + 1 == series.points.len() { "hollow" } else { ["f0", "f1", "f2", "f3", "f4"].get(color).copied().unwrap_or("f0") };
-            svg.raw(&format!("<circle class=\"{class} s{color}\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"3.4\" stroke-width=\"2\"><title>"));
+            let class = if last_is_open && at + 1 == series.points.len() {
+                "hollow"
+            } else {
+                ["f0", "f1", "f2", "f3", "f4"].get(color).copied().unwrap_or("f0")
+            };
+            svg.raw(&format!(
+                "<circle class=\"{class} s{color}\" cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"3.4\" stroke-width=\"2\"><title>"
+            ));
             svg.escaped(&point.words());
             svg.raw("</title></circle>");
         }
@@ -173,7 +186,16 @@ fn nice(wanted: f64) -> f64 {
 }
 
 fn tick(value: f64, step: f64) -> String {
-    number(value, if step >= 1.0 { 0 } else if step >= 0.1 { 1 } else { 2 })
+    number(
+        value,
+        if step >= 1.0 {
+            0
+        } else if step >= 0.1 {
+            1
+        } else {
+            2
+        },
+    )
 }
 
 fn described(sheet: &Sheet, trends: &[Trend]) -> String {
@@ -183,8 +205,12 @@ fn described(sheet: &Sheet, trends: &[Trend]) -> String {
     }
     for trend in trends {
         for series in &trend.series {
-            let points: Vec<String> =
-                trend.periods.iter().zip(&series.points).map(|(day, point)| format!("{day} {}", point.words())).collect();
+            let points: Vec<String> = trend
+                .periods
+                .iter()
+                .zip(&series.points)
+                .map(|(day, point)| format!("{day} {}", point.words()))
+                .collect();
             let _infallible = write!(words, "{} {}: {}. ", trend.counted, series.label, points.join(", "));
         }
     }

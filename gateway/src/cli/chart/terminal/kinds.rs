@@ -27,10 +27,10 @@ pub fn funnel(funnel: &Funnel, canvas: Canvas) -> String {
     out.push('\n');
     for (at, stage) in funnel.stages.iter().enumerate() {
         let name = pad_str(&truncate_str(&stage.name, label, "…"), label, Alignment::Left, None).into_owned();
-        let drawn =
-            draw(&Bar { label: String::new(), figure: stage.people, missing: false }, scale, bar, canvas);
+        let drawn = draw(&Bar { label: String::new(), figure: stage.people, missing: false }, scale, bar, canvas);
         let value = pad_str(&words(at), value, Alignment::Right, None).into_owned();
-        let note = |rate: Option<Figure>, of: &str| rate.map_or_else(String::new, |rate| format!("{} {of}", rate.words()));
+        let note =
+            |rate: Option<Figure>, of: &str| rate.map_or_else(String::new, |rate| format!("{} {of}", rate.words()));
         let of_start = note(stage.rate_of_start, "of all");
         // Of the first step both would be the same.
         let rate = if at > 1 { note(stage.rate, "of those") } else { String::new() };
