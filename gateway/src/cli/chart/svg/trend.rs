@@ -86,7 +86,7 @@ impl Plot {
         let step = nice((high - low) / 4.0);
         let (low, high) = ((low / step).floor() * step, (high / step).ceil() * step);
         let widest = [low, high].into_iter().map(|value| text_width(&tick(value, step))).fold(0.0, f64::max);
-        let names = lines.iter().map(|series| text_width(&series.label) + 14.0).fold(14.0, f64::max).min(150.0);
+        let names = lines.iter().map(|series| text_width(&series.label) + 14.0).fold(36.0, f64::max).min(150.0);
         let left = MARGIN + PADDING + widest + 10.0;
         Self { left, right: WIDTH - MARGIN - PADDING - names, top, periods: trend.periods.len(), low, high, step }
     }
