@@ -72,7 +72,7 @@ fn sources(folder: &Path, into: &mut String) {
 fn the_page_about_releases_names_tests_that_exist() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
     let mut code = String::new();
-    ["vault/src", "tests/attack", "tests/sim", "tests/hammer"]
+    ["vault/src", "tests/attack", "tests/sim", "tests/stat", "tests/hammer"]
         .into_iter()
         .for_each(|folder| sources(&root.join(folder), &mut code));
     let page = sample("manual/releases.md");

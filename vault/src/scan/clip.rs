@@ -2,8 +2,9 @@
 //!
 //! **Lemma.** For every vector `v` of integers, what [`Clip::scale`] gives has an L2 norm of at most [`Clip::norm`].
 //! If `|v|_2 <= bound`, every entry is multiplied by `per_one`, so the norm is at most `bound * per_one`. Otherwise entry
-//! `i` becomes `v_i * norm / d` truncated toward zero, with an integer `d >= |v|_2`; truncation makes no entry larger, so
-//! the norm is at most `|v|_2 * norm / d <= norm`. Entries are first limited to `+-2^55`, which is a function of the same
+//! `i` becomes `v_i * norm * 2^s / d` truncated toward zero, with an integer `d >= 2^s |v|_2`; truncation makes no entry larger,
+//! so the norm is at most `|v|_2 * norm * 2^s / d <= norm`. (The shift `s` is for short vectors, whose length would lose much by
+//! being rounded up to a whole number.) Entries are first limited to `+-2^55`, which is a function of the same
 //! subject's vector and so takes nothing from the lemma.
 
 use super::axis::Clip;
@@ -14,6 +15,9 @@ const MOST: i64 = 1 << 55;
 /// Entries below this need no more than 64 bits: the squares of [`FEW`] of them add up, and one times the norm fits.
 const SMALL: u64 = 1 << 24;
 
+/// Bits that are left for an entry and for writing its vector's length more finely.
+const SMALL_SHIFT: u32 = 26;
+
 /// How many small entries' squares add up in 64 bits.
 const FEW: usize = 1 << 15;
 
@@ -21,11 +25,15 @@ impl Clip {
     /// Scales one subject's vector, in place, to fine units and to the bound.
     pub(super) fn scale(self, entries: &mut [i64]) {
         let widest = entries.iter().fold(0, |bits, entry| bits | entry.unsigned_abs());
-        if widest < SMALL && entries.len() <= FEW { self.scale_small(entries) } else { self.scale_any(entries) }
+        if widest < SMALL && entries.len() <= FEW {
+            self.scale_small(widest, entries)
+        } else {
+            self.scale_any(widest, entries)
+        }
     }
 
     /// What [`Clip::scale_any`] does, where 64 bits are enough: nearly everybody's vector, several times as fast.
-    fn scale_small(self, entries: &mut [i64]) {
+    fn scale_small(self, widest: u64, entries: &mut [i64]) {
         let squared: u64 =
             entries.iter().fold(0, |sum, entry| sum.wrapping_add(entry.wrapping_mul(*entry).unsigned_abs()));
         let bound = u128::from(self.bound());
@@ -34,14 +42,16 @@ impl Clip {
             entries.iter_mut().for_each(|entry| *entry = entry.wrapping_mul(per_one));
             return;
         }
+        let shift = shift(widest);
+        let squared = u128::from(squared) << (2 * shift);
         let root = squared.isqrt();
         // Not 0, since the squares are more than a bound of at least 1.
-        let length = i64::try_from(root + u64::from(root * root < squared)).unwrap_or(i64::MAX);
-        let norm = i64::try_from(self.norm()).unwrap_or(0);
+        let length = i64::try_from(root + u128::from(root * root < squared)).unwrap_or(i64::MAX);
+        let norm = i64::try_from(self.norm()).unwrap_or(0) << shift;
         entries.iter_mut().for_each(|entry| *entry = entry.wrapping_mul(norm).checked_div(length).unwrap_or(0));
     }
 
-    fn scale_any(self, entries: &mut [i64]) {
+    fn scale_any(self, widest: u64, entries: &mut [i64]) {
         entries.iter_mut().for_each(|entry| *entry = (*entry).clamp(-MOST, MOST));
         let squared: u128 = entries.iter().map(|entry| u128::from(entry.unsigned_abs()).pow(2)).sum();
         let bound = u128::from(self.bound());
@@ -51,12 +61,20 @@ impl Clip {
             entries.iter_mut().for_each(|entry| *entry = entry.wrapping_mul(per_one));
             return;
         }
+        let shift = shift(widest);
+        let squared = squared << (2 * shift);
         let root = squared.isqrt();
         let length = i128::try_from(root + u128::from(root * root < squared)).unwrap_or(i128::MAX);
-        let norm = i128::from(self.norm());
+        let norm = i128::from(self.norm()) << shift;
         // Division of integers truncates toward zero.
         entries.iter_mut().for_each(|entry| *entry = i64::try_from(i128::from(*entry) * norm / length).unwrap_or(0));
     }
+}
+
+/// How much more finely than in whole numbers the length of a vector is written. An entry of so many bits, times a norm of 36
+/// and one, and this, fit in 63; where there is a shift, the square of the length does in 128.
+fn shift(widest: u64) -> u32 {
+    SMALL_SHIFT.saturating_sub(u64::BITS - widest.leading_zeros())
 }
 
 #[cfg(test)]
@@ -83,7 +101,7 @@ mod tests {
             let entries: Vec<i64> = (0..dice.below(9)).map(|_| entry(&mut dice)).collect();
             let (mut scaled, mut slowly) = (entries.clone(), entries.clone());
             clip.scale(&mut scaled);
-            clip.scale_any(&mut slowly);
+            clip.scale_any(entries.iter().fold(0, |bits, entry| bits | entry.unsigned_abs()), &mut slowly);
             assert_eq!(scaled, slowly, "{entries:?} under {bound}");
             let most = u128::from(clip.norm()).pow(2);
             assert!(norm_squared(&scaled) <= most, "{entries:?} under {bound}");
@@ -93,14 +111,22 @@ mod tests {
                 assert_eq!(scaled, exact);
             } else {
                 clipped += 1;
-                // Nothing is lost but rounding: the norm is within a unit an entry and a relative 1/length.
+                // Nothing is lost but rounding: the norm is within a unit an entry and a relative 2^-24.
                 let length = (norm_squared(&scaled) as f64).sqrt();
                 let wanted = clip.norm() as f64;
-                let slack = entries.len() as f64 + wanted / (norm_squared(&entries) as f64).sqrt().min(2_f64.powi(55));
+                let slack = entries.len() as f64 + wanted * 2_f64.powi(-24);
                 assert!(length >= wanted - slack - 1.0, "{entries:?} under {bound}: {length} of {wanted}");
             }
         }
         assert!(clipped > 3_000 && kept > 3_000, "{clipped} clipped, {kept} kept");
+    }
+
+    #[test]
+    fn two_events_in_two_cells_count_as_one() {
+        let mut entries = vec![1, 1];
+        Clip::new(1).unwrap().scale(&mut entries);
+        let norm = (norm_squared(&entries) as f64).sqrt();
+        assert!((norm / MAX as f64 - 1.0).abs() < 1e-6, "{entries:?}");
     }
 
     #[test]

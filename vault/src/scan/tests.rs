@@ -457,10 +457,14 @@ fn contribution(row: &Row, table: &TableSpec) -> Vec<(usize, i64)> {
             cells.into_keys().map(|cell| (cell, (UNIT as f64 / norm).floor() as i64)).collect()
         }
         Count::Events(_, clip) | Count::Sum(_, _, clip) | Count::Present { clip, .. } | Count::Value { clip, .. } => {
-            let norm = cells.values().map(|v: &i64| (*v as f64).powi(2)).sum::<f64>().sqrt();
-            let scale = |v: i64| match norm <= clip.bound() as f64 {
+            let squared: u128 = cells.values().map(|v: &i64| u128::from(v.unsigned_abs()).pow(2)).sum();
+            let bits = cells.values().map(|v| 64 - v.unsigned_abs().leading_zeros()).max().unwrap_or(0);
+            let shift = 26 - bits;
+            let length = (squared << (2 * shift)).isqrt();
+            let length = (length + u128::from(length * length < squared << (2 * shift))) as i128;
+            let scale = |v: i64| match squared <= u128::from(clip.bound()).pow(2) {
                 true => v * clip.per_one() as i64,
-                false => (i128::from(v) * i128::from(clip.norm()) / norm.ceil() as i128) as i64,
+                false => (((i128::from(v) * i128::from(clip.norm())) << shift) / length) as i64,
             };
             cells.into_iter().map(|(cell, v)| (cell, scale(v))).collect()
         }
