@@ -24,4 +24,9 @@ pub mod status;
 pub mod telemetry;
 pub mod wire;
 
+/// The allocator of every program that serves. glibc keeps what it freed in an arena per thread: a gateway that held 60 MiB
+/// showed 330 MiB, and grew by four per cent in ten minutes under a steady load. This one gives pages back.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 pub use server::{Bound, ServeError, init, serve, serve_until};
