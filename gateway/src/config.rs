@@ -28,6 +28,8 @@ pub const DEFAULT_MAX_DEADLINE_SECONDS: u64 = 3600;
 pub const DEFAULT_CONCURRENT_CALLS: usize = 32;
 /// Batches of records being checked or written at once, in bytes: some dozens of the largest. More wait at their senders.
 pub const DEFAULT_INGEST_BYTES: usize = 128 * 1024 * 1024;
+/// Sealed bytes of a dataset that wait before they are folded: some seconds of the fastest ingest.
+pub const DEFAULT_FOLD_BYTES: u64 = vault::vault::DEFAULT_FOLD_BYTES;
 /// How long running calls may take to end once the gateway is told to stop.
 pub const DEFAULT_DRAIN_SECONDS: u64 = 20;
 
@@ -70,6 +72,9 @@ pub struct Config {
     pub concurrent_calls: usize,
     /// Most bytes of batches of records that are checked or written at once, over all streams.
     pub ingest_bytes: usize,
+    /// Sealed bytes of a dataset that wait at the least before they are folded; at three times as many, those who write
+    /// wait, too.
+    pub fold_bytes: u64,
     /// Seconds that running calls may take to end at a stop.
     pub drain_seconds: u64,
 }
@@ -140,6 +145,7 @@ impl Default for Config {
             max_deadline_seconds: DEFAULT_MAX_DEADLINE_SECONDS,
             concurrent_calls: DEFAULT_CONCURRENT_CALLS,
             ingest_bytes: DEFAULT_INGEST_BYTES,
+            fold_bytes: DEFAULT_FOLD_BYTES,
             drain_seconds: DEFAULT_DRAIN_SECONDS,
         }
     }
@@ -182,6 +188,7 @@ impl Config {
             ("max_deadline_seconds", self.max_deadline_seconds),
             ("concurrent_calls", self.concurrent_calls as u64),
             ("ingest_bytes", self.ingest_bytes as u64),
+            ("fold_bytes", self.fold_bytes),
         ];
         for (name, value) in sizes {
             if value == 0 || value > u64::from(u32::MAX) {
@@ -221,6 +228,7 @@ impl Config {
             lock: self.lock()?,
             backup: self.backup.clone(),
             threads: self.scan_threads,
+            fold_bytes: self.fold_bytes,
             disk: vault::disk::Disk::default(),
         })
     }

@@ -200,7 +200,16 @@ impl Town {
         let folder = tempfile::tempdir().unwrap();
         let [data, root] = ["data", "root"].map(|name| folder.path().join(name));
         let [mirror, backup] = ["mirror", "backup"].map(|name| guarded.then(|| folder.path().join(name)));
-        let config = Config { data, root, mirror, backup, lock: SecondLock::None, threads: 1, disk };
+        let config = Config {
+            data,
+            root,
+            mirror,
+            backup,
+            lock: SecondLock::None,
+            threads: 1,
+            fold_bytes: vault::vault::DEFAULT_FOLD_BYTES,
+            disk,
+        };
         Vault::init(&config, NOW).unwrap();
         let vault = Vault::open(&config, NOW).unwrap();
         let rules = Rules::parse(Rules::default_texts(), 1).unwrap();
@@ -342,6 +351,7 @@ impl Town {
             mirror: None,
             backup: None,
             lock: SecondLock::None,
+            fold_bytes: vault::vault::DEFAULT_FOLD_BYTES,
             threads: 1,
             disk: Disk::default(),
         };

@@ -3,6 +3,7 @@
 //! ```text
 //! cargo run --release -p tests --bin bench -- portrait --subjects 1000000,10000000
 //! cargo run --release -p tests --bin bench -- breakdown --subjects 1000000 --events 10
+//! cargo run --release -p tests --bin bench -- full --subjects 1000000 --events 20
 //! cargo run --release -p tests --bin bench -- sums --subjects 1000000 --events 10 --values 20
 //! cargo run --release -p tests --bin bench -- ingest --subjects 1000000 --events 4 --folder PATH
 //! cargo run --release -p tests --bin bench -- open --folder PATH
@@ -21,6 +22,7 @@
 mod accuracy;
 mod decide;
 mod erase;
+mod full;
 mod ingest;
 mod measure;
 mod peer;
@@ -46,6 +48,8 @@ enum Asked {
 enum What {
     /// A question.
     Ask(Asked),
+    /// All that a full portrait shows.
+    Full,
     /// Rows streamed in.
     Ingest,
     /// Opening what an ingest left.
@@ -77,7 +81,7 @@ struct Options {
     repeats: usize,
 }
 
-const USAGE: &str = "usage: bench portrait|breakdown|sums|ingest|open|withdraw|erase|decide|accuracy [--subjects N,N] [--fields N] [--values N] \
+const USAGE: &str = "usage: bench portrait|full|breakdown|sums|ingest|open|withdraw|erase|decide|accuracy [--subjects N,N] [--fields N] [--values N] \
                      [--events N] [--threads N] [--runs N] [--folder PATH] [--peer PROGRAM|none] [--dp-peer PROGRAM] \
                      [--peers FOLDER] [--repeats N]";
 
@@ -85,6 +89,7 @@ fn options(mut arguments: impl Iterator<Item = String>) -> Option<Options> {
     let (what, subjects) = match arguments.next()?.as_str() {
         "portrait" => (What::Ask(Asked::Portrait), vec![1_000_000, 10_000_000]),
         "breakdown" => (What::Ask(Asked::Breakdown), vec![1_000_000]),
+        "full" => (What::Full, vec![1_000_000]),
         "sums" => (What::Ask(Asked::Sums), vec![1_000_000]),
         "ingest" => (What::Ingest, vec![1_000_000]),
         "open" => (What::Open, vec![0]),
@@ -137,6 +142,7 @@ fn main() -> ExitCode {
     for subjects in &options.subjects {
         let measured = match options.what {
             What::Ask(asked) => measure::run(&options, asked, *subjects),
+            What::Full => full::run(&options, *subjects),
             What::Ingest => ingest::run(&options, *subjects),
             What::Open => ingest::open(folder, options.threads),
             What::Decide => decide::run(&options, *subjects),

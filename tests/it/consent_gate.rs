@@ -151,6 +151,7 @@ impl Shop {
             mirror: None,
             backup: None,
             threads: 2,
+            fold_bytes: vault::vault::DEFAULT_FOLD_BYTES,
             lock: SecondLock::None,
             disk: Disk::default(),
         };

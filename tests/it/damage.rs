@@ -165,6 +165,7 @@ fn config(folder: &Path) -> Config {
         lock: SecondLock::None,
         backup: None,
         threads: 1,
+        fold_bytes: vault::vault::DEFAULT_FOLD_BYTES,
         disk: Disk::default(),
     }
 }

@@ -134,3 +134,19 @@ async fn a_batch_larger_than_all_room_is_taken_alone() {
     let answers = shop::stream(&producer, messages).await.unwrap();
     assert_eq!(answers.iter().map(|answer| answer.profiles).collect::<Vec<_>>(), [50, 50, 50]);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_producer_that_is_faster_than_folding_waits_and_is_not_refused() {
+    const BATCHES: u32 = 16;
+    // About one batch: the sixteen are four times what may wait before rows are refused.
+    let gate = Gate::start_with(|config| config.fold_bytes = 16 * 1024).await;
+    let dataset = shop::create(&gate).await;
+    let (producer, _) = gate.client("till", v1::ClientRole::Producer, "", &[]).await;
+    let (insights, _) = gate.client("insights", v1::ClientRole::Service, "", &["marketing"]).await;
+    let batches = (0..BATCHES).map(|number| shop::message(shop::people(&format!("n{number}"), 100, &["marketing"])));
+    let messages = std::iter::once(shop::header(&dataset)).chain(batches).collect();
+    let answers = shop::stream(&producer, messages).await.unwrap();
+    assert_eq!(answers.iter().map(|answer| answer.profiles).sum::<u64>(), u64::from(BATCHES * 100));
+    shop::close_epoch(&gate).await;
+    assert_eq!(people_of(&insights, "order.count() == 1").await, u64::from(BATCHES * 100));
+}

@@ -155,6 +155,7 @@ impl Twins {
             mirror: None,
             backup: None,
             threads: 1,
+            fold_bytes: vault::vault::DEFAULT_FOLD_BYTES,
             lock: SecondLock::None,
             disk: Disk::default(),
         };

@@ -41,6 +41,7 @@ mod write;
 #[expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 mod tests;
 
+pub use backlog::DEFAULT_FOLD_BYTES;
 pub use rotate::Watch;
 pub use schemas::SchemaVersion;
 pub use subjects::AccessReading;
@@ -79,6 +80,8 @@ pub struct Config {
     pub backup: Option<PathBuf>,
     /// Threads of a scan; 0 is one a core.
     pub threads: usize,
+    /// Sealed bytes of a dataset that wait at the least before they are folded.
+    pub fold_bytes: u64,
     /// What the root is locked with, besides its place.
     pub lock: SecondLock,
     /// The disk; the default is the real one, and tests watch it.

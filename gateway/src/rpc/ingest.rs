@@ -5,6 +5,9 @@
 //!
 //! Memory is bounded over all streams: a batch is only taken up when there is room for its bytes, which it gives back once
 //! it is durable. Until then its sender waits, and so do those behind it. Of each stream one message more is held.
+//!
+//! While so much of a dataset waits to be folded that a fold must make room first, a batch waits too, [`PATIENCE`] at most;
+//! its withdrawals don't. A sender that streams is slowed to what the disk takes, and is refused only if that is nothing.
 
 use super::{Answers, Service};
 use crate::outer::{self, Deadline};
@@ -36,6 +39,12 @@ const IN_FLIGHT: usize = 8;
 
 /// How long a client may leave its acknowledgements unread before its stream ends.
 const UNREAD: Duration = Duration::from_secs(60);
+
+/// How long a batch may wait for a fold: the largest take a minute or so.
+const PATIENCE: Duration = Duration::from_secs(180);
+
+/// How often is looked whether there is room.
+const LOOK: Duration = Duration::from_millis(50);
 
 #[tonic::async_trait]
 impl IngestService for Service {
@@ -153,6 +162,7 @@ impl Stream {
                 let Ok((sequence, batch, room)) = batch.await else {
                     return Err(self.refuse(Failure::Defect("a batch can't be checked")).await);
                 };
+                self.wait_for_folds(opened, sequence, &batch).await;
                 let begun = {
                     let opened = Arc::clone(opened);
                     let work = move || begin(&opened, batch).map_err(|failure| opened.call.refuse(&failure));
@@ -193,6 +203,43 @@ impl Stream {
         Ok(())
     }
 
+    /// Waits while a fold should make room first; the withdrawals of the batch are taken before. Where there is no room in the
+    /// end, writing the batch refuses it.
+    async fn wait_for_folds(
+        &self,
+        opened: &Arc<Opened>,
+        sequence: u64,
+        batch: &Result<(Vec<Record>, Vec<v1::RejectedRow>), Failure>,
+    ) {
+        let pressed = || self.call.app.vault.pressed(&opened.schema.dataset);
+        if !pressed() {
+            return;
+        }
+        if let Ok((records, _)) = batch {
+            self.take(opened, sequence, records.iter().filter(|record| record.is_withdrawal()).cloned().collect())
+                .await;
+        }
+        let waiting = async {
+            while pressed() {
+                tokio::time::sleep(LOOK).await;
+            }
+        };
+        // Refused below if it was in vain.
+        let _ = tokio::time::timeout(PATIENCE, waiting).await;
+    }
+
+    /// Writes withdrawals without acknowledging them; sent again with their batch, they change nothing.
+    async fn take(&self, opened: &Arc<Opened>, sequence: u64, withdrawals: Vec<Record>) {
+        if withdrawals.is_empty() {
+            return;
+        }
+        let opened = Arc::clone(opened);
+        let work =
+            move || begin(&opened, Ok((withdrawals, Vec::new()))).and_then(|begun| finish(&opened, sequence, begun));
+        // What may refuse it refuses the batch too, and is said then.
+        let _ = pipeline::blocking(&self.call.app, RPC, work).await;
+    }
+
     /// Takes the withdrawals of batches that arrived behind one that was refused: nothing that stops other rows may keep a
     /// withdrawal waiting. They are not acknowledged; sent again, they change nothing.
     async fn take_withdrawals(
@@ -204,11 +251,7 @@ impl Stream {
         while let Some(batch) = checked.recv().await {
             let Ok((sequence, Ok((mut records, _)), _room)) = batch.await else { continue };
             records.retain(Record::is_withdrawal);
-            let opened = Arc::clone(opened);
-            let work =
-                move || begin(&opened, Ok((records, Vec::new()))).and_then(|begun| finish(&opened, sequence, begun));
-            // The refusal that ends the stream is said; this one is of the same cause, or of a client that was revoked.
-            let _ = pipeline::blocking(&self.call.app, RPC, work).await;
+            self.take(opened, sequence, records).await;
         }
     }
 

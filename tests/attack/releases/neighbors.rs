@@ -211,6 +211,7 @@ impl World {
             mirror: None,
             backup: None,
             threads: 1,
+            fold_bytes: vault::vault::DEFAULT_FOLD_BYTES,
             lock: SecondLock::None,
             disk: Disk::default(),
         };

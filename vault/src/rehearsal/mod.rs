@@ -12,7 +12,7 @@ use crate::release::{self, By, DrawError, Kind, Measure, PlanError, Question, Ta
 use crate::scan::{self, BlockInput, NoThreads, Partial, ScanInput, Scanner};
 use policy::privacy::NanoRho;
 use policy::schema::{ColumnId, EventTypeId, FieldRef, Schema, SchemaError};
-use policy::segment::{Expr, Segment, Span, Test, Window, WindowError};
+use policy::segment::{Expr, Segment, SegmentError, Span, Test, Window, WindowError};
 use policy::time::Timestamp;
 use rayon::prelude::*;
 use roaring::RoaringBitmap;
@@ -41,6 +41,9 @@ pub enum RehearsalError {
     /// The time zone is unknown.
     #[error(transparent)]
     Window(#[from] WindowError),
+    /// A segment is wrong.
+    #[error(transparent)]
+    Segment(#[from] SegmentError),
     /// Nothing was drawn.
     #[error(transparent)]
     Draw(#[from] DrawError),
@@ -55,6 +58,8 @@ pub struct Rehearsal {
     scanner: Scanner,
     plan: release::Plan,
     scan: scan::Plan,
+    /// Those with the lower half of the first attribute's values.
+    half: Expr,
 }
 
 /// How large a synthetic dataset is.
@@ -95,6 +100,7 @@ pub const EVENT: EventTypeId = EventTypeId(0);
 
 const DATASET: u32 = 1;
 const AS_OF: Timestamp = Timestamp::from_seconds(1_750_000_000);
+const DAY_MICROS: i64 = 86_400_000_000;
 /// How many distinct values of an event field count fully.
 const MAX_DISTINCT: u8 = 5;
 /// Mean of the amount of an event.
@@ -146,8 +152,7 @@ impl Rehearsal {
     }
 
     fn build(folder: &Path, shape: &Shape, threads: usize, kind: Kind) -> Result<Self, RehearsalError> {
-        let half = Expr::Attribute(ColumnId(1), Test::Codes((1..=u16::from(shape.values) / 2).collect()));
-        Self::build_over(folder, &Source::Random(shape), threads, kind, half)
+        Self::build_over(folder, &Source::Random(shape), threads, kind, half(shape.values))
     }
 
     fn build_over(
@@ -168,13 +173,31 @@ impl Rehearsal {
         let blocks = numbers.par_iter().map(|block| writer.block(*block)).collect::<Result<Vec<_>, _>>()?;
         disk.sync_folder(&dir)?;
         let (plan, scan) = planned(&schema, kind, segment, RHO)?;
-        Ok(Self { schema, blocks, allowed: (0..subjects).collect(), scanner: Scanner::new(threads)?, plan, scan })
+        let (allowed, scanner) = ((0..subjects).collect(), Scanner::new(threads)?);
+        Ok(Self { schema, blocks, allowed, scanner, plan, scan, half: half(source.attributes().1) })
     }
 
     /// Plans another question, about everyone, at a price.
     pub fn ask(&mut self, kind: Kind, rho: NanoRho) -> Result<(), RehearsalError> {
         (self.plan, self.scan) = planned(&self.schema, kind, Expr::Const(true), rho)?;
         Ok(())
+    }
+
+    /// Plans another question, about those with the lower half of the first attribute's values, at a price.
+    pub fn ask_of_half(&mut self, kind: Kind, rho: NanoRho) -> Result<(), RehearsalError> {
+        (self.plan, self.scan) = planned(&self.schema, kind, self.half.clone(), rho)?;
+        Ok(())
+    }
+
+    /// Reads a segment in the language of segments, over `c1`.. and the events `order`.
+    pub fn segment(&self, text: &str) -> Result<Segment, RehearsalError> {
+        Ok(policy::segment::parse(text, &self.schema, &|_| true)?)
+    }
+
+    /// Returns so many weeks that end with the last day, as days since 1970 at which they begin and end.
+    pub fn weeks(weeks: i32) -> Vec<i32> {
+        let end = i32::try_from(AS_OF.0 / DAY_MICROS).unwrap_or(0);
+        (0..=weeks).map(|week| end - 7 * (weeks - week)).collect()
     }
 
     /// Opens, checks and counts everything.
@@ -186,6 +209,10 @@ impl Rehearsal {
     pub fn draw(&self, partial: &Partial) -> Result<Vec<Table>, RehearsalError> {
         Ok(self.plan.lay_out(&release::draw(&self.plan, partial)?))
     }
+}
+
+fn half(values: u8) -> Expr {
+    Expr::Attribute(ColumnId(1), Test::Codes((1..=u16::from(values) / 2).collect()))
 }
 
 fn planned(

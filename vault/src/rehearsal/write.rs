@@ -1,6 +1,6 @@
 //! Where the rows come from, and how they are sealed.
 
-use super::{AS_OF, DATASET, EVENT, MEAN_CENTS, Record, Records, Shape};
+use super::{AS_OF, DATASET, DAY_MICROS, EVENT, MEAN_CENTS, Record, Records, Shape};
 use crate::blocks::{
     self, BLOCK_SUBJECTS, BlockError, Column, ColumnKey, EventColumns, Piece, PieceKind, PieceMeta, Written,
 };
@@ -10,8 +10,6 @@ use policy::schema::{ColumnId, Layout};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-
-const DAY_MICROS: i64 = 86_400_000_000;
 
 /// Where rows come from.
 pub(super) enum Source<'a> {
@@ -30,7 +28,7 @@ impl Source<'_> {
     }
 
     /// Returns how many attributes there are and how many values of each.
-    fn attributes(&self) -> (u16, u8) {
+    pub(super) fn attributes(&self) -> (u16, u8) {
         match self {
             Self::Random(shape) => (shape.fields, shape.values),
             Self::Given(records) => (1, records.values),

@@ -32,12 +32,24 @@ const REWRITTEN: u64 = 16;
 /// How many times what is to be folded may wait before no more is taken: a fold that runs has that long to end, and a disk
 /// that is full has as much left for what must not be refused.
 const REFUSED: u64 = 4;
+/// How many times that may wait before those who write are kept waiting: well below, for what is under way.
+const PRESSED: u64 = 3;
 /// How long a fold that failed, or one that is for the log, is left alone: a full disk does not get empty in a second.
 const PAUSE: i64 = 60_000_000;
 
+/// What [`Limits::bytes`] is unless the settings say so.
+pub const DEFAULT_FOLD_BYTES: u64 = 64 << 20;
+
+impl Limits {
+    /// Returns the limits with so many bytes at the least.
+    pub fn folding_at(bytes: u64) -> Self {
+        Self { bytes, most_bytes: bytes.max(1 << 30), entries: 1 << 18, segments: 32 }
+    }
+}
+
 impl Default for Limits {
     fn default() -> Self {
-        Self { bytes: 64 << 20, most_bytes: 1 << 30, entries: 1 << 18, segments: 32 }
+        Self::folding_at(DEFAULT_FOLD_BYTES)
     }
 }
 
@@ -82,6 +94,16 @@ impl Vault {
         due
     }
 
+    /// Says whether so much of a dataset waits to be folded that whoever writes to it should wait, too: a fold will make room
+    /// before rows are refused. Not while folds fail, since waiting would not help.
+    pub fn pressed(&self, dataset: &DatasetId) -> bool {
+        let state = self.state.lock();
+        let Some(dataset) = state.datasets.values().find(|known| known.schema.dataset == *dataset) else {
+            return false;
+        };
+        dataset.trouble.is_none() && dataset.damage.is_none() && !dataset.has_room(&self.limits, PRESSED)
+    }
+
     /// Lists what is wrong with datasets, for the steward: those that can't be read and refuse every call, and those that
     /// serve and can't be folded.
     pub fn troubles(&self) -> Vec<(DatasetId, String)> {
@@ -114,11 +136,15 @@ impl Dataset {
         (rewritten / REWRITTEN).clamp(limits.bytes, limits.most_bytes)
     }
 
+    fn has_room(&self, limits: &Limits, times: u64) -> bool {
+        let bytes = self.fold_bound.max(limits.bytes);
+        let most = (bytes.saturating_mul(times), (limits.entries as u64).saturating_mul(times));
+        self.journal.bytes() < most.0 && (self.journal.entries() as u64) < most.1
+    }
+
     /// Refuses to take more rows while too many wait to be folded.
     pub(super) fn check_room(&self, limits: &Limits) -> Result<(), VaultError> {
-        let bytes = self.fold_bound.max(limits.bytes);
-        let most = (bytes.saturating_mul(REFUSED), (limits.entries as u64).saturating_mul(REFUSED));
-        if self.journal.bytes() < most.0 && (self.journal.entries() as u64) < most.1 {
+        if self.has_room(limits, REFUSED) {
             return Ok(());
         }
         refuse(

@@ -237,7 +237,7 @@ impl Vault {
             restoring: opening == Opening::Restoring,
             delivering: Mutex::new(()),
             poisoned: OnceLock::new(),
-            limits: Limits::default(),
+            limits: Limits::folding_at(config.fold_bytes),
             #[cfg(test)]
             after_scan: Mutex::new(None),
             #[cfg(test)]

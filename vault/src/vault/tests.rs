@@ -136,6 +136,7 @@ impl Shop {
             mirror: None,
             backup: None,
             threads: 2,
+            fold_bytes: crate::vault::DEFAULT_FOLD_BYTES,
             lock: SecondLock::None,
             disk: Disk::default(),
         };

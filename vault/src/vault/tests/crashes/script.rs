@@ -310,7 +310,16 @@ impl Stage {
         let (data, root) = (folder.path().join("data"), folder.path().join("root"));
         let [mirror, backup] = ["mirror", "backup"].map(|name| Some(folder.path().join(name)));
         let lock = SecondLock::None;
-        let config = Config { data, root, mirror, backup, lock, threads: 1, disk: Disk::default() };
+        let config = Config {
+            data,
+            root,
+            mirror,
+            backup,
+            lock,
+            threads: 1,
+            fold_bytes: crate::vault::DEFAULT_FOLD_BYTES,
+            disk: Disk::default(),
+        };
         Self { folder, config, vault: None }
     }
 
