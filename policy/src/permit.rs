@@ -45,11 +45,13 @@ pub enum Verb {
     HoldSubject,
     /// Link two subjects that are one person, or end a link.
     LinkSubject,
+    /// Extend the lifetime's budget of a population.
+    ExtendBudget,
 }
 
 impl Verb {
     /// All verbs, in a fixed order.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::ManageDataset,
         Self::Ingest,
         Self::RecordConsent,
@@ -67,6 +69,7 @@ impl Verb {
         Self::EraseSubject,
         Self::HoldSubject,
         Self::LinkSubject,
+        Self::ExtendBudget,
     ];
 
     /// Returns the Cedar action that stands for this verb.
@@ -89,6 +92,7 @@ impl Verb {
             Self::EraseSubject => "erase_subject",
             Self::HoldSubject => "hold_subject",
             Self::LinkSubject => "link_subject",
+            Self::ExtendBudget => "extend_budget",
         }
     }
 
@@ -107,13 +111,13 @@ impl Verb {
     }
 
     /// Returns whether a role can hold the verb at all, whatever the policies say: only the portal speaks for a person,
-    /// and it does nothing else; only a steward holds back what a person may have erased.
+    /// and it does nothing else; only a steward holds back what a person may have erased, or extends what may be lost.
     pub const fn open_to(self, role: &Role) -> bool {
         let portal = matches!(role, Role::Portal);
         match self {
             Self::AccessSubject | Self::RectifySubject | Self::RestrictSubject | Self::LinkSubject => portal,
             Self::EraseSubject => matches!(role, Role::Portal | Role::Steward | Role::System),
-            Self::HoldSubject => matches!(role, Role::Steward),
+            Self::HoldSubject | Self::ExtendBudget => matches!(role, Role::Steward),
             Self::RecordConsent => true,
             _ => !portal,
         }

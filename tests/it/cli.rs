@@ -201,6 +201,8 @@ fn a_small_seller_gets_from_nothing_to_a_portrait() {
     let budget = desk.json(&[&["budget"], &ask[..]].concat());
     assert_ne!(budget["client_spent"], "0");
 
+    a_lifetimes_budget_is_extended(&desk, &ask);
+
     let audit = ["--key", "audit-key.toml"];
     let refused = desk.json(&[&["audit", "search", "--decision", "refuse"], &audit[..]].concat());
     assert!(refused["events"].as_array().unwrap().len() >= 3, "{refused}");
@@ -227,6 +229,30 @@ fn a_small_seller_gets_from_nothing_to_a_portrait() {
     let (_, words) = desk.ends(REFUSED, &["schema", "apply", "files/schema.toml"]);
     assert!(words.contains("`visit`: was removed"), "{words}");
     desk.ends(DONE, &import);
+}
+
+/// By a steward alone, who repeats what it comes to.
+fn a_lifetimes_budget_is_extended(desk: &Desk, ask: &[&str]) {
+    let extend = ["budget", "extend", "coop", "--by", "0.4", "--because", "a second year, minutes of 2026-11"];
+    let planned = desk.json(&[&extend[..], &["--dry-run"]].concat());
+    assert_eq!((&planned["before"]["rho"], &planned["after"]["rho"]), (&"0.8".into(), &"1.2".into()));
+    let epsilon = planned["after"]["epsilon"].as_str().unwrap();
+    let (words, _) = desk.ends(DONE, &[&extend[..], &["--dry-run"]].concat());
+    assert!(words.contains(&format!("Nothing was changed. To extend it, add --acknowledge-epsilon {epsilon}.")), "{words}");
+    desk.ends(USAGE, &extend);
+    let (_, words) = desk.ends(REFUSED, &[&extend[..], &["--acknowledge-epsilon", "8.40"]].concat());
+    assert!(words.contains(&format!("may have lost epsilon {epsilon} at delta 1e-9")), "{words}");
+    let acknowledged = [&extend[..], &["--acknowledge-epsilon", epsilon]].concat();
+    let (_, words) = desk.ends(REFUSED, &[&acknowledged[..], &ask[..2]].concat());
+    assert!(words.contains("PURPOSE_DENIED"), "{words}");
+    let done = desk.json(&acknowledged);
+    let (words, _) = desk.ends(DONE, &[&["budget"], ask].concat());
+    assert!(words.contains("of 1.2") && words.contains("Extended by 0.4 on "), "{words}");
+    let shown = desk.json(&[&["budget"], ask].concat());
+    assert_eq!((&shown["lifetime_extended"], &shown["extensions"][0]["leaf"]), (&"0.4".into(), &done["leaf"]));
+    let leaf = done["leaf"].to_string();
+    let (told, _) = desk.ends(DONE, &["audit", "explain", &leaf, "--key", "audit-key.toml"]);
+    assert!(told.contains("a second year, minutes of 2026-11") && told.contains("added rho 0.4"), "{told}");
 }
 
 /// The day so long before the end of the epoch of a release.

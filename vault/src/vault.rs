@@ -13,6 +13,7 @@ pub(crate) mod decoders;
 mod deliver;
 mod epochs;
 mod erase;
+mod extend;
 mod fold_epoch;
 mod frames;
 mod hidden;

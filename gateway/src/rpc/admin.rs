@@ -78,7 +78,8 @@ impl AdminService for Service {
                 call.permit(Verb::ManageClients, None, None, &[])?;
             }
             let statement = call.app.vault.budget(&permit, &client, call.now)?;
-            Ok(v1::GetBudgetResponse { budget: Some(budget::encode(&schema, &client, &statement)) })
+            let (extensions, budget) = (budget::extensions(&statement), budget::encode(&schema, &client, &statement));
+            Ok(v1::GetBudgetResponse { budget: Some(budget), extensions })
         })
         .await
     }
@@ -95,6 +96,13 @@ impl AdminService for Service {
             Ok(v1::SetQuotaResponse { budget: Some(statement(call, &schema, &client)?) })
         })
         .await
+    }
+
+    async fn extend_budget(
+        &self,
+        request: Request<v1::ExtendBudgetRequest>,
+    ) -> Result<Response<v1::ExtendBudgetResponse>, Status> {
+        pipeline::unary(&self.0, request, "AdminService/ExtendBudget", extend).await
     }
 
     async fn publish_policies(
@@ -192,6 +200,22 @@ impl AdminService for Service {
 fn statement(call: &Call, schema: &Schema, client: &ClientId) -> Result<v1::Budget, Failure> {
     let permit = call.permit(Verb::ReadBudget, Some(schema), None, &[])?;
     Ok(budget::encode(schema, client, &call.app.vault.budget(&permit, client, call.now)?))
+}
+
+fn extend(call: &mut Call, request: v1::ExtendBudgetRequest) -> Result<v1::ExtendBudgetResponse, Failure> {
+    let v1::ExtendBudgetRequest { dataset, by, because, acknowledge_epsilon, validate_only, request_id } = request;
+    call.take_request_id(&request_id)?;
+    let schema = call.schema(&dataset)?;
+    let permit = call.permit(Verb::ExtendBudget, Some(&schema), None, &[])?;
+    let by = decimal::decode("by", &by)?;
+    let vault = &call.app.vault;
+    let extended = match validate_only {
+        true => vault.plan_extension(&permit, by, call.now)?,
+        false => vault.extend_budget(&permit, by, &because, &acknowledge_epsilon, call.now)?,
+    };
+    let client = call.principal.client.clone();
+    let statement = vault.budget(&permit, &client, call.now)?;
+    Ok(budget::extended(&extended, budget::encode(&schema, &client, &statement)))
 }
 
 fn create(call: &mut Call, request: v1::CreateClientRequest) -> Result<v1::CreateClientResponse, Failure> {

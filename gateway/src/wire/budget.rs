@@ -1,16 +1,27 @@
 //! Statements of a ledger.
 
-use super::names;
+use super::{names, time};
 use policy::id::ClientId;
-use policy::privacy::{DEFAULT_DELTA, NanoRho, basis_points_of_cap};
+use policy::privacy::{DEFAULT_DELTA, Extension, NanoRho, basis_points_of_cap};
 use policy::schema::{DatasetKind, Schema};
 use proto::v1;
-use vault::budget::Statement;
+use vault::budget::{Extended, Loss, Statement};
 use vault::release::epsilon_for;
 
 /// Writes a statement.
 pub fn encode(schema: &Schema, client: &ClientId, statement: &Statement) -> v1::Budget {
-    let Statement { quarter_spent, quarter_cap, lifetime_spent, lifetime_cap, client_spent, client_quota } = *statement;
+    let Statement {
+        quarter_spent,
+        quarter_cap,
+        lifetime_spent,
+        lifetime_cap,
+        ref extensions,
+        quarter_rate,
+        lifetime_ends,
+        client_spent,
+        client_quota,
+    } = *statement;
+    let extended = extensions.iter().fold(NanoRho::ZERO, |sum, extension| sum.saturating_add(extension.by));
     let left = quarter_cap.saturating_sub(quarter_spent);
     let left = left.min(lifetime_cap.saturating_sub(lifetime_spent)).min(client_quota.saturating_sub(client_spent));
     v1::Budget {
@@ -26,6 +37,39 @@ pub fn encode(schema: &Schema, client: &ClientId, statement: &Statement) -> v1::
         quarter_epsilon: epsilon(quarter_spent),
         lifetime_epsilon: epsilon(lifetime_spent),
         not_private: schema.kind == DatasetKind::Test,
+        lifetime_cap_epsilon: epsilon(lifetime_cap),
+        lifetime_extended: extended.to_string(),
+        quarter_rate: quarter_rate.to_string(),
+        lifetime_ends: lifetime_ends.map(|quarter| quarter.to_string()).unwrap_or_default(),
+    }
+}
+
+/// Writes what moved a lifetime's cap.
+pub fn extensions(statement: &Statement) -> Vec<v1::BudgetExtension> {
+    let write = |extension: &Extension| {
+        let Extension { by, at, client, request: _, because, leaf } = extension;
+        v1::BudgetExtension {
+            by: by.to_string(),
+            at_time: Some(time::encode(*at)),
+            client: names::of_client(client),
+            because: because.clone(),
+            leaf: *leaf,
+        }
+    };
+    statement.extensions.iter().map(write).collect()
+}
+
+/// Writes an extension, made or planned.
+pub fn extended(extended: &Extended, budget: v1::Budget) -> v1::ExtendBudgetResponse {
+    let Extended { before, after, spent, leaf } = *extended;
+    let loss = |Loss { rho, epsilon }| v1::LifetimeLoss { rho: rho.to_string(), epsilon: epsilon.to_string() };
+    v1::ExtendBudgetResponse {
+        before: Some(loss(before)),
+        after: Some(loss(after)),
+        spent: Some(loss(spent)),
+        delta: DEFAULT_DELTA.to_string(),
+        leaf: leaf.unwrap_or_default(),
+        budget: Some(budget),
     }
 }
 

@@ -1,10 +1,14 @@
 //! The ledger of one population: what has been spent, by whom, and whether the next charge fits.
 //!
-//! Guarantees: after any sequence of charges, neither the quarter nor the lifetime nor a client is above its cap; a
-//! charge that fits to the last nano-rho is accepted; nothing overflows. Whether a charge fits depends on prices, caps
+//! Guarantees: after any sequence of charges and extensions, neither the quarter nor the lifetime nor a client is above its
+//! cap; the lifetime's is what it was made with and all that extensions added, and they move nothing else. A charge that fits to the last nano-rho is accepted; nothing overflows. Whether a charge fits depends on prices, caps
 //! and the calendar only, never on data, so a refusal may say all it knows. Nothing is ever given back.
 //!
 //! Not here: durability and order. Whoever holds the ledger makes a charge durable before noise is drawn.
+
+mod extension;
+
+pub use extension::Extension;
 
 use super::{NanoRho, Quarter, basis_points_of_cap};
 use crate::decide::{Reason, Refusal};
@@ -17,7 +21,7 @@ use std::collections::BTreeMap;
 pub struct Caps {
     /// Most loss in a calendar quarter.
     pub quarter: NanoRho,
-    /// Most loss ever.
+    /// Most loss ever, extensions aside.
     pub lifetime: NanoRho,
 }
 
@@ -43,6 +47,16 @@ pub struct Ledger {
     lifetime_spent: NanoRho,
     clients: BTreeMap<ClientId, (Quarter, NanoRho)>,
     quotas: BTreeMap<ClientId, NanoRho>,
+    /// What was spent in the quarter before `quarter`.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    last_quarter_spent: NanoRho,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    extensions: Vec<Extension>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes it so")]
+fn is_zero(rho: &NanoRho) -> bool {
+    *rho == NanoRho::ZERO
 }
 
 impl Ledger {
@@ -79,7 +93,8 @@ impl Ledger {
     /// `PRICE_ABOVE_CAP` if it could never fit, `QUOTA_EXHAUSTED` or `BUDGET_EXHAUSTED` if it does not fit now.
     pub fn check(&self, client: &ClientId, rho: NanoRho, now: Quarter, caps: Caps) -> Result<(), Refusal> {
         let quota = self.quota(client, caps);
-        let most = quota.min(caps.quarter).min(caps.lifetime);
+        let lifetime = self.lifetime_cap(caps);
+        let most = quota.min(caps.quarter).min(lifetime);
         if rho > most {
             return Err(price_above_cap(rho, most));
         }
@@ -88,9 +103,9 @@ impl Ledger {
         if rho > left_to_client {
             return Err(quota_exhausted(rho, left_to_client, quota, next));
         }
-        let left_ever = caps.lifetime.saturating_sub(self.lifetime_spent);
+        let left_ever = lifetime.saturating_sub(self.lifetime_spent);
         if rho > left_ever {
-            return Err(lifetime_exhausted(rho, left_ever, caps));
+            return Err(lifetime_exhausted(rho, left_ever, lifetime));
         }
         let left = caps.quarter.saturating_sub(self.quarter_spent(now));
         if rho > left {
@@ -112,6 +127,7 @@ impl Ledger {
     /// Records a charge that was accepted before, whatever the caps are now: for rebuilding a ledger from its log.
     pub fn record(&mut self, client: &ClientId, rho: NanoRho, now: Quarter) {
         if now > self.quarter {
+            self.last_quarter_spent = if now == self.quarter.next() { self.quarter_spent } else { NanoRho::ZERO };
             self.quarter = now;
             self.quarter_spent = NanoRho::ZERO;
             // Balances of closed quarters answer no question any more.
@@ -123,16 +139,18 @@ impl Ledger {
         self.lifetime_spent = self.lifetime_spent.saturating_add(rho);
     }
 
-    /// Raises every balance to at least that of a later state of the same ledger, and takes over its quotas: for a ledger that
-    /// was made again from an older copy. Nothing is ever given back by it.
+    /// Raises every balance to at least that of a later state of the same ledger, and takes over its quotas and extensions: for
+    /// a ledger that was made again from an older copy. Nothing is ever given back by it.
     pub fn raise_to(&mut self, later: &Self) {
         if later.quarter > self.quarter {
             self.quarter = later.quarter;
             self.quarter_spent = NanoRho::ZERO;
+            self.last_quarter_spent = NanoRho::ZERO;
             self.clients.clear();
         }
         if later.quarter == self.quarter {
             self.quarter_spent = self.quarter_spent.max(later.quarter_spent);
+            self.last_quarter_spent = self.last_quarter_spent.max(later.last_quarter_spent);
             for (client, (quarter, spent)) in &later.clients {
                 let here = self.clients.entry(client.clone()).or_insert((*quarter, NanoRho::ZERO));
                 *here = (*here).max((*quarter, *spent));
@@ -140,6 +158,10 @@ impl Ledger {
         }
         self.lifetime_spent = self.lifetime_spent.max(later.lifetime_spent);
         self.quotas.extend(later.quotas.iter().map(|(client, quota)| (client.clone(), *quota)));
+        // Of two states of one ledger, the extensions of the earlier are the first of the later's.
+        if later.extensions.len() > self.extensions.len() {
+            self.extensions.clone_from(&later.extensions);
+        }
     }
 }
 
@@ -167,10 +189,10 @@ fn budget_exhausted(rho: NanoRho, left: NanoRho, caps: Caps, next: Quarter) -> R
     )
 }
 
-fn lifetime_exhausted(rho: NanoRho, left: NanoRho, caps: Caps) -> Refusal {
+fn lifetime_exhausted(rho: NanoRho, left: NanoRho, cap: NanoRho) -> Refusal {
     Refusal::new(
         Reason::BudgetExhausted,
-        format!("this costs {rho}, and {} of the lifetime budget of these people is left", share(left, caps.lifetime)),
+        format!("this costs {rho}, and {} of the lifetime budget of these people is left", share(left, cap)),
         "ask for less accuracy, or ask a steward for an extension; a new quarter does not help",
     )
 }

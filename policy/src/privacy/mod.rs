@@ -9,7 +9,7 @@ mod accuracy;
 mod ledger;
 
 pub use accuracy::{Advice, advise, basis_points_of_cap, half_width_95, rho_for_half_width, sigma, sigma_of_count};
-pub use ledger::{Caps, Ledger};
+pub use ledger::{Caps, Extension, Ledger};
 
 use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -186,6 +186,20 @@ impl Quarter {
     /// Returns the quarter after this one.
     pub const fn next(self) -> Self {
         Self(self.0.saturating_add(1))
+    }
+
+    /// Returns the instant at which it begins.
+    pub fn start(self) -> Timestamp {
+        // Days of a date in the proleptic Gregorian calendar, the other way round than in `of`.
+        let month = i64::from(self.0 % 4 * 3 + 1);
+        let (year, month_from_march) = match month > 2 {
+            true => (i64::from(self.year()), month - 3),
+            false => (i64::from(self.year()) - 1, month + 9),
+        };
+        let (era, year_of_era) = (year.div_euclid(400), year.rem_euclid(400));
+        let day_of_year = (153 * month_from_march + 2) / 5;
+        let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
+        Timestamp::from_seconds((era * 146_097 + day_of_era - 719_468).saturating_mul(86_400))
     }
 
     /// Returns the year.

@@ -75,6 +75,13 @@ fn quarters_follow_the_calendar() {
     assert_eq!(last.first_day(), "2026-10-01");
     assert_eq!(last.next().first_day(), "2027-01-01");
     assert_eq!(last, Quarter(2026 * 4 + 3));
+    assert_eq!(last.next().start(), Timestamp::from_seconds(1_798_761_600));
+    for number in [0, 1, 4 * 1970, 4 * 1999 + 3, 4 * 2000, 4 * 2000 + 1, 4 * 2100 + 1, 4 * 9_999] {
+        let quarter = Quarter(number);
+        let before = Timestamp(quarter.start().0 - 1);
+        assert_eq!(Quarter::of(quarter.start()), quarter);
+        assert_eq!(Quarter::of(before), Quarter(number.saturating_sub(1)), "{quarter}");
+    }
     assert_eq!(Quarter::of(Timestamp(i64::MIN)), Quarter(0));
     assert!(Quarter::of(Timestamp(i64::MAX)) > last);
 }

@@ -93,7 +93,7 @@ fn verbs_go_to_the_roles_that_need_them() {
     assert_eq!(verbs(&steward, None, None), stewards);
     assert_eq!(
         verbs(&steward, Some(&schema), None),
-        [&stewards[..], &[Verb::EraseSubject, Verb::HoldSubject]].concat()
+        [&stewards[..], &[Verb::EraseSubject, Verb::HoldSubject, Verb::ExtendBudget]].concat()
     );
     assert_eq!(
         verbs(&principal(Role::System), Some(&schema), None),
@@ -114,6 +114,8 @@ fn a_generous_policy_still_ends_below_clear_and_keeps_identifiers_pseudonymous()
         assert_eq!(rules.allows(&who, Verb::EraseSubject, Some(&schema()), None), erases, "{who:?}");
         let holds = rules.allows(&who, Verb::HoldSubject, Some(&schema()), None);
         assert_eq!(holds, who.role == Role::Steward, "{who:?}");
+        let extends = rules.allows(&who, Verb::ExtendBudget, Some(&schema()), None);
+        assert_eq!(extends, who.role == Role::Steward, "{who:?}");
         let reads = rules.allows(&who, Verb::ReadLog, Some(&schema()), None);
         assert_eq!(reads, who.role != Role::Portal, "a portal acts for people and does nothing else");
     }

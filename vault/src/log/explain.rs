@@ -79,6 +79,8 @@ fn deed(leaf: &Leaf) -> String {
         },
         Kind::AnonymousRefusals => "were refused".into(),
         Kind::Quota => format!("set the quota of{object}{on}"),
+        Kind::Extension if what == "extend lifetime budget" => format!("extended the lifetime's budget{on}"),
+        Kind::Extension => "had extended a lifetime's budget, whose entry a restore lost and writes again".into(),
         Kind::Start if what == "restored" => "was made again from a backup".into(),
         Kind::Start => "started".into(),
         Kind::Stop => "stopped".into(),
@@ -136,7 +138,11 @@ fn clauses(leaf: &Leaf) -> Vec<String> {
 
 fn charge(leaf: &Leaf) -> Option<String> {
     let rho = leaf.rho?;
-    let verb = if leaf.kind == Kind::Quota { "rho" } else { "charged rho" };
+    let verb = match leaf.kind {
+        Kind::Quota => "rho",
+        Kind::Extension => "added rho",
+        _ => "charged rho",
+    };
     let mut out = format!("{verb} {}", rho.rho());
     if let Some(population) = &leaf.population {
         let _ = write!(out, " to population `{population}`");

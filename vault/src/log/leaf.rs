@@ -168,6 +168,8 @@ words! {
         AnonymousRefusals = "anonymous_refusals",
         /// A client's quota was set.
         Quota = "quota",
+        /// The cap of a population's lifetime was extended.
+        Extension = "extension",
         /// The vault was opened.
         Start = "start",
         /// The vault was closed.

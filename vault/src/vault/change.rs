@@ -6,7 +6,7 @@
 use crate::erasure::ErasureReceipt;
 use crate::holds::Ground;
 use policy::id::{ClientId, PopulationId};
-use policy::privacy::{Ledger, NanoRho, Quarter};
+use policy::privacy::{Extension, Ledger, NanoRho, Quarter};
 use policy::schema::FieldRef;
 use policy::time::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -87,6 +87,13 @@ pub(crate) enum Change {
         client: ClientId,
         /// How much in a quarter.
         quota: NanoRho,
+    },
+    /// A lifetime's cap was extended.
+    Extend {
+        /// Whose ledger.
+        population: PopulationId,
+        /// By how much, by whom and why.
+        extension: Extension,
     },
     /// A restore found that more was spent than it brought back: balances are at least these.
     Spent {

@@ -48,6 +48,15 @@ pub(crate) fn state_seeds() -> Vec<Vec<u8>> {
     if let (Ok(client), Ok(population)) = (ClientId::new("marketing"), policy::id::PopulationId::new("shop")) {
         let mut spent = policy::privacy::Ledger::default();
         spent.record(&client, NanoRho(7), policy::privacy::Quarter(8_107));
+        let extension = policy::privacy::Extension {
+            by: NanoRho(3),
+            at: Timestamp(8),
+            client: client.clone(),
+            request: "r1".to_owned(),
+            because: "more questions".to_owned(),
+            leaf: 7,
+        };
+        changes.push(Change::Extend { population: population.clone(), extension });
         changes.push(Change::Spent { population: population.clone(), spent });
         changes.push(Change::Quota { population, client, quota: NanoRho(5) });
     }

@@ -16,17 +16,21 @@ use std::collections::BTreeMap;
 impl Vault {
     /// States a ledger: of the permit's dataset's population, and of `client` within it.
     pub fn budget(&self, permit: &Permit, client: &ClientId, now: Timestamp) -> Result<Statement, VaultError> {
-        require(permit, &[Verb::ReadBudget, Verb::Release, Verb::Audience, Verb::Maintain])?;
+        require(permit, &[Verb::ReadBudget, Verb::Release, Verb::Audience, Verb::Maintain, Verb::ExtendBudget])?;
         let mut state = self.lock()?;
         let population = dataset_of(&mut state, permit)?.schema.population.clone();
-        let quarter = Quarter::of(now.max(state.latest));
+        let now = now.max(state.latest);
+        let quarter = Quarter::of(now);
         let caps = self.caps(&state, &population, quarter);
         let ledger = state.shared.ledgers.entry(population).or_default();
         Ok(Statement {
             quarter_spent: ledger.quarter_spent(quarter),
             quarter_cap: caps.quarter,
             lifetime_spent: ledger.lifetime_spent(),
-            lifetime_cap: caps.lifetime,
+            lifetime_cap: ledger.lifetime_cap(caps),
+            extensions: ledger.extensions().to_vec(),
+            quarter_rate: ledger.rate(now, caps),
+            lifetime_ends: ledger.lifetime_ends(now, caps),
             client_spent: ledger.client_spent(client, quarter),
             client_quota: ledger.quota(client, caps),
         })

@@ -170,7 +170,7 @@ fn finish(config: &Config, mirror: &Path, now: Timestamp) -> Result<Option<Loss>
     let marker = Marker::parse(&bytes).ok_or_else(|| VaultError::damaged(MARKER, "it does not parse"))?;
     let vault = Vault::open_with(config, Mirroring::At(mirror), Opening::Restoring, now)?;
     let leaf = Leaf { what: Word::new("restored").ok(), ..Leaf::new(Kind::Start, now) };
-    vault.log_change(lost(leaf, marker.loss)?, vault.unpaid())?;
+    vault.raise_balances(&lost(leaf, marker.loss)?, now)?;
     vault.close(now)?;
     vault.note_durably(now)?;
     drop(vault);
@@ -191,7 +191,7 @@ fn lost(leaf: Leaf, loss: Option<Loss>) -> Result<Leaf, VaultError> {
 
 impl Vault {
     /// Returns what raises balances to those that the mirror knows of.
-    fn unpaid(&self) -> Vec<Change> {
+    pub(super) fn unpaid(&self) -> Vec<Change> {
         let noted = self.noted.lock();
         let ledgers = &self.state.lock().shared.ledgers;
         let raised = noted.ledgers.iter().filter(|(population, noted)| {

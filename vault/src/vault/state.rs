@@ -195,6 +195,9 @@ impl Shared {
             Change::Quota { population, client, quota } => {
                 self.ledgers.entry(population.clone()).or_default().set_quota(client, *quota);
             }
+            Change::Extend { population, extension } => {
+                self.ledgers.entry(population.clone()).or_default().extend(extension.clone());
+            }
             Change::Spent { population, spent } => {
                 self.ledgers.entry(population.clone()).or_default().raise_to(spent);
             }

@@ -8,6 +8,7 @@ mod consents;
 #[expect(clippy::print_stdout, reason = "how much a matrix checked is for people")]
 mod crashes;
 mod erasures;
+mod extensions;
 mod fence;
 mod folds;
 mod holds;

@@ -84,12 +84,18 @@ pub fn budget_json(budget: &Budget) -> Value {
         quarter_epsilon,
         lifetime_epsilon,
         not_private,
+        lifetime_cap_epsilon,
+        lifetime_extended,
+        quarter_rate,
+        lifetime_ends,
     } = budget;
     json!({
         "population": population, "quarter_spent": quarter_spent, "quarter_cap": quarter_cap,
         "lifetime_spent": lifetime_spent, "lifetime_cap": lifetime_cap, "client": client, "client_spent": client_spent,
         "client_quota": client_quota, "left": left, "quarter_epsilon": quarter_epsilon,
         "lifetime_epsilon": lifetime_epsilon, "not_private": not_private,
+        "lifetime_cap_epsilon": lifetime_cap_epsilon, "lifetime_extended": lifetime_extended,
+        "quarter_rate": quarter_rate, "lifetime_ends": (!lifetime_ends.is_empty()).then_some(lifetime_ends),
     })
 }
 

@@ -206,9 +206,17 @@ pub fn budget_words(budget: &Budget, canvas: Canvas) -> String {
         text.push_str(&format!("  {who:<30}  {bar}  {spent} of {cap}  {share}\n"));
     }
     text.push_str(&format!(
-        "  {client} can spend {} more this quarter.\n  As epsilon at delta 1e-9: {:.2} this quarter, {:.2} in a lifetime.\n",
-        budget.left, budget.quarter_epsilon, budget.lifetime_epsilon
+        "  {client} can spend {} more this quarter.\n  As epsilon at delta 1e-9: {:.2} this quarter, {:.2} in a lifetime, \
+         which may come to {:.2}.\n",
+        budget.left, budget.quarter_epsilon, budget.lifetime_epsilon, budget.lifetime_cap_epsilon
     ));
+    if !budget.lifetime_ends.is_empty() {
+        text.push_str(&format!(
+            "  SOON: at the rate of {} a quarter the lifetime's cap is reached in {}, and then nothing is answered.\n  \
+             A steward can extend it: `silhouette budget extend`.\n",
+            budget.quarter_rate, budget.lifetime_ends
+        ));
+    }
     if budget.not_private {
         text.push_str("  NOT PRIVATE: a test dataset, its answers protect nobody.\n");
     }
@@ -335,7 +343,10 @@ mod tests {
             ..Budget::default()
         };
         let words = budget_words(&budget, PLAIN);
-        assert!(words.contains("0.050000 of 0.2  25 %"), "{words}");
+        assert!(words.contains("0.050000 of 0.2  25 %") && !words.contains("SOON"), "{words}");
+        let ends = Budget { quarter_rate: "0.2".into(), lifetime_ends: "2027-Q1".into(), ..budget.clone() };
+        let ends = budget_words(&ends, PLAIN);
+        assert!(ends.contains("at the rate of 0.2 a quarter the lifetime's cap is reached in 2027-Q1"), "{ends}");
         assert!(words.contains("this quarter, pricing"), "{words}");
     }
 }

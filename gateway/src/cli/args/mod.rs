@@ -21,7 +21,7 @@ mod subject;
 pub use ask::{AudienceArgs, BreakdownArgs, PortraitArgs, Question, SizeArgs, Spending, Who, Within};
 pub use audit::{AuditCommand, Decided, Tree};
 pub use backup::{BackupCommand, RestoreArgs};
-pub use budget::BudgetArgs;
+pub use budget::{BudgetArgs, BudgetCommand, ExtendArgs};
 pub use client::{ClientCommand, Role};
 pub use common::{Basis, For, Global};
 pub use consent::{About, ConsentCommand, Method};

@@ -4,6 +4,7 @@ mod ask;
 pub(super) mod audience;
 pub(super) mod audit;
 mod backup;
+mod budget;
 mod consent;
 mod hold;
 pub(super) mod import;
@@ -90,7 +91,7 @@ async fn remote(command: Command, context: &Context, session: &Session) -> Resul
         Command::Consent(command) => consent::run(command, session).await,
         Command::Subject(command) => subject::run(command, session, context.out.canvas()).await,
         Command::Hold(command) => hold::run(command, session, context.out.canvas()).await,
-        Command::Budget(args) => steward::budget(args, session, context.out.canvas()).await,
+        Command::Budget(args) => budget::run(args, session, context.out.canvas()).await,
         Command::Audit(command) => audit::run(command, session, context.out.canvas()).await,
         Command::Client(command) => steward::client(command, session, &context.global, context.out.canvas()).await,
         Command::Policy(command) => steward::policy(command, session).await,

@@ -1,17 +1,17 @@
-//! What stewards do: clients, epochs, budgets, policies, the status.
+//! What stewards do: clients, epochs, policies, the status.
 
 use super::{client_name, dataset_name, short};
 use crate::authn::ClientKey;
-use crate::cli::answer::{self, instant, parse_instant};
-use crate::cli::args::{BudgetArgs, ClientCommand, EpochCommand, Global, PolicyCommand, Role};
+use crate::cli::answer::{instant, parse_instant};
+use crate::cli::args::{ClientCommand, EpochCommand, Global, PolicyCommand, Role};
 use crate::cli::chart::{self, Canvas};
 use crate::cli::error::CliError;
 use crate::cli::keyfile::KeyFile;
 use crate::cli::out::Shown;
 use crate::cli::session::Session;
 use proto::v1::{
-    Client, ClientRole, CloseEpochRequest, CreateClientRequest, GetBudgetRequest, GetPoliciesRequest, GetStatusRequest,
-    ListClientsRequest, PublishPoliciesRequest, RevokeClientRequest, SetQuotaRequest,
+    Client, ClientRole, CloseEpochRequest, CreateClientRequest, GetPoliciesRequest, GetStatusRequest,
+    ListClientsRequest, PublishPoliciesRequest, RevokeClientRequest,
 };
 use serde_json::{Value, json};
 use std::path::PathBuf;
@@ -53,24 +53,6 @@ pub async fn epoch(command: EpochCommand, session: &Session) -> Result<Shown, Cl
     let words =
         format!("Epoch {} of {} is closed: answers now read everything up to {time}.\n", answer.epoch, of.dataset);
     Ok(Shown::new(words, json!({ "epoch": answer.epoch, "as_of": time })))
-}
-
-/// `budget`.
-pub async fn budget(args: BudgetArgs, session: &Session, canvas: Canvas) -> Result<Shown, CliError> {
-    let dataset = dataset_name(&args.of.dataset);
-    let client = args.client.as_deref().map(client_name).unwrap_or_default();
-    let budget = match args.set_quota {
-        Some(quota) => {
-            let request = SetQuotaRequest { dataset, client, quota, request_id: String::new() };
-            session.admin().set_quota(session.request(request).await?).await?.into_inner().budget
-        }
-        None => {
-            let request = session.request(GetBudgetRequest { dataset, client }).await?;
-            session.admin().get_budget(request).await?.into_inner().budget
-        }
-    };
-    let budget = budget.unwrap_or_default();
-    Ok(Shown::new(answer::budget_words(&budget, canvas), answer::budget_json(&budget)))
 }
 
 /// `client`.

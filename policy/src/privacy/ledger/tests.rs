@@ -1,4 +1,5 @@
 use super::*;
+use crate::time::Timestamp;
 use proptest::prelude::*;
 
 const NOW: Quarter = Quarter(2026 * 4 + 3);
@@ -145,6 +146,94 @@ fn the_stored_form_is_stable() {
     assert!(serde_json::from_str::<Ledger>(&text.replace("quotas", "quota")).is_err());
 }
 
+#[test]
+fn a_ledger_that_was_extended_is_stored_with_why() {
+    let mut ledger = Ledger::default();
+    ledger.record(&client("crm"), NanoRho(7), NOW);
+    ledger.record(&client("crm"), NanoRho(9), NOW.next());
+    ledger.extend(extension(5, "r1"));
+    let text = r#"{"quarter":8108,"quarter_spent":9,"lifetime_spent":16,"clients":{"crm":[8108,9]},"quotas":{},"last_quarter_spent":7,"extensions":[{"by":5,"at":3,"client":"desk","request":"r1","because":"more questions","leaf":12}]}"#;
+    assert_eq!(serde_json::to_string(&ledger).unwrap(), text);
+    assert_eq!(serde_json::from_str::<Ledger>(text).unwrap(), ledger);
+    ledger.logged_again(0, 40);
+    assert_eq!(ledger.extensions()[0].leaf, 40);
+}
+
+fn extension(by: u64, request: &str) -> Extension {
+    let (client, because) = (client("desk"), "more questions".to_owned());
+    Extension { by: NanoRho(by), at: Timestamp(3), client, request: request.to_owned(), because, leaf: 12 }
+}
+
+#[test]
+fn an_extension_moves_the_lifetime_and_nothing_else() {
+    let mut ledger = Ledger::default();
+    let mut quarter = NOW;
+    let spend = |ledger: &mut Ledger, quarter| ["a", "b"].map(|who| charge(ledger, who, 100, quarter));
+    for _ in 0..2 {
+        assert_eq!(spend(&mut ledger, quarter), [Ok(()); 2]);
+        quarter = quarter.next();
+    }
+    assert_eq!(spend(&mut ledger, quarter), [Ok(()), Err(Reason::BudgetExhausted)]);
+    ledger.extend(extension(150, "r1"));
+    assert_eq!(ledger.lifetime_cap(CAPS), NanoRho(650));
+    assert_eq!(spend(&mut ledger, quarter), [Err(Reason::QuotaExhausted), Ok(())]);
+    assert_eq!(charge(&mut ledger, "c", 1, quarter), Err(Reason::BudgetExhausted), "the quarter's cap is as it was");
+    assert_eq!(charge(&mut ledger, "a", 50, quarter.next()), Ok(()));
+    assert_eq!(charge(&mut ledger, "a", 1, quarter.next()), Err(Reason::BudgetExhausted));
+}
+
+#[test]
+fn an_extension_is_at_most_a_years_worth() {
+    let ledger = Ledger::default();
+    let check = |by, caps| ledger.check_extension(NanoRho(by), caps).map_err(|refusal| refusal.reason);
+    assert_eq!(check(800, CAPS), Ok(()));
+    for (by, caps) in [(0, CAPS), (801, CAPS), (u64::MAX, CAPS)] {
+        assert_eq!(check(by, caps), Err(Reason::RequestInvalid));
+    }
+    let huge = Caps { quarter: NanoRho(1 << 52), lifetime: NanoRho((1 << 53) - 2) };
+    assert_eq!((check(1, huge), check(2, huge)), (Ok(()), Err(Reason::RequestInvalid)));
+}
+
+#[test]
+fn an_extension_is_found_by_who_asked_for_it_and_under_which_request() {
+    let mut ledger = Ledger::default();
+    ledger.extend(extension(5, "r1"));
+    ledger.extend(extension(7, "r2"));
+    let found = |who, request| ledger.extension_of(&client(who), request, CAPS).map(|(cap, one)| (cap.0, one.by.0));
+    assert_eq!((found("desk", "r1"), found("desk", "r2")), (Some((500, 5)), Some((505, 7))));
+    assert_eq!((found("desk", "r3"), found("desk", ""), found("other", "r1")), (None, None, None));
+}
+
+#[test]
+fn the_end_of_a_lifetime_is_told_before_the_quarter_it_ends_in() {
+    const DAY: i64 = 86_400;
+    let at = |quarter: Quarter, day: i64| Timestamp::from_seconds(quarter.start().seconds() + day * DAY);
+    let caps = Caps { quarter: NanoRho(200), lifetime: NanoRho(800) };
+    let mut ledger = Ledger::default();
+    assert_eq!(ledger.lifetime_ends(at(NOW, 3), caps), None, "nothing was spent");
+    let (second, third, fourth) = (NOW.next(), NOW.next().next(), NOW.next().next().next());
+    ledger.record(&client("a"), NanoRho(200), NOW);
+    assert_eq!(ledger.rate(at(NOW, 1), caps), NanoRho(200), "no more than the quarter's cap");
+    ledger.record(&client("a"), NanoRho(200), second);
+    assert_eq!(ledger.lifetime_ends(at(second, 80), caps), None);
+    assert_eq!(ledger.lifetime_ends(at(third, 5), caps), None, "at last quarter's rate it lasts for two");
+    ledger.record(&client("a"), NanoRho(200), third);
+    assert_eq!(ledger.lifetime_ends(at(third, 50), caps), Some(fourth));
+    assert_eq!(ledger.lifetime_ends(at(fourth, 5), caps), Some(fourth.next()));
+    ledger.extend(extension(200, "r1"));
+    assert_eq!(ledger.lifetime_ends(at(third, 50), caps), None, "an extension puts it off");
+    // Who spends little is told late.
+    let mut slow = Ledger::default();
+    slow.record(&client("a"), NanoRho(784), NOW);
+    slow.record(&client("a"), NanoRho(4), fourth);
+    assert_eq!(slow.rate(at(fourth, 46), caps), NanoRho(8), "half a quarter, twice as much in all");
+    assert_eq!(slow.lifetime_ends(at(fourth, 46), caps), Some(fourth.next()));
+    assert_eq!(slow.rate(at(fourth.next().next(), 1), caps), NanoRho::ZERO);
+    assert_eq!(slow.lifetime_ends(at(fourth.next().next(), 1), caps), None);
+    slow.record(&client("a"), NanoRho(16), fourth.next().next());
+    assert_eq!(slow.lifetime_ends(at(NOW, 0), caps), Some(fourth.next().next()), "a clock that went back");
+}
+
 /// A charge by one of four clients, some quarters later than the last (or a quarter earlier).
 fn any_charge() -> impl Strategy<Value = (usize, u64, i8)> {
     (
@@ -206,6 +295,32 @@ proptest! {
             && ledger.quarter_spent(NOW).0 + rho <= CAPS.quarter.0
             && ledger.lifetime_spent().0 + rho <= CAPS.lifetime.0;
         prop_assert_eq!(ledger.check(&who, NanoRho(rho), NOW, CAPS).is_ok(), fits);
+    }
+
+    #[test]
+    fn no_extension_is_lost_or_doubled_by_raising_a_copy(
+        acts in prop::collection::vec((0..60_u64, prop::bool::ANY, prop::bool::ANY), 0..40), cut in 0..40_usize,
+    ) {
+        let (mut ledger, mut copy, mut now, mut added) = (Ledger::default(), Ledger::default(), NOW, 0);
+        for (number, (amount, extends, turns)) in acts.into_iter().enumerate() {
+            if number == cut {
+                copy = ledger.clone();
+            }
+            if turns {
+                now = now.next();
+            }
+            if extends && ledger.check_extension(NanoRho(amount), CAPS).is_ok() {
+                ledger.extend(extension(amount, &number.to_string()));
+                added += amount;
+            } else {
+                let _ = ledger.try_charge(&client("a"), NanoRho(amount), now, CAPS);
+            }
+            prop_assert!(ledger.lifetime_spent().0 <= CAPS.lifetime.0 + added);
+        }
+        copy.raise_to(&ledger);
+        copy.raise_to(&ledger);
+        prop_assert_eq!(&copy, &ledger);
+        prop_assert_eq!(copy.lifetime_cap(CAPS), NanoRho(CAPS.lifetime.0 + added));
     }
 
     #[test]

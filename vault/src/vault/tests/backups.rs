@@ -327,6 +327,8 @@ fn a_target_that_lags_is_restored_only_when_the_loss_is_accepted_and_refills_no_
     let sizes = shop.vault().log.sizes();
     shop.size("children >= 1");
     shop.withdraw_these(0..5);
+    let epsilon = shop.plan_extension(7_000_000_000).unwrap().after.epsilon;
+    let extended = shop.extend("r1", 7_000_000_000, &epsilon.to_string()).unwrap();
     shop.vault().tick(later(45)).unwrap();
     let charged = shop.charged();
     shop.die();
@@ -345,6 +347,13 @@ fn a_target_that_lags_is_restored_only_when_the_loss_is_accepted_and_refills_no_
     assert_eq!(accepted.as_ref(), Some(loss));
     shop.vault = Some(Vault::open(&shop.config, later(52)).unwrap());
     assert_eq!(shop.charged(), charged, "the loss refilled the budget");
+    // What the loss took of an extension is its leaf, which was written again.
+    let statement = shop.statement();
+    let [extension] = &statement.extensions[..] else { panic!("{statement:?}") };
+    assert_eq!((statement.lifetime_cap, extension.by.0), (extended.after.rho, 7_000_000_000));
+    let kept = shop.vault().log.leaf(Tree::Access, extension.leaf).unwrap();
+    let kept = crate::log::explain(&crate::log::Leaf::parse(&kept).unwrap());
+    assert!(kept.contains("`desk`") && kept.contains("a second year") && kept.contains("writes again"), "{kept}");
     let permit = shop.permit(Role::Officer, Verb::ReadLog, None);
     let (leaves, _) = shop.vault().search_log(&permit, Tree::Access, &Default::default(), 0, 1_000, later(53)).unwrap();
     let said = leaves.iter().find(|leaf| leaf.json.contains("\"restored\"")).unwrap();
@@ -360,6 +369,7 @@ fn a_target_that_lags_is_restored_only_when_the_loss_is_accepted_and_refills_no_
     }
     shop.restore().unwrap();
     assert_eq!(shop.charged(), charged);
+    assert_eq!(shop.statement().extensions, statement.extensions);
 }
 
 /// A disk that fails at one step.

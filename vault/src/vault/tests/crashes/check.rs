@@ -183,6 +183,8 @@ pub(super) fn go_on(
     assert!([before.versions.max(1), after.versions].contains(&versions), "{versions} versions");
     let spent = charges(stage, cast, now(2));
     assert!([before.charges, after.charges].contains(&spent), "{spent} charges, not {}", before.charges);
+    let extended = extensions(stage, cast, now(2));
+    assert!([before.extensions, after.extensions].contains(&extended), "{extended}, not {}", before.extensions);
     if epochs == before.epochs {
         check_answers(stage, cast, before, answers);
     }
@@ -198,6 +200,7 @@ pub(super) fn go_on(
         may_be = vec![after];
         charged = after.charges;
         assert_eq!(charges(stage, cast, now(11)), charged, "the act that was tried again");
+        assert_eq!(extensions(stage, cast, now(11)), after.extensions, "the act that was tried again");
     }
     for act in [Act::Join(LATE), Act::Tick, Act::Close] {
         stage.play(cast, &act, now(20)).unwrap();
@@ -261,6 +264,15 @@ fn charges(stage: &Stage, cast: &Cast, now: Timestamp) -> u64 {
     assert_eq!(statement.lifetime_spent.0 % COST.0, 0);
     assert!(statement.lifetime_spent <= statement.lifetime_cap);
     statement.lifetime_spent.0 / COST.0
+}
+
+/// Returns how often the lifetime's cap was extended, by a charge each.
+fn extensions(stage: &Stage, cast: &Cast, now: Timestamp) -> usize {
+    let insights = ClientId::new("insights").unwrap();
+    let statement = stage.vault().budget(&cast.steward(Verb::ReadBudget), &insights, now).unwrap();
+    let extended = NanoRho(COST.0 * statement.extensions.len() as u64);
+    assert_eq!(statement.lifetime_cap, cast.schema.cap_lifetime.saturating_add(extended));
+    statement.extensions.len()
 }
 
 fn check_answers(stage: &Stage, cast: &Cast, world: &World, answers: &BTreeMap<&'static str, Answer>) {

@@ -37,6 +37,8 @@ pub(super) enum Act {
     Describe,
     /// Asks, under this request id, who of a segment is in which cell.
     Ask(&'static str, &'static str),
+    /// Extends the lifetime's cap, under this request id.
+    Extend(&'static str),
     /// Signs checkpoints.
     Tick,
     /// Delivers an audience of everyone.
@@ -71,6 +73,7 @@ pub(super) fn script() -> Vec<Act> {
         Fold,
         Withdraw(0..5),
         Ask("q2", "children >= 2"),
+        Extend("e1"),
         Tick,
         Drop,
         Open,
@@ -93,6 +96,7 @@ pub(super) fn script() -> Vec<Act> {
         Rotate(Rotation::Root),
         Erase(130..133),
         Release,
+        Extend("e2"),
         Stop,
         Open,
         Join(140..145),
@@ -131,6 +135,8 @@ pub(super) struct World {
     pub epochs: u64,
     /// Questions charged.
     pub charges: u64,
+    /// Extensions of the lifetime's cap.
+    pub extensions: usize,
     /// Questions answered in the last closed epoch: request id and segment.
     pub answered: Vec<(&'static str, &'static str)>,
     /// Members erased.
@@ -164,6 +170,7 @@ impl World {
                 world.answered.push((request, text));
             }
             Act::Audience(_) => world.charges += 1,
+            Act::Extend(_) => world.extensions += 1,
             Act::Erase(who) => {
                 world.members.retain(|number, _| !who.contains(number));
                 world.erased.extend(who.clone());
@@ -204,7 +211,8 @@ impl World {
 
 /// Buys noise of less than a hundredth of a person: no rounded count of a long matrix is wrong.
 pub(super) const COST: NanoRho = NanoRho(200_000_000_000_000);
-const BUDGET: &str = "\"100000000\"";
+/// Enough for all that is asked.
+const BUDGET: &str = "\"4000000\"";
 const VISIT: &str = "[[events]]\nname = \"visit\"\n";
 /// Longer than the script takes, so that the next close dates what everyone has.
 const CHILDREN: &str = "display = \"Children\"\nretention_days = 30";
@@ -371,6 +379,7 @@ impl Stage {
             }
             Act::Close => drop(self.vault().close_epoch(&cast.steward(Verb::Maintain), now, now)?),
             Act::Ask(request, text) => return self.ask(cast, request, text, now).map(|(answer, _)| Some(answer)),
+            Act::Extend(request) => self.extend(cast, request, now)?,
             Act::Tick => self.vault().tick(now)?,
             Act::Audience(request) => self.audience(cast, request, now)?,
             Act::Erase(who) => {
@@ -421,6 +430,13 @@ impl Stage {
             rho: COST,
         };
         self.vault().release(&cast.service(request), &question, now)
+    }
+
+    /// Extends as a steward does who was told what it comes to, and who tries again what may have been done.
+    fn extend(&self, cast: &Cast, request: &str, now: Timestamp) -> Result<(), VaultError> {
+        let permit = cast.permit("steward", request, Role::Steward, Verb::ExtendBudget, None);
+        let epsilon = self.vault().plan_extension(&permit, COST, now)?.after.epsilon;
+        self.vault().extend_budget(&permit, COST, "more questions", &epsilon.to_string(), now).map(drop)
     }
 
     fn audience(&self, cast: &Cast, request: &str, now: Timestamp) -> Result<(), VaultError> {
