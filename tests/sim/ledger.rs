@@ -128,7 +128,7 @@ impl World {
             return;
         }
         let mut ledger = state.ledger();
-        let caps = Caps { quarter: self.cap, lifetime: self.cap };
+        let caps = Caps { quarter: self.cap, lifetime: self.cap, month: None };
         if ledger.try_charge(&name(id), PRICE, QUARTER, caps).is_err() {
             state.phases[client] = Phase::Refused;
             return;

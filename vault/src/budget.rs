@@ -9,6 +9,10 @@ pub struct Statement {
     pub quarter_spent: NanoRho,
     /// Cap of a quarter.
     pub quarter_cap: NanoRho,
+    /// Spent in this month, everyone together.
+    pub month_spent: NanoRho,
+    /// Cap of a month, if it has one.
+    pub month_cap: Option<NanoRho>,
     /// Spent ever.
     pub lifetime_spent: NanoRho,
     /// Cap of a lifetime, extensions included.

@@ -210,7 +210,7 @@ fn extend(call: &mut Call, request: v1::ExtendBudgetRequest) -> Result<v1::Exten
     let by = decimal::decode("by", &by)?;
     let vault = &call.app.vault;
     let extended = match validate_only {
-        true => vault.plan_extension(&permit, by, call.now)?,
+        true => vault.plan_extension(&permit, by)?,
         false => vault.extend_budget(&permit, by, &because, &acknowledge_epsilon, call.now)?,
     };
     let client = call.principal.client.clone();

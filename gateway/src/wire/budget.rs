@@ -13,6 +13,8 @@ pub fn encode(schema: &Schema, client: &ClientId, statement: &Statement) -> v1::
     let Statement {
         quarter_spent,
         quarter_cap,
+        month_spent,
+        month_cap,
         lifetime_spent,
         lifetime_cap,
         ref extensions,
@@ -23,6 +25,7 @@ pub fn encode(schema: &Schema, client: &ClientId, statement: &Statement) -> v1::
     } = *statement;
     let extended = extensions.iter().fold(NanoRho::ZERO, |sum, extension| sum.saturating_add(extension.by));
     let left = quarter_cap.saturating_sub(quarter_spent);
+    let left = left.min(month_cap.map_or(left, |cap| cap.saturating_sub(month_spent)));
     let left = left.min(lifetime_cap.saturating_sub(lifetime_spent)).min(client_quota.saturating_sub(client_spent));
     v1::Budget {
         population: schema.population.to_string(),
@@ -41,6 +44,8 @@ pub fn encode(schema: &Schema, client: &ClientId, statement: &Statement) -> v1::
         lifetime_extended: extended.to_string(),
         quarter_rate: quarter_rate.to_string(),
         lifetime_ends: lifetime_ends.map(|quarter| quarter.to_string()).unwrap_or_default(),
+        month_spent: month_spent.to_string(),
+        month_cap: month_cap.map(|cap| cap.to_string()).unwrap_or_default(),
     }
 }
 

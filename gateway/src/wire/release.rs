@@ -56,7 +56,7 @@ pub fn encode(answer: &Answer, context: &Context<'_>) -> (v1::Release, u64) {
         rho: rho.to_string(),
         percent_of_quarter: budget::percent(*rho, schema.cap_quarter),
         charged: context.charged,
-        budget: context.statement.map(|statement| budget::encode(schema, context.client, &statement)),
+        budget: context.statement.as_ref().map(|statement| budget::encode(schema, context.client, statement)),
         epoch: epoch.0,
         as_of_time: Some(time::encode(Timestamp::from_seconds(*as_of_seconds))),
         not_private: *not_private,

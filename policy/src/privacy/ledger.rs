@@ -1,7 +1,7 @@
 //! The ledger of one population: what has been spent, by whom, and whether the next charge fits.
 //!
-//! Guarantees: after any sequence of charges and extensions, neither the quarter nor the lifetime nor a client is above its
-//! cap; the lifetime's is what it was made with and all that extensions added, and they move nothing else. A charge that fits to the last nano-rho is accepted; nothing overflows. Whether a charge fits depends on prices, caps
+//! Guarantees: after any sequence of charges and extensions, neither a month, where it has a cap, nor a quarter nor
+//! the lifetime nor a client is above its cap; the lifetime's is what it was made with and all that extensions added, and they move nothing else. A charge that fits to the last nano-rho is accepted; nothing overflows. Whether a charge fits depends on prices, caps
 //! and the calendar only, never on data, so a refusal may say all it knows. Nothing is ever given back.
 //!
 //! Not here: durability and order. Whoever holds the ledger makes a charge durable before noise is drawn.
@@ -10,7 +10,7 @@ mod extension;
 
 pub use extension::Extension;
 
-use super::{NanoRho, Quarter, basis_points_of_cap};
+use super::{Month, NanoRho, Quarter, basis_points_of_cap};
 use crate::decide::{Reason, Refusal};
 use crate::id::ClientId;
 use serde::{Deserialize, Serialize};
@@ -23,15 +23,23 @@ pub struct Caps {
     pub quarter: NanoRho,
     /// Most loss ever, extensions aside.
     pub lifetime: NanoRho,
-}
-
-impl From<(NanoRho, NanoRho)> for Caps {
-    fn from((quarter, lifetime): (NanoRho, NanoRho)) -> Self {
-        Self { quarter, lifetime }
-    }
+    /// Most loss in a calendar month, if there is such a cap: a further one, so that a quarter is not spent in its first days.
+    pub month: Option<NanoRho>,
 }
 
 impl Caps {
+    /// Nothing may be spent.
+    pub const NOTHING: Self = Self { quarter: NanoRho::ZERO, lifetime: NanoRho::ZERO, month: None };
+
+    /// Returns the strictest of both.
+    pub fn strictest(self, other: Self) -> Self {
+        Self {
+            quarter: self.quarter.min(other.quarter),
+            lifetime: self.lifetime.min(other.lifetime),
+            month: self.month.into_iter().chain(other.month).min(),
+        }
+    }
+
     /// Returns the most a client may spend in a quarter: half the cap, so that no client alone can starve the others.
     pub const fn largest_quota(self) -> NanoRho {
         NanoRho(self.quarter.0 / 2)
@@ -47,6 +55,10 @@ pub struct Ledger {
     lifetime_spent: NanoRho,
     clients: BTreeMap<ClientId, (Quarter, NanoRho)>,
     quotas: BTreeMap<ClientId, NanoRho>,
+    #[serde(default, skip_serializing_if = "is_never")]
+    month: Month,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    month_spent: NanoRho,
     /// What was spent in the quarter before `quarter`.
     #[serde(default, skip_serializing_if = "is_zero")]
     last_quarter_spent: NanoRho,
@@ -59,10 +71,20 @@ fn is_zero(rho: &NanoRho) -> bool {
     *rho == NanoRho::ZERO
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes it so")]
+fn is_never(month: &Month) -> bool {
+    *month == Month(0)
+}
+
 impl Ledger {
     /// Returns what everyone together spent in the quarter of `now`.
     pub fn quarter_spent(&self, now: Quarter) -> NanoRho {
         if now > self.quarter { NanoRho::ZERO } else { self.quarter_spent }
+    }
+
+    /// Returns what everyone together spent in the month of `now`.
+    pub fn month_spent(&self, now: Month) -> NanoRho {
+        if now > self.month { NanoRho::ZERO } else { self.month_spent }
     }
 
     /// Returns what was ever spent.
@@ -91,10 +113,12 @@ impl Ledger {
     ///
     /// # Errors
     /// `PRICE_ABOVE_CAP` if it could never fit, `QUOTA_EXHAUSTED` or `BUDGET_EXHAUSTED` if it does not fit now.
-    pub fn check(&self, client: &ClientId, rho: NanoRho, now: Quarter, caps: Caps) -> Result<(), Refusal> {
+    pub fn check(&self, client: &ClientId, rho: NanoRho, now: impl Into<Month>, caps: Caps) -> Result<(), Refusal> {
+        let month = now.into();
+        let now = month.quarter();
         let quota = self.quota(client, caps);
         let lifetime = self.lifetime_cap(caps);
-        let most = quota.min(caps.quarter).min(lifetime);
+        let most = quota.min(caps.quarter).min(lifetime).min(caps.month.unwrap_or(caps.quarter));
         if rho > most {
             return Err(price_above_cap(rho, most));
         }
@@ -111,6 +135,11 @@ impl Ledger {
         if rho > left {
             return Err(budget_exhausted(rho, left, caps, next));
         }
+        let Some(cap) = caps.month else { return Ok(()) };
+        let left = cap.saturating_sub(self.month_spent(month));
+        if rho > left {
+            return Err(month_exhausted(rho, left, cap, month.max(self.month).next()));
+        }
         Ok(())
     }
 
@@ -118,14 +147,27 @@ impl Ledger {
     ///
     /// # Errors
     /// Those of [`Ledger::check`].
-    pub fn try_charge(&mut self, client: &ClientId, rho: NanoRho, now: Quarter, caps: Caps) -> Result<(), Refusal> {
+    pub fn try_charge(
+        &mut self,
+        client: &ClientId,
+        rho: NanoRho,
+        now: impl Into<Month>,
+        caps: Caps,
+    ) -> Result<(), Refusal> {
+        let now = now.into();
         self.check(client, rho, now, caps)?;
         self.record(client, rho, now);
         Ok(())
     }
 
     /// Records a charge that was accepted before, whatever the caps are now: for rebuilding a ledger from its log.
-    pub fn record(&mut self, client: &ClientId, rho: NanoRho, now: Quarter) {
+    pub fn record(&mut self, client: &ClientId, rho: NanoRho, now: impl Into<Month>) {
+        let month = now.into();
+        let now = month.quarter();
+        if month > self.month {
+            self.month = month;
+            self.month_spent = NanoRho::ZERO;
+        }
         if now > self.quarter {
             self.last_quarter_spent = if now == self.quarter.next() { self.quarter_spent } else { NanoRho::ZERO };
             self.quarter = now;
@@ -135,6 +177,7 @@ impl Ledger {
         }
         let spent = self.client_spent(client, now).saturating_add(rho);
         self.clients.insert(client.clone(), (self.quarter, spent));
+        self.month_spent = self.month_spent.saturating_add(rho);
         self.quarter_spent = self.quarter_spent.saturating_add(rho);
         self.lifetime_spent = self.lifetime_spent.saturating_add(rho);
     }
@@ -155,6 +198,13 @@ impl Ledger {
                 let here = self.clients.entry(client.clone()).or_insert((*quarter, NanoRho::ZERO));
                 *here = (*here).max((*quarter, *spent));
             }
+        }
+        if later.month > self.month {
+            self.month = later.month;
+            self.month_spent = NanoRho::ZERO;
+        }
+        if later.month == self.month {
+            self.month_spent = self.month_spent.max(later.month_spent);
         }
         self.lifetime_spent = self.lifetime_spent.max(later.lifetime_spent);
         self.quotas.extend(later.quotas.iter().map(|(client, quota)| (client.clone(), *quota)));
@@ -185,6 +235,14 @@ fn budget_exhausted(rho: NanoRho, left: NanoRho, caps: Caps, next: Quarter) -> R
     Refusal::new(
         Reason::BudgetExhausted,
         format!("this costs {rho}, and {} of this quarter's budget is left", share(left, caps.quarter)),
+        format!("wait until {}, or ask for less accuracy", next.first_day()),
+    )
+}
+
+fn month_exhausted(rho: NanoRho, left: NanoRho, cap: NanoRho, next: Month) -> Refusal {
+    Refusal::new(
+        Reason::BudgetExhausted,
+        format!("this costs {rho}, and {} of this month's budget is left", share(left, cap)),
         format!("wait until {}, or ask for less accuracy", next.first_day()),
     )
 }

@@ -6,12 +6,13 @@
 //! noise is drawn, and (epsilon, delta) is only displayed; the tight conversion lives with the mechanisms.
 
 mod accuracy;
+mod calendar;
 mod ledger;
 
 pub use accuracy::{Advice, advise, basis_points_of_cap, half_width_95, rho_for_half_width, sigma, sigma_of_count};
+pub use calendar::{Month, Quarter};
 pub use ledger::{Caps, Extension, Ledger};
 
-use crate::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
@@ -159,64 +160,6 @@ impl Delta {
 impl fmt::Display for Delta {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:e}", self.value())
-    }
-}
-
-/// A calendar quarter, UTC: `year * 4 + (0..=3)`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Quarter(pub u32);
-
-impl Quarter {
-    /// Returns the quarter an instant lies in; instants before the year 0 lie in its first quarter.
-    pub fn of(instant: Timestamp) -> Self {
-        let days = instant.seconds().div_euclid(86_400);
-        // Days to (year, month) in the proleptic Gregorian calendar, years counted from 1 March: 400 years are 146,097
-        // days, and from March on, month lengths repeat every five months of 153 days.
-        let shifted = days + 719_468;
-        let (era, day_of_era) = (shifted.div_euclid(146_097), shifted.rem_euclid(146_097));
-        let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-        let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-        let month_from_march = (5 * day_of_year + 2) / 153;
-        let (month, carry) = if month_from_march < 10 { (month_from_march + 3, 0) } else { (month_from_march - 9, 1) };
-        let year = era * 400 + year_of_era + carry;
-        u32::try_from(year * 4 + (month - 1) / 3).map_or(Self(0), Self)
-    }
-
-    /// Returns the quarter after this one.
-    pub const fn next(self) -> Self {
-        Self(self.0.saturating_add(1))
-    }
-
-    /// Returns the instant at which it begins.
-    pub fn start(self) -> Timestamp {
-        // Days of a date in the proleptic Gregorian calendar, the other way round than in `of`.
-        let month = i64::from(self.0 % 4 * 3 + 1);
-        let (year, month_from_march) = match month > 2 {
-            true => (i64::from(self.year()), month - 3),
-            false => (i64::from(self.year()) - 1, month + 9),
-        };
-        let (era, year_of_era) = (year.div_euclid(400), year.rem_euclid(400));
-        let day_of_year = (153 * month_from_march + 2) / 5;
-        let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
-        Timestamp::from_seconds((era * 146_097 + day_of_era - 719_468).saturating_mul(86_400))
-    }
-
-    /// Returns the year.
-    pub const fn year(self) -> u32 {
-        self.0 / 4
-    }
-
-    /// Returns the first day, as people write it: `2027-01-01`.
-    pub fn first_day(self) -> String {
-        format!("{:04}-{:02}-01", self.year(), self.0 % 4 * 3 + 1)
-    }
-}
-
-/// Writes `2026-Q4`.
-impl fmt::Display for Quarter {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:04}-Q{}", self.year(), self.0 % 4 + 1)
     }
 }
 

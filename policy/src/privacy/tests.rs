@@ -1,4 +1,5 @@
 use super::*;
+use crate::time::Timestamp;
 
 #[test]
 fn decimals_are_read_and_written_exactly() {
@@ -82,6 +83,9 @@ fn quarters_follow_the_calendar() {
         assert_eq!(Quarter::of(quarter.start()), quarter);
         assert_eq!(Quarter::of(before), Quarter(number.saturating_sub(1)), "{quarter}");
     }
+    let december = Month::of(Timestamp::from_seconds(1_798_761_599));
+    assert_eq!((december.first_day().as_str(), december.next().first_day().as_str()), ("2026-12-01", "2027-01-01"));
+    assert_eq!((december.quarter(), Month::from(last)), (last, december));
     assert_eq!(Quarter::of(Timestamp(i64::MIN)), Quarter(0));
     assert!(Quarter::of(Timestamp(i64::MAX)) > last);
 }

@@ -61,6 +61,7 @@ pub(crate) fn schema() -> Schema {
         purposes: vec![purpose("marketing.portrait"), purpose("marketing.measurement"), purpose("sharing.partner")],
         cap_quarter: NanoRho(200_000_000),
         cap_lifetime: NanoRho(800_000_000),
+        cap_month: None,
         rfm: None,
         identities: Vec::new(),
         controller: None,

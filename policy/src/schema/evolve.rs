@@ -91,7 +91,7 @@ fn fixed(old: &Schema, new: &Schema) -> Result<(), EvolveError> {
     if let Some((part, was, _)) = parts.iter().find(|(_, was, is)| was != is) {
         return Err(EvolveError::new(*part, format!("is `{was}` since the dataset was made; leave it so")));
     }
-    if (old.cap_quarter, old.cap_lifetime) != (new.cap_quarter, new.cap_lifetime) {
+    if old.caps() != new.caps() {
         return Err(EvolveError::new("budget", "is fixed when a dataset is made; leave it as it was"));
     }
     Ok(())

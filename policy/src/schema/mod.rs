@@ -25,7 +25,7 @@ pub use parse::{CAP_LIFETIME, CAP_QUARTER, SchemaError, parse};
 pub use rfm::{CutPoints, PublicCuts, Rfm};
 
 use crate::id::{DatasetId, FieldName, OrganizationId, PopulationId, PurposeId};
-use crate::privacy::{NanoRho, Quarter};
+use crate::privacy::{Caps, NanoRho};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -237,6 +237,9 @@ pub struct Schema {
     pub cap_quarter: NanoRho,
     /// Most loss in a lifetime.
     pub cap_lifetime: NanoRho,
+    /// Most loss per calendar month, if it has such a cap too. Left out of the hash where there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cap_month: Option<NanoRho>,
     /// Who is responsible.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub controller: Option<Controller>,
@@ -379,8 +382,8 @@ impl Schema {
         hex(&Sha256::digest(json))
     }
 
-    /// Returns the caps of a ledger for the given quarter: (quarter, lifetime).
-    pub fn caps(&self, _quarter: Quarter) -> (NanoRho, NanoRho) {
-        (self.cap_quarter, self.cap_lifetime)
+    /// Returns the caps of its ledger.
+    pub fn caps(&self) -> Caps {
+        Caps { quarter: self.cap_quarter, lifetime: self.cap_lifetime, month: self.cap_month }
     }
 }

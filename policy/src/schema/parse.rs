@@ -11,7 +11,7 @@
 //! subject_key = "member_no"        # the identifier attribute that names a subject
 //! purposes = ["marketing.segmentation", "marketing.portrait", "sharing.partner.crmco"]
 //!
-//! [budget]                         # optional; most rho per calendar quarter and in a lifetime
+//! [budget]                         # optional; most rho per calendar quarter and in a lifetime; `month` caps months too
 //! quarter = "0.20"
 //! lifetime = "0.80"
 //!
@@ -113,7 +113,7 @@ use super::identity::{Identity, MAX_IDENTITIES, MAX_IDENTITY_BYTES};
 use super::raw::{RawBudget, RawEvent, RawField, RawIdentity, RawSchema};
 use super::{ColumnId, DatasetKind, EventType, EventTypeId, Field, FieldClass, FieldType, Schema};
 use crate::id::{DatasetId, FieldName, OrganizationId, PopulationId, PurposeId};
-use crate::privacy::NanoRho;
+use crate::privacy::{Caps, NanoRho};
 use std::collections::BTreeSet;
 use toml::{Spanned, Value};
 
@@ -200,7 +200,7 @@ pub fn parse(text: &str) -> Result<Schema, SchemaError> {
         None => PopulationId::new(dataset.as_str()).map_err(|e| SchemaError::new("population", e.to_string()))?,
     };
     let kind = raw.kind.unwrap_or(DatasetKind::Private);
-    let (cap_quarter, cap_lifetime) = doc.budget(raw.budget.as_ref(), kind)?;
+    let caps = doc.budget(raw.budget.as_ref(), kind)?;
     let controller = raw.controller.map(|raw| (doc.line(&raw), raw.into_inner()));
     let notice = raw.notice.map(|raw| (doc.line(&raw), raw.into_inner()));
     let attributes = doc.fields(&raw.attributes, "attribute", None)?;
@@ -221,8 +221,9 @@ pub fn parse(text: &str) -> Result<Schema, SchemaError> {
         attributes,
         events,
         purposes: doc.purposes(&raw.purposes)?,
-        cap_quarter,
-        cap_lifetime,
+        cap_quarter: caps.quarter,
+        cap_lifetime: caps.lifetime,
+        cap_month: caps.month,
         controller: controller.map(|(line, controller)| controller.checked(&line)).transpose()?,
         notice: notice.map(|(line, notice)| notice.checked(&line)).transpose()?,
         rfm: rfm.transpose()?,
@@ -364,9 +365,9 @@ impl Document<'_> {
         Ok(purposes)
     }
 
-    fn budget(&self, raw: Option<&Spanned<RawBudget>>, kind: DatasetKind) -> Result<(NanoRho, NanoRho), SchemaError> {
+    fn budget(&self, raw: Option<&Spanned<RawBudget>>, kind: DatasetKind) -> Result<Caps, SchemaError> {
         let Some(raw) = raw else {
-            return Ok((CAP_QUARTER, CAP_LIFETIME));
+            return Ok(Caps { quarter: CAP_QUARTER, lifetime: CAP_LIFETIME, month: None });
         };
         let place = format!("{}, [budget]", self.line(raw));
         let rho = |key: &str, value: &Option<Value>| match value {
@@ -392,7 +393,11 @@ impl Document<'_> {
         if lifetime < quarter {
             return Err(SchemaError::new(place, "`lifetime` is at least `quarter`"));
         }
-        Ok((quarter, lifetime))
+        let month = rho("month", &raw.as_ref().month)?;
+        if month.is_some_and(|month| month > quarter) {
+            return Err(SchemaError::new(place, "`month` is at most `quarter`"));
+        }
+        Ok(Caps { quarter, lifetime, month })
     }
 
     /// Checks the fields of a group; `event` names the group if it is an event type.

@@ -45,6 +45,7 @@ pub(super) struct RawRfm {
 pub(super) struct RawBudget {
     pub(super) quarter: Option<Value>,
     pub(super) lifetime: Option<Value>,
+    pub(super) month: Option<Value>,
 }
 
 #[derive(Deserialize)]

@@ -164,6 +164,11 @@ fn only_a_test_dataset_may_exceed_the_budget() {
     changed("lifetime = \"0.80\"", "lifetime = 0.81", "[budget]", "a private dataset takes at most");
     changed("lifetime = \"0.80\"", "lifetime = \"0.1\"", "[budget]", "at least `quarter`");
     changed("quarter = \"0.20\"", "quarter = \"0\"", "[budget]", "above 0");
+    changed("quarter = \"0.20\"", "quarter = \"0.20\"\nmonth = \"0.21\"", "[budget]", "at most `quarter`");
+    changed("quarter = \"0.20\"", "quarter = \"0.20\"\nmonth = \"0\"", "[budget]", "`month` is a rho above 0");
+    let monthly = parse(&documented().replace("quarter = \"0.20\"", "quarter = \"0.20\"\nmonth = 0.07")).unwrap();
+    assert_eq!(monthly.caps().month, Some(crate::privacy::NanoRho(70_000_000)));
+    assert_ne!(monthly.hash(), parse(&documented()).unwrap().hash());
     let test = documented().replace("\"private\"", "\"test\"").replace("\"0.80\"", "\"100000\"");
     let schema = parse(&test.replace("\"0.20\"", "5000")).unwrap();
     assert_eq!((schema.cap_quarter.0, schema.cap_lifetime.0), (5_000_000_000_000, 100_000_000_000_000));

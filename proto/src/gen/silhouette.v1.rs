@@ -129,7 +129,7 @@ pub struct Budget {
     /// Spent ever.
     #[prost(string, tag = "4")]
     pub lifetime_spent: ::prost::alloc::string::String,
-    /// Cap of a lifetime.
+    /// Cap of a lifetime, extensions included.
     #[prost(string, tag = "5")]
     pub lifetime_cap: ::prost::alloc::string::String,
     /// The client this statement is about: `clients/{c}`.
@@ -141,7 +141,7 @@ pub struct Budget {
     /// This client's quota in a quarter.
     #[prost(string, tag = "8")]
     pub client_quota: ::prost::alloc::string::String,
-    /// What this client can still spend in this quarter: the least of the three that are left.
+    /// What this client can still spend now: the least of all that are left.
     #[prost(string, tag = "9")]
     pub left: ::prost::alloc::string::String,
     /// The quarter's spending as epsilon at delta 1e-9, by the tight conversion; 0 if nothing was spent.
@@ -153,6 +153,25 @@ pub struct Budget {
     /// Whether the dataset is a test dataset, whose answers are NOT PRIVATE.
     #[prost(bool, tag = "12")]
     pub not_private: bool,
+    /// The lifetime's cap as epsilon at delta 1e-9: what these people may lose at most.
+    #[prost(double, tag = "13")]
+    pub lifetime_cap_epsilon: f64,
+    /// What extensions added to the lifetime's cap; `lifetime_cap` holds it.
+    #[prost(string, tag = "14")]
+    pub lifetime_extended: ::prost::alloc::string::String,
+    /// What was spent in a quarter lately: in the last one, or in this one if it goes on as it began, whichever is more.
+    #[prost(string, tag = "15")]
+    pub quarter_rate: ::prost::alloc::string::String,
+    /// The quarter in which the lifetime's cap is reached if that goes on, `2027-Q1`, if that is this one or the next; else
+    /// empty. From then on nothing is answered, unless a steward extends it.
+    #[prost(string, tag = "16")]
+    pub lifetime_ends: ::prost::alloc::string::String,
+    /// Spent in this calendar month, everyone together.
+    #[prost(string, tag = "17")]
+    pub month_spent: ::prost::alloc::string::String,
+    /// Cap of a month; empty if the dataset's description sets none.
+    #[prost(string, tag = "18")]
+    pub month_cap: ::prost::alloc::string::String,
 }
 /// One noised cell.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -1919,6 +1938,84 @@ pub struct GetBudgetResponse {
     /// The statement.
     #[prost(message, optional, tag = "1")]
     pub budget: ::core::option::Option<Budget>,
+    /// What moved the lifetime's cap, the first first.
+    #[prost(message, repeated, tag = "2")]
+    pub extensions: ::prost::alloc::vec::Vec<BudgetExtension>,
+}
+/// One extension of a lifetime's cap.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct BudgetExtension {
+    /// By how much: rho as a decimal.
+    #[prost(string, tag = "1")]
+    pub by: ::prost::alloc::string::String,
+    /// When.
+    #[prost(message, optional, tag = "2")]
+    pub at_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// By whom: `clients/{c}`.
+    #[prost(string, tag = "3")]
+    pub client: ::prost::alloc::string::String,
+    /// Why, as it is in the log.
+    #[prost(string, tag = "4")]
+    pub because: ::prost::alloc::string::String,
+    /// Index of its leaf in the access tree.
+    #[prost(uint64, tag = "5")]
+    pub leaf: u64,
+}
+/// An extension to make.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ExtendBudgetRequest {
+    /// `datasets/{d}`. Required.
+    #[prost(string, tag = "1")]
+    pub dataset: ::prost::alloc::string::String,
+    /// How much rho is added to the lifetime's cap, a decimal of at most nine places, at most four quarters' caps. Required.
+    #[prost(string, tag = "2")]
+    pub by: ::prost::alloc::string::String,
+    /// Why, 1 to 120 letters, digits, spaces and `._-:/,()=%#`, with at most 6 digits in a row; it is in the log. Required, but
+    /// for `validate_only`.
+    #[prost(string, tag = "3")]
+    pub because: ::prost::alloc::string::String,
+    /// The lifetime's epsilon after it, as `after.epsilon` states it: says that the caller saw it. Required, but for
+    /// `validate_only`.
+    #[prost(string, tag = "4")]
+    pub acknowledge_epsilon: ::prost::alloc::string::String,
+    /// States what it would come to, extends nothing.
+    #[prost(bool, tag = "5")]
+    pub validate_only: bool,
+    /// A UUID of the caller: a retry under it extends nothing again. Empty: one of the gateway's.
+    #[prost(string, tag = "6")]
+    pub request_id: ::prost::alloc::string::String,
+}
+/// The extension as made, or as it would be.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ExtendBudgetResponse {
+    /// What these people may lose at most in a lifetime, before it.
+    #[prost(message, optional, tag = "1")]
+    pub before: ::core::option::Option<LifetimeLoss>,
+    /// And after it.
+    #[prost(message, optional, tag = "2")]
+    pub after: ::core::option::Option<LifetimeLoss>,
+    /// What was spent so far.
+    #[prost(message, optional, tag = "3")]
+    pub spent: ::core::option::Option<LifetimeLoss>,
+    /// The delta at which epsilons are stated: `1e-9`.
+    #[prost(string, tag = "4")]
+    pub delta: ::prost::alloc::string::String,
+    /// Index of its leaf in the access tree; 0 with `validate_only`.
+    #[prost(uint64, tag = "5")]
+    pub leaf: u64,
+    /// The statement, after it.
+    #[prost(message, optional, tag = "6")]
+    pub budget: ::core::option::Option<Budget>,
+}
+/// A loss in both its forms.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct LifetimeLoss {
+    /// Rho as a decimal.
+    #[prost(string, tag = "1")]
+    pub rho: ::prost::alloc::string::String,
+    /// Epsilon, by the tight conversion, rounded up to two places.
+    #[prost(string, tag = "2")]
+    pub epsilon: ::prost::alloc::string::String,
 }
 /// A quota to set.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -2607,6 +2704,32 @@ pub mod admin_service_client {
                 .insert(GrpcMethod::new("silhouette.v1.AdminService", "SetQuota"));
             self.inner.unary(req, path, codec).await
         }
+        /// Extends the lifetime's cap of a dataset's population, by at most a year's worth at a time. Who, why and what these people
+        /// may lose at most before and after are in the log. Needs an acknowledgement of the new lifetime's epsilon.
+        pub async fn extend_budget(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ExtendBudgetRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ExtendBudgetResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/silhouette.v1.AdminService/ExtendBudget",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("silhouette.v1.AdminService", "ExtendBudget"));
+            self.inner.unary(req, path, codec).await
+        }
         /// Replaces the policy set. A set that discloses more than the current one needs an acknowledgement.
         pub async fn publish_policies(
             &mut self,
@@ -2872,6 +2995,15 @@ pub mod admin_service_server {
             request: tonic::Request<super::SetQuotaRequest>,
         ) -> std::result::Result<
             tonic::Response<super::SetQuotaResponse>,
+            tonic::Status,
+        >;
+        /// Extends the lifetime's cap of a dataset's population, by at most a year's worth at a time. Who, why and what these people
+        /// may lose at most before and after are in the log. Needs an acknowledgement of the new lifetime's epsilon.
+        async fn extend_budget(
+            &self,
+            request: tonic::Request<super::ExtendBudgetRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ExtendBudgetResponse>,
             tonic::Status,
         >;
         /// Replaces the policy set. A set that discloses more than the current one needs an acknowledgement.
@@ -3276,6 +3408,51 @@ pub mod admin_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = SetQuotaSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/silhouette.v1.AdminService/ExtendBudget" => {
+                    #[allow(non_camel_case_types)]
+                    struct ExtendBudgetSvc<T: AdminService>(pub Arc<T>);
+                    impl<
+                        T: AdminService,
+                    > tonic::server::UnaryService<super::ExtendBudgetRequest>
+                    for ExtendBudgetSvc<T> {
+                        type Response = super::ExtendBudgetResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ExtendBudgetRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as AdminService>::extend_budget(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ExtendBudgetSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(

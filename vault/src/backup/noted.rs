@@ -95,7 +95,7 @@ mod tests {
         assert_eq!(bytes[9..9 + SEEN_BYTES], seen(7).encode());
         assert_eq!(bytes[9 + SEEN_BYTES], 1);
         assert_eq!(bytes[10 + SEEN_BYTES..10 + 2 * SEEN_BYTES], seen(6).encode());
-        let json = r#"{"shop":{"quarter":8107,"quarter_spent":5,"lifetime_spent":5,"clients":{"ads":[8107,5]},"quotas":{"ads":9}}}"#;
+        let json = r#"{"shop":{"quarter":8107,"quarter_spent":5,"lifetime_spent":5,"clients":{"ads":[8107,5]},"quotas":{"ads":9},"month":24323,"month_spent":5}}"#;
         assert_eq!(std::str::from_utf8(&bytes[10 + 2 * SEEN_BYTES..]).unwrap(), json);
         assert_eq!(Noted::decode(&bytes), Some(noted));
     }

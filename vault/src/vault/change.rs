@@ -6,7 +6,7 @@
 use crate::erasure::ErasureReceipt;
 use crate::holds::Ground;
 use policy::id::{ClientId, PopulationId};
-use policy::privacy::{Extension, Ledger, NanoRho, Quarter};
+use policy::privacy::{Extension, Ledger, Month, NanoRho, Quarter};
 use policy::schema::FieldRef;
 use policy::time::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -50,6 +50,9 @@ pub(crate) enum Change {
         rho: NanoRho,
         /// In which quarter.
         quarter: Quarter,
+        /// In which month; none of what was charged before months were counted.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        month: Option<Month>,
         /// Dataset and epoch that were asked about.
         asked_in: String,
         /// Key of the answer.

@@ -9,7 +9,7 @@ use crate::log::{Decision, Kind, Leaf, LogError, Sizes, Word};
 use policy::decide::{Reason, Refusal};
 use policy::id::{ClientId, DatasetId, PurposeId};
 use policy::permit::{Permit, Role, Verb};
-use policy::privacy::{NanoRho, Quarter};
+use policy::privacy::{Month, NanoRho, Quarter};
 use policy::time::Timestamp;
 use std::collections::BTreeMap;
 
@@ -20,12 +20,14 @@ impl Vault {
         let mut state = self.lock()?;
         let population = dataset_of(&mut state, permit)?.schema.population.clone();
         let now = now.max(state.latest);
-        let quarter = Quarter::of(now);
-        let caps = self.caps(&state, &population, quarter);
+        let (month, quarter) = (Month::of(now), Quarter::of(now));
+        let caps = self.caps(&state, &population);
         let ledger = state.shared.ledgers.entry(population).or_default();
         Ok(Statement {
             quarter_spent: ledger.quarter_spent(quarter),
             quarter_cap: caps.quarter,
+            month_spent: ledger.month_spent(month),
+            month_cap: caps.month,
             lifetime_spent: ledger.lifetime_spent(),
             lifetime_cap: ledger.lifetime_cap(caps),
             extensions: ledger.extensions().to_vec(),
@@ -47,7 +49,7 @@ impl Vault {
         require(permit, &[Verb::ManageClients])?;
         let mut state = self.lock()?;
         let population = dataset_of(&mut state, permit)?.schema.population.clone();
-        let cap = self.caps(&state, &population, Quarter::of(now)).quarter;
+        let cap = self.caps(&state, &population).quarter;
         drop(state);
         if quota.0 > cap.0 / 2 {
             return refuse(Reason::PriceAboveCap, "a quota is at most half the quarter's cap", "choose a smaller one");

@@ -19,7 +19,7 @@ use crate::scan::{self, Partial, ScanInput};
 use crate::vault::Tree;
 use policy::decide::Reason;
 use policy::permit::{Permit, Verb};
-use policy::privacy::{Caps, NanoRho, Quarter};
+use policy::privacy::{Caps, Month};
 use policy::schema::{DatasetKind, FieldRef, Schema};
 use policy::time::Timestamp;
 use policy::treatment::Treatment;
@@ -188,12 +188,12 @@ impl Vault {
         now: Timestamp,
     ) -> Result<crate::wal::Ticket, VaultError> {
         state.latest = state.latest.max(now);
-        let quarter = Quarter::of(state.latest);
-        let population = owed.schema.population.clone();
-        let caps = self.caps(state, &population, quarter);
+        let month = Month::of(state.latest);
+        let (quarter, population) = (month.quarter(), owed.schema.population.clone());
+        let caps = self.caps(state, &population);
         let ledger = state.shared.ledgers.entry(population.clone()).or_default();
         // The change that is committed below records it, live and in replay alike.
-        ledger.check(permit.client(), question.rho, quarter, caps).map_err(VaultError::Refused)?;
+        ledger.check(permit.client(), question.rho, month, caps).map_err(VaultError::Refused)?;
         let mut leaf = question_leaf(permit, question, Happened::Intent, question.kind.word(), now);
         leaf.rho = Some(question.rho);
         leaf.population = Some(population.clone());
@@ -210,6 +210,7 @@ impl Vault {
             client: permit.client().clone(),
             rho: question.rho,
             quarter,
+            month: Some(month),
             answer: owed.key.as_str().to_owned(),
             request: permit.request_id().to_owned(),
             leaf: owed.leaf,
@@ -334,11 +335,9 @@ impl Vault {
     }
 
     /// Caps of a population: the strictest of its datasets', since copies share one ledger.
-    pub(super) fn caps(&self, state: &State, population: &policy::id::PopulationId, quarter: Quarter) -> Caps {
-        let all =
-            state.datasets.values().filter(|d| d.schema.population == *population).map(|d| d.schema.caps(quarter));
-        let strictest = all.reduce(|a, b| (a.0.min(b.0), a.1.min(b.1)));
-        strictest.unwrap_or((NanoRho::ZERO, NanoRho::ZERO)).into()
+    pub(super) fn caps(&self, state: &State, population: &policy::id::PopulationId) -> Caps {
+        let all = state.datasets.values().filter(|d| d.schema.population == *population).map(|d| d.schema.caps());
+        all.reduce(Caps::strictest).unwrap_or(Caps::NOTHING)
     }
 }
 

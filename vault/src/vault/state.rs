@@ -9,7 +9,7 @@ use crate::consent::ConsentBitmaps;
 use crate::index::Index;
 use crate::keys::KeyTree;
 use policy::id::{DatasetId, PopulationId};
-use policy::privacy::Ledger;
+use policy::privacy::{Ledger, Month};
 use policy::schema::Schema;
 use policy::time::Timestamp;
 use roaring::RoaringBitmap;
@@ -177,9 +177,9 @@ impl Shared {
                 versions.push(schema_toml.clone());
             }
             Change::Record { collection, key, value } => self.record(collection, key, value.as_deref())?,
-            Change::Charge { population, client, rho, quarter, asked_in, answer, request, leaf } => {
+            Change::Charge { population, client, rho, quarter, month, asked_in, answer, request, leaf } => {
                 let ledger = self.ledgers.entry(population.clone()).or_default();
-                ledger.record(client, *rho, *quarter);
+                ledger.record(client, *rho, month.unwrap_or_else(|| Month::from(*quarter)));
                 let key = crate::answers::AnswerKey::from_stored(answer.clone());
                 self.answers.remember(asked_in, client, request, &key);
                 self.answers.owe(asked_in, &key, *leaf);

@@ -88,6 +88,8 @@ pub fn budget_json(budget: &Budget) -> Value {
         lifetime_extended,
         quarter_rate,
         lifetime_ends,
+        month_spent,
+        month_cap,
     } = budget;
     json!({
         "population": population, "quarter_spent": quarter_spent, "quarter_cap": quarter_cap,
@@ -96,6 +98,7 @@ pub fn budget_json(budget: &Budget) -> Value {
         "lifetime_epsilon": lifetime_epsilon, "not_private": not_private,
         "lifetime_cap_epsilon": lifetime_cap_epsilon, "lifetime_extended": lifetime_extended,
         "quarter_rate": quarter_rate, "lifetime_ends": (!lifetime_ends.is_empty()).then_some(lifetime_ends),
+        "month_spent": month_spent, "month_cap": (!month_cap.is_empty()).then_some(month_cap),
     })
 }
 

@@ -196,17 +196,21 @@ pub fn budget_words(budget: &Budget, canvas: Canvas) -> String {
         (chart::meter(share, 24, canvas), format!("{spent:.6}"), cap, percent(100.0 * share))
     };
     let client = budget.client.trim_start_matches("clients/");
-    let rows = [
+    let mut rows = vec![
         ("this quarter, everyone".to_owned(), meter(&budget.quarter_spent, &budget.quarter_cap)),
         ("in a lifetime, everyone".to_owned(), meter(&budget.lifetime_spent, &budget.lifetime_cap)),
         (format!("this quarter, {client}"), meter(&budget.client_spent, &budget.client_quota)),
     ];
+    if !budget.month_cap.is_empty() {
+        rows.insert(0, ("this month, everyone".to_owned(), meter(&budget.month_spent, &budget.month_cap)));
+    }
     let mut text = format!("Privacy spent on the people of `{}`, as rho\n", budget.population);
     for (who, (bar, spent, cap, share)) in rows {
         text.push_str(&format!("  {who:<30}  {bar}  {spent} of {cap}  {share}\n"));
     }
+    let period = if budget.month_cap.is_empty() { "this quarter" } else { "now" };
     text.push_str(&format!(
-        "  {client} can spend {} more this quarter.\n  As epsilon at delta 1e-9: {:.2} this quarter, {:.2} in a lifetime, \
+        "  {client} can spend {} more {period}.\n  As epsilon at delta 1e-9: {:.2} this quarter, {:.2} in a lifetime, \
          which may come to {:.2}.\n",
         budget.left, budget.quarter_epsilon, budget.lifetime_epsilon, budget.lifetime_cap_epsilon
     ));
@@ -344,6 +348,10 @@ mod tests {
         };
         let words = budget_words(&budget, PLAIN);
         assert!(words.contains("0.050000 of 0.2  25 %") && !words.contains("SOON"), "{words}");
+        assert!(words.contains("0.1 more this quarter") && !words.contains("month"), "{words}");
+        let monthly = Budget { month_spent: "0.05".into(), month_cap: "0.07".into(), ..budget.clone() };
+        let monthly = budget_words(&monthly, PLAIN);
+        assert!(monthly.contains("this month, everyone") && monthly.contains("0.050000 of 0.07"), "{monthly}");
         let ends = Budget { quarter_rate: "0.2".into(), lifetime_ends: "2027-Q1".into(), ..budget.clone() };
         let ends = budget_words(&ends, PLAIN);
         assert!(ends.contains("at the rate of 0.2 a quarter the lifetime's cap is reached in 2027-Q1"), "{ends}");

@@ -3,7 +3,7 @@ use crate::time::Timestamp;
 use proptest::prelude::*;
 
 const NOW: Quarter = Quarter(2026 * 4 + 3);
-const CAPS: Caps = Caps { quarter: NanoRho(200), lifetime: NanoRho(500) };
+const CAPS: Caps = Caps { quarter: NanoRho(200), lifetime: NanoRho(500), month: None };
 
 fn client(name: &str) -> ClientId {
     ClientId::new(name).unwrap()
@@ -65,7 +65,7 @@ fn a_ledger_made_again_from_an_older_copy_is_raised_to_what_was_spent() {
     charge(&mut later, "b", 70, NOW).unwrap();
     later.set_quota(&client("a"), NanoRho(41));
     older.raise_to(&later);
-    assert_eq!(older, later);
+    assert_eq!(older, later, "the month's balance too");
     // What the copy has spent more of is not given back.
     charge(&mut older, "b", 9, NOW).unwrap();
     let more = older.clone();
@@ -112,7 +112,7 @@ fn a_clock_that_goes_back_opens_nothing() {
 #[test]
 fn refusals_say_what_is_left_and_when_more_comes() {
     let mut ledger = Ledger::default();
-    let caps = Caps { quarter: NanoRho(200_000_000), lifetime: NanoRho(800_000_000) };
+    let caps = Caps { quarter: NanoRho(200_000_000), lifetime: NanoRho(800_000_000), month: None };
     ledger.record(&client("a"), NanoRho(98_500_000), NOW);
     let refusal = ledger.check(&client("a"), NanoRho(2_000_000), NOW, caps).unwrap_err();
     assert_eq!(refusal.message, "this costs 0.002, and 0.0015 (1.50 %) of this client's quota is left");
@@ -124,12 +124,38 @@ fn refusals_say_what_is_left_and_when_more_comes() {
 }
 
 #[test]
+fn a_months_cap_is_a_further_one_and_says_when_the_next_begins() {
+    let caps = Caps { month: Some(NanoRho(70)), ..CAPS };
+    let (october, november) = (Month(2026 * 12 + 9), Month(2026 * 12 + 10));
+    let mut ledger = Ledger::default();
+    let refused = |ledger: &Ledger, rho, month| ledger.check(&client("a"), NanoRho(rho), month, caps).unwrap_err();
+    assert_eq!(refused(&ledger, 71, october).reason, Reason::PriceAboveCap);
+    ledger.try_charge(&client("a"), NanoRho(60), october, caps).unwrap();
+    let refusal = refused(&ledger, 11, october);
+    assert_eq!(refusal.reason, Reason::BudgetExhausted);
+    assert_eq!(refusal.message, "this costs 0.000000011, and 0.00000001 (14.28 %) of this month's budget is left");
+    assert!(refusal.next_step.contains("2026-11-01"), "{}", refusal.next_step);
+    ledger.try_charge(&client("a"), NanoRho(10), october, caps).unwrap();
+    assert_eq!(refused(&ledger, 1, october).reason, Reason::BudgetExhausted);
+    // A new month opens the month alone: the client's quota of the quarter has 30 left.
+    assert_eq!(refused(&ledger, 31, november).reason, Reason::QuotaExhausted);
+    ledger.try_charge(&client("a"), NanoRho(30), november, caps).unwrap();
+    assert_eq!((ledger.month_spent(november), ledger.quarter_spent(NOW)), (NanoRho(30), NanoRho(100)));
+    // A clock that goes back opens nothing.
+    assert_eq!(ledger.check(&client("b"), NanoRho(41), october, caps).unwrap_err().reason, Reason::BudgetExhausted);
+    // A charge that named no month is in the quarter's last.
+    ledger.record(&client("b"), NanoRho(20), NOW);
+    assert_eq!(ledger.month_spent(november), NanoRho(20));
+    assert_eq!(ledger.check(&client("b"), NanoRho(51), november, caps).unwrap_err().reason, Reason::BudgetExhausted);
+}
+
+#[test]
 fn a_lowered_cap_is_above_nothing_and_breaks_nothing() {
     let mut ledger = Ledger::default();
     ledger.record(&client("a"), NanoRho(u64::MAX), NOW);
     ledger.record(&client("a"), NanoRho(u64::MAX), NOW);
     assert_eq!(ledger.lifetime_spent(), NanoRho(u64::MAX));
-    let nothing = Caps { quarter: NanoRho::ZERO, lifetime: NanoRho::ZERO };
+    let nothing = Caps { quarter: NanoRho::ZERO, lifetime: NanoRho::ZERO, month: None };
     assert!(ledger.check(&client("b"), NanoRho(1), NOW, nothing).is_err());
     assert!(ledger.check(&client("b"), NanoRho(1), Quarter(u32::MAX), CAPS).is_err());
 }
@@ -139,10 +165,12 @@ fn the_stored_form_is_stable() {
     let mut ledger = Ledger::default();
     ledger.record(&client("crm"), NanoRho(7), NOW);
     ledger.set_quota(&client("crm"), NanoRho(50));
-    let text =
-        r#"{"quarter":8107,"quarter_spent":7,"lifetime_spent":7,"clients":{"crm":[8107,7]},"quotas":{"crm":50}}"#;
+    let text = r#"{"quarter":8107,"quarter_spent":7,"lifetime_spent":7,"clients":{"crm":[8107,7]},"quotas":{"crm":50},"month":24323,"month_spent":7}"#;
     assert_eq!(serde_json::to_string(&ledger).unwrap(), text);
     assert_eq!(serde_json::from_str::<Ledger>(text).unwrap(), ledger);
+    // What was stored before months were counted.
+    let older = text.replace(r#","month":24323,"month_spent":7"#, "");
+    assert_eq!(serde_json::to_string(&serde_json::from_str::<Ledger>(&older).unwrap()).unwrap(), older);
     assert!(serde_json::from_str::<Ledger>(&text.replace("quotas", "quota")).is_err());
 }
 
@@ -152,7 +180,7 @@ fn a_ledger_that_was_extended_is_stored_with_why() {
     ledger.record(&client("crm"), NanoRho(7), NOW);
     ledger.record(&client("crm"), NanoRho(9), NOW.next());
     ledger.extend(extension(5, "r1"));
-    let text = r#"{"quarter":8108,"quarter_spent":9,"lifetime_spent":16,"clients":{"crm":[8108,9]},"quotas":{},"last_quarter_spent":7,"extensions":[{"by":5,"at":3,"client":"desk","request":"r1","because":"more questions","leaf":12}]}"#;
+    let text = r#"{"quarter":8108,"quarter_spent":9,"lifetime_spent":16,"clients":{"crm":[8108,9]},"quotas":{},"month":24326,"month_spent":9,"last_quarter_spent":7,"extensions":[{"by":5,"at":3,"client":"desk","request":"r1","because":"more questions","leaf":12}]}"#;
     assert_eq!(serde_json::to_string(&ledger).unwrap(), text);
     assert_eq!(serde_json::from_str::<Ledger>(text).unwrap(), ledger);
     ledger.logged_again(0, 40);
@@ -190,7 +218,7 @@ fn an_extension_is_at_most_a_years_worth() {
     for (by, caps) in [(0, CAPS), (801, CAPS), (u64::MAX, CAPS)] {
         assert_eq!(check(by, caps), Err(Reason::RequestInvalid));
     }
-    let huge = Caps { quarter: NanoRho(1 << 52), lifetime: NanoRho((1 << 53) - 2) };
+    let huge = Caps { quarter: NanoRho(1 << 52), lifetime: NanoRho((1 << 53) - 2), month: None };
     assert_eq!((check(1, huge), check(2, huge)), (Ok(()), Err(Reason::RequestInvalid)));
 }
 
@@ -208,7 +236,7 @@ fn an_extension_is_found_by_who_asked_for_it_and_under_which_request() {
 fn the_end_of_a_lifetime_is_told_before_the_quarter_it_ends_in() {
     const DAY: i64 = 86_400;
     let at = |quarter: Quarter, day: i64| Timestamp::from_seconds(quarter.start().seconds() + day * DAY);
-    let caps = Caps { quarter: NanoRho(200), lifetime: NanoRho(800) };
+    let caps = Caps { quarter: NanoRho(200), lifetime: NanoRho(800), month: None };
     let mut ledger = Ledger::default();
     assert_eq!(ledger.lifetime_ends(at(NOW, 3), caps), None, "nothing was spent");
     let (second, third, fourth) = (NOW.next(), NOW.next().next(), NOW.next().next().next());
@@ -295,6 +323,30 @@ proptest! {
             && ledger.quarter_spent(NOW).0 + rho <= CAPS.quarter.0
             && ledger.lifetime_spent().0 + rho <= CAPS.lifetime.0;
         prop_assert_eq!(ledger.check(&who, NanoRho(rho), NOW, CAPS).is_ok(), fits);
+    }
+
+    #[test]
+    fn a_months_cap_only_ever_refuses(
+        charges in prop::collection::vec((any_charge(), 0..2_u32), 0..100), cap in 1..200_u64,
+    ) {
+        let caps = Caps { month: Some(NanoRho(cap)), ..CAPS };
+        let (mut ledger, mut now, mut latest) = (Ledger::default(), Month::from(NOW), Month(0));
+        let mut per_month = BTreeMap::<Month, u64>::new();
+        for ((who, rho, step), months) in charges {
+            now = Month(now.0.saturating_add_signed(step.into()) + months);
+            let without = ledger.check(&nth_client(who), NanoRho(rho), now, CAPS);
+            let before = ledger.clone();
+            if ledger.try_charge(&nth_client(who), NanoRho(rho), now, caps).is_ok() {
+                prop_assert!(without.is_ok(), "a month's cap let something through");
+                latest = latest.max(now);
+                *per_month.entry(latest).or_default() += rho;
+            } else {
+                prop_assert_eq!(&before, &ledger);
+                let spent = per_month.get(&latest.max(now)).copied().unwrap_or(0);
+                prop_assert!(without.is_err() || u128::from(spent) + u128::from(rho) > cap.into(), "refused needlessly");
+            }
+        }
+        prop_assert!(per_month.values().all(|spent| *spent <= cap));
     }
 
     #[test]

@@ -191,6 +191,8 @@ fn what_protects_people_is_not_loosened() {
     refused("Europe/London", "Europe/Berlin", "time_zone", "is `Europe/London`");
     refused("\"marketing.portrait\", ", "", "purposes", "`marketing.portrait`");
     refused("dataset = \"coop\"", "dataset = \"coop\"\nbudget = { quarter = \"0.1\" }", "budget", "leave it as it was");
+    let monthly = "dataset = \"coop\"\nbudget = { month = \"0.1\" }";
+    refused("dataset = \"coop\"", monthly, "budget", "leave it as it was");
     let coarse = "domain = [\"north\", \"south\", \"unknown\"]\ncoarse = [\"far\", \"far\", \"far\"]";
     let with = parse(&EXAMPLE.replacen("domain = [\"north\", \"south\", \"unknown\"]", coarse, 1)).unwrap();
     let finer = parse(&EXAMPLE.replacen(

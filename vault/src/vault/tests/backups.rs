@@ -326,9 +326,9 @@ fn a_target_that_lags_is_restored_only_when_the_loss_is_accepted_and_refills_no_
     shop.take_target_away();
     let sizes = shop.vault().log.sizes();
     shop.size("children >= 1");
-    shop.withdraw_these(0..5);
     let epsilon = shop.plan_extension(7_000_000_000).unwrap().after.epsilon;
     let extended = shop.extend("r1", 7_000_000_000, &epsilon.to_string()).unwrap();
+    shop.withdraw_these(0..5);
     shop.vault().tick(later(45)).unwrap();
     let charged = shop.charged();
     shop.die();

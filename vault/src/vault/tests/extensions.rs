@@ -23,7 +23,7 @@ impl Shop {
     }
 
     pub(super) fn plan_extension(&self, by: u64) -> Result<Extended, VaultError> {
-        self.vault().plan_extension(&self.steward_as(""), NanoRho(by), later(30))
+        self.vault().plan_extension(&self.steward_as(""), NanoRho(by))
     }
 
     pub(super) fn extend(&self, request: &str, by: u64, acknowledged: &str) -> Result<Extended, VaultError> {

@@ -95,6 +95,35 @@ fn a_question_costs_the_same_whatever_the_data_are() {
 }
 
 #[test]
+fn a_months_cap_holds_through_a_restart_and_ends_with_the_month() {
+    let mut shop = Shop::new();
+    let text = SCHEMA.replace("\"shop\"", "\"monthly\"");
+    let text = text.replace("[budget]", "[budget]\nmonth = \"0.0015\"");
+    shop.schema = policy::schema::parse(&text).unwrap();
+    shop.vault().create_dataset(&shop.permit(Role::Steward, Verb::ManageDataset, None), &text, NOW).unwrap();
+    shop.close(20);
+    let ask = |shop: &Shop, text: &str, now| {
+        let permit = shop.permit_for("insights", "", Role::Service, Verb::Release, Some(PURPOSE));
+        let (universe, segment, kind, rho) = (Segment::everyone(), shop.segment(text), Kind::Size, REAL);
+        let question = Question { dataset: shop.schema.dataset.clone(), universe, segment, kind, rho };
+        match shop.vault().release(&permit, &question, now) {
+            Ok(_) => Ok(()),
+            Err(VaultError::Refused(refusal)) => Err((refusal.reason, refusal.message)),
+            Err(other) => panic!("{other}"),
+        }
+    };
+    ask(&shop, "true", later(30)).unwrap();
+    for _ in 0..2 {
+        let (reason, said) = ask(&shop, "children > 1", later(30)).unwrap_err();
+        assert!(reason == Reason::BudgetExhausted && said.contains("of this month's budget is left"), "{said}");
+        shop.reopen();
+    }
+    let statement = shop.statement();
+    assert_eq!((statement.month_spent, statement.month_cap), (REAL, Some(NanoRho(1_500_000))));
+    ask(&shop, "children > 1", later(30 * DAY)).unwrap();
+}
+
+#[test]
 fn each_epoch_and_each_price_gets_noise_of_its_own() {
     let shop = Shop::new();
     shop.fill(0, 40, &[PURPOSE]);

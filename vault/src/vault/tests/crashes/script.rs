@@ -435,7 +435,7 @@ impl Stage {
     /// Extends as a steward does who was told what it comes to, and who tries again what may have been done.
     fn extend(&self, cast: &Cast, request: &str, now: Timestamp) -> Result<(), VaultError> {
         let permit = cast.permit("steward", request, Role::Steward, Verb::ExtendBudget, None);
-        let epsilon = self.vault().plan_extension(&permit, COST, now)?.after.epsilon;
+        let epsilon = self.vault().plan_extension(&permit, COST)?.after.epsilon;
         self.vault().extend_budget(&permit, COST, "more questions", &epsilon.to_string(), now).map(drop)
     }
 
