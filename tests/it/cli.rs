@@ -238,7 +238,10 @@ fn a_lifetimes_budget_is_extended(desk: &Desk, ask: &[&str]) {
     assert_eq!((&planned["before"]["rho"], &planned["after"]["rho"]), (&"0.8".into(), &"1.2".into()));
     let epsilon = planned["after"]["epsilon"].as_str().unwrap();
     let (words, _) = desk.ends(DONE, &[&extend[..], &["--dry-run"]].concat());
-    assert!(words.contains(&format!("Nothing was changed. To extend it, add --acknowledge-epsilon {epsilon}.")), "{words}");
+    assert!(
+        words.contains(&format!("Nothing was changed. To extend it, add --acknowledge-epsilon {epsilon}.")),
+        "{words}"
+    );
     desk.ends(USAGE, &extend);
     let (_, words) = desk.ends(REFUSED, &[&extend[..], &["--acknowledge-epsilon", "8.40"]].concat());
     assert!(words.contains(&format!("may have lost epsilon {epsilon} at delta 1e-9")), "{words}");

@@ -125,7 +125,8 @@ fn reason(because: &str) -> Result<Word, VaultError> {
     let spoken = because.chars().any(|c| c.is_ascii_alphabetic());
     Word::new(because).ok().filter(|_| spoken).map_or_else(
         || {
-            let message = "a reason is 1 to 120 letters, digits, spaces and `._-:/,()=%#`, with at most 6 digits in a row";
+            let message =
+                "a reason is 1 to 120 letters, digits, spaces and `._-:/,()=%#`, with at most 6 digits in a row";
             refuse(Reason::RequestInvalid, message, "say in such words why more may be lost; they are in the log")
         },
         Ok,
@@ -167,7 +168,11 @@ fn in_figures(leaf: Leaf, done: &Extended) -> Result<Leaf, LeafError> {
         .count("delta in 1e-18", DEFAULT_DELTA.0)
 }
 
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates, and an epsilon is not negative")]
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "saturates, and an epsilon is not negative"
+)]
 fn hundredths(epsilon: Epsilon) -> u64 {
     (epsilon.value() * 100.0).ceil() as u64
 }

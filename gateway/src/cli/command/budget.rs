@@ -7,7 +7,9 @@ use crate::cli::chart::Canvas;
 use crate::cli::error::CliError;
 use crate::cli::out::Shown;
 use crate::cli::session::Session;
-use proto::v1::{Budget, BudgetExtension, ExtendBudgetRequest, ExtendBudgetResponse, GetBudgetRequest, SetQuotaRequest};
+use proto::v1::{
+    Budget, BudgetExtension, ExtendBudgetRequest, ExtendBudgetResponse, GetBudgetRequest, SetQuotaRequest,
+};
 use serde_json::{Value, json};
 
 /// `budget`.
@@ -70,8 +72,8 @@ fn extended_words(answer: &ExtendBudgetResponse, by: &str, dry_run: bool) -> Str
 
 fn extended_json(answer: &ExtendBudgetResponse, dry_run: bool) -> Value {
     let ExtendBudgetResponse { before, after, spent, delta, leaf, budget } = answer;
-    let [before, after, spent] =
-        [before, after, spent].map(|loss| loss.as_ref().map(|loss| json!({ "rho": loss.rho, "epsilon": loss.epsilon })));
+    let [before, after, spent] = [before, after, spent]
+        .map(|loss| loss.as_ref().map(|loss| json!({ "rho": loss.rho, "epsilon": loss.epsilon })));
     json!({
         "before": before, "after": after, "spent": spent, "delta": delta, "leaf": (!dry_run).then_some(leaf),
         "budget": budget.as_ref().map(answer::budget_json),
