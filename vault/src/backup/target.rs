@@ -184,10 +184,19 @@ impl Target {
         if position.identity != self.identity {
             return Err(format!("{} is the backup of another vault: name an empty folder", self.folder.display()));
         }
+        // What a killed process wrote is there to see, and is lost in a power cut if its folder was not synced: what is taken for
+        // shipped must stay.
+        let wal = self.folder.join("wal");
+        let (mut folders, blocks) = (vec![self.folder.clone()], self.folder.join("blocks"));
+        folders.extend([&wal, &blocks].into_iter().filter(|folder| folder.is_dir()).cloned());
+        let kept = list(&blocks)?;
+        for folder in folders.iter().chain(&kept) {
+            self.disk.sync_folder(folder).map_err(at(folder))?;
+        }
         let (last, bytes) = position.segment;
         let mut segments = BTreeMap::new();
-        for first in list(&self.folder.join("wal"))?.iter().filter_map(|path| segment_of(path)) {
-            let path = self.folder.join("wal").join(segment_name(first));
+        for first in list(&wal)?.iter().filter_map(|path| segment_of(path)) {
+            let path = wal.join(segment_name(first));
             let length = std::fs::metadata(&path).map_err(at(&path))?.len();
             let sound = match first.cmp(&last) {
                 std::cmp::Ordering::Less => length,
@@ -197,7 +206,7 @@ impl Target {
             segments.insert(first, sound);
         }
         let mut superseded = BTreeSet::new();
-        for folder in list(&self.folder.join("blocks"))? {
+        for folder in kept {
             let within = |path: PathBuf| path.strip_prefix(&self.folder).map(Path::to_owned).ok();
             superseded.extend(list(&folder)?.into_iter().filter_map(within));
         }

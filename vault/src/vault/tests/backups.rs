@@ -633,6 +633,44 @@ fn a_piece_that_is_damaged_at_home_holds_up_nothing_else() {
     shop.ship();
 }
 
+/// Which folders were synced before the target's position was first written.
+#[derive(Default)]
+struct Synced {
+    folders: std::sync::Mutex<BTreeSet<PathBuf>>,
+    before: std::sync::OnceLock<BTreeSet<PathBuf>>,
+}
+
+impl crate::disk::Observer for Synced {
+    fn before(&self, step: &crate::disk::Step<'_>) -> Result<(), crate::disk::Fault> {
+        match step {
+            crate::disk::Step::SyncFolder(folder) => drop(self.folders.lock().unwrap().insert(folder.to_path_buf())),
+            crate::disk::Step::Rename { to, .. } if to.ends_with("backup/position") => {
+                let _ = self.before.get_or_init(|| self.folders.lock().unwrap().clone());
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+/// A killed process may have left files whose folders were never synced: they are there to see, and gone after a power cut.
+#[test]
+fn what_is_found_in_the_target_is_synced_before_it_counts_as_shipped() {
+    let mut shop = shop();
+    shop.fill(0, 40, PURPOSES);
+    shop.close(20);
+    shop.ship();
+    let synced = std::sync::Arc::<Synced>::default();
+    shop.config.disk = Disk::observed(std::sync::Arc::clone(&synced) as _);
+    shop.reopen();
+    shop.fill(40, 1, PURPOSES);
+    shop.ship();
+    let backup = shop.folder("backup");
+    let blocks = std::fs::read_dir(backup.join("blocks")).unwrap().map(|folder| folder.unwrap().path());
+    let found: BTreeSet<PathBuf> = blocks.chain([backup.join("wal"), backup]).collect();
+    assert!(found.len() > 2 && found.is_subset(synced.before.get().unwrap()), "{found:?}");
+}
+
 #[test]
 fn folders_that_lie_in_each_other_are_refused() {
     let shop = Shop::new();
