@@ -23,7 +23,9 @@
 //! - *means*: two tables of one cell each, one if there is a value, and the value less a public center, scaled as above to
 //!   the public bounds of the field;
 //! - *the most frequent values*: proof in `top`;
-//! - *several tables*: their cells are disjoint coordinates of one vector, so squared norms add.
+//! - *several tables*: their cells are disjoint coordinates of one vector, so squared norms add. What part of the price each
+//!   gets is what part of that sum its own is: equal for tables of people, two to three for events and sums (`shape`), by
+//!   scales that are fixed before any data.
 //!
 //! Hence `|c|_2 <= D`, the root of the sum of the tables' squared norms. Clipping is per subject and deterministic, before any
 //! sum.

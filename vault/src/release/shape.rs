@@ -1,10 +1,22 @@
 //! From a question to the tables that answer it. Uses the schema and public constants only.
+//!
+//! # Shares of the price
+//! Tables of numbers that are asked together share one price and one noise, so a table's share is its squared norm over the
+//! sum of all, and its noise, in its bound, has the variance of its share alone. Events get two parts and sums three. A bound
+//! on events has to cover how many somebody buys; a bound on amounts their spread too, so at equal shares the noise of sums,
+//! as part of what there is, is some 1.4 times that of counts on purchase amounts. With shares `p` and `1 - p` the relative
+//! variances add up to `1 / p + 1.4^2 / (1 - p)`, which is least where the shares are as 1 to 1.4: two parts and three. A
+//! quotient's relative variance is the sum of both, so it is least there too.
+//!
+//! A mean of an attribute is a center plus a quotient, and its variance `s^2 + (mean - center)^2 n^2`, with the noise `s` of the
+//! sum and `n` of the count. Two parts and three beat halves wherever the mean is less than four fifths of the way from the
+//! center to a bound; by a sixth of the variance at the center, and cost a twenty-fourth at the bound.
 
 use super::plan::{
     MAX_BANDS, MAX_EDGES, MAX_MEASURES, MAX_OVERLAP, MAX_PERIODS, MAX_STEPS, MAX_TABLES, MAX_TOP, PlanError,
 };
 use super::question::{By, Counted, Dimension, Kind, Measure};
-use crate::scan::{Axis, AxisOf, Clip, Count, TableSpec};
+use crate::scan::{Axis, AxisOf, Clip, Count, Parts, TableSpec};
 use policy::schema::{EventTypeId, Field, FieldRef, FieldType, Schema};
 use policy::segment::{EventFilter, EventTest, Expr, Measure as Measured, Segment, Window};
 
@@ -183,16 +195,16 @@ fn table(schema: &Schema, measures: &[Measure], by: &[By], window: Window) -> Re
 }
 
 fn count(schema: &Schema, measure: Measure) -> Result<(Count, Counted), PlanError> {
-    let clip = |bound| Clip::new(bound).ok_or(PlanError::Bound);
+    let clip = |bound, parts| Clip::new(bound, parts).ok_or(PlanError::Bound);
     match measure {
         Measure::People => Ok((Count::People, Counted::People)),
         Measure::Events { event, bound } => {
             schema.events.iter().find(|known| known.id == event).ok_or(PlanError::UnknownField)?;
-            Ok((Count::Events(event, clip(bound)?), Counted::Events(event, bound)))
+            Ok((Count::Events(event, clip(bound, Parts::Two)?), Counted::Events(event, bound)))
         }
         Measure::Sum { field: field @ FieldRef::EventField(event, column), bound } => {
             number(schema, field)?;
-            Ok((Count::Sum(event, column, clip(bound)?), Counted::Sum(event, column, bound)))
+            Ok((Count::Sum(event, column, clip(bound, Parts::Three)?), Counted::Sum(event, column, bound)))
         }
         Measure::Sum { field, .. } => Err(PlanError::NotSummed(schema.path(field))),
     }
@@ -266,8 +278,8 @@ fn mean(schema: &Schema, field: FieldRef) -> Result<Vec<Shape>, PlanError> {
     let (min, max) = number(schema, field)?;
     let center = min.midpoint(max);
     let reach = center.abs_diff(min).max(center.abs_diff(max)).max(1);
-    let one = Clip::new(1).ok_or(PlanError::Bound)?;
-    let clip = Clip::new(reach).ok_or(PlanError::Bound)?;
+    let one = Clip::new(1, Parts::Two).ok_or(PlanError::Bound)?;
+    let clip = Clip::new(reach, Parts::Three).ok_or(PlanError::Bound)?;
     let present = (Count::Present { column, clip: one }, Counted::Present(column));
     let value = (Count::Value { column, center, clip }, Counted::Value(column, center));
     Ok([present, value].map(|counted| Shape::new(vec![], Window::Ever, counted)).into())

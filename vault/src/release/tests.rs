@@ -189,18 +189,22 @@ fn each_kind_has_its_cells_and_its_bound() {
         let plan = planned(kind, 1_000_000).unwrap();
         assert_eq!((plan.cells(), people(&plan)), (cells, bound), "{plan:?}");
     }
-    // Sums in fine units: each measure has the same share of the price, to a part in the bound.
+    // In fine units: events have two fifths of the price and sums three, to a part in the bound.
     let both = vec![Measure::Events { event: order, bound: 12 }, Measure::Sum { field: amount, bound: 50_000 }];
     let plan = planned(orders(both, vec![By::Field(category)]), 1_000_000).unwrap();
-    let full = 2.0 * 2_f64.powi(72);
+    let full = 5.0 / 3.0 * 2_f64.powi(72);
     assert!(plan.norm_squared() as f64 <= full && plan.norm_squared() as f64 > full * 0.999_9);
     let tables = plan.lay_out(&Drawn { cells: vec![1 << 36; 10], places: None });
-    // 2^36 fine units are nearly the bound.
-    assert_eq!(tables[0].cells[0].noised, 12 * 1_024);
+    // 2^36 fine units are nearly the bound of sums, and that of events times sqrt(3 / 2).
+    assert_eq!(tables[0].cells[0].noised, 15_050);
     assert_eq!(tables[1].cells[0].noised.div_euclid(1_024), 50_000);
-    let noise = tables[1].noise.unwrap();
-    // sqrt(2) * 50,000 / sqrt(2 rho) = 1,581,139.
-    assert!((1_581_138..=1_581_141).contains(&(noise.sigma_1024 / 1_024)), "{noise:?}");
+    let [events, sums] = [0, 1].map(|table| tables[table].noise.unwrap());
+    // sqrt(5 / 3) * 50,000 / sqrt(2 rho) = 1,443,376 and sqrt(5 / 2) * 12 / sqrt(2 rho) = 424.26.
+    assert!((1_443_374..=1_443_379).contains(&(sums.sigma_1024 / 1_024)), "{sums:?}");
+    assert!((434_440..=434_450).contains(&events.sigma_1024), "{events:?}");
+    // Alone, either costs what it costs whatever its parts: 12 / sqrt(2 rho) = 268.33.
+    let alone = planned(orders(vec![Measure::Events { event: order, bound: 12 }], vec![]), 1_000_000).unwrap();
+    assert!((274_768..=274_774).contains(&alone.sigma_1024()), "{alone:?}");
     let mean = planned(Kind::Mean { field: household }, 1_000_000).unwrap();
     assert_eq!(mean.cells(), 2);
     assert_eq!(

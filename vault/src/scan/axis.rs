@@ -81,6 +81,27 @@ pub enum Count {
 /// Largest norm of a clipped vector, in its own fine units. With 2^26 subjects, sums and noise stay far within 63 bits.
 pub const MAX_NORM: u64 = 1 << 36;
 
+/// What part of a price a table gets beside others of its question: parts add up over them, and norms are in the ratio of
+/// their square roots, since all get one noise.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Parts {
+    /// 2, for counts.
+    Two,
+    /// 3, for sums.
+    Three,
+}
+
+impl Parts {
+    /// The largest norm: the root of so many parts of three of [`MAX_NORM`] squared, rounded down.
+    fn norm(self) -> u64 {
+        let square = u128::from(MAX_NORM) * u128::from(MAX_NORM);
+        match self {
+            Self::Two => u64::try_from((square / 3 * 2).isqrt()).unwrap_or(MAX_NORM),
+            Self::Three => MAX_NORM,
+        }
+    }
+}
+
 /// By how much one subject's vector can count: its L2 norm is scaled down to a bound where it is larger, and written in
 /// units fine enough that truncating them loses nothing that noise would not hide.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -90,10 +111,11 @@ pub struct Clip {
 }
 
 impl Clip {
-    /// Builds a clip at a bound in units of what is summed; `None` for 0 and above [`MAX_NORM`].
-    pub fn new(bound: u64) -> Option<Self> {
-        let per_one = MAX_NORM.checked_div(bound).filter(|per_one| *per_one > 0)?;
-        Some(Self { bound, per_one })
+    /// Builds a clip at a bound in units of what is summed, for a table that gets such a part of the price; `None` for 0 and
+    /// above [`MAX_NORM`].
+    pub fn new(bound: u64, parts: Parts) -> Option<Self> {
+        let is_valid = (1..=MAX_NORM).contains(&bound);
+        is_valid.then(|| Self { bound, per_one: parts.norm().checked_div(bound).unwrap_or(0).max(1) })
     }
 
     /// Returns the bound.
@@ -106,7 +128,7 @@ impl Clip {
         self.per_one
     }
 
-    /// Returns the bound in fine units: no clipped vector has a larger L2 norm.
+    /// Returns the bound in fine units, at most [`MAX_NORM`]: no clipped vector has a larger L2 norm.
     pub fn norm(self) -> u64 {
         self.bound.saturating_mul(self.per_one)
     }

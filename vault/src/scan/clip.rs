@@ -80,6 +80,7 @@ fn shift(widest: u64) -> u32 {
 #[cfg(test)]
 #[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
+    use super::super::axis::Parts;
     use super::super::tests::Dice;
     use super::*;
 
@@ -94,7 +95,7 @@ mod tests {
         for _ in 0..20_000 {
             let bits = 1 + dice.below(35);
             let bound = 1 + dice.below(1 << bits);
-            let clip = Clip::new(bound).unwrap();
+            let clip = Clip::new(bound, dice.pick(&[Parts::Two, Parts::Three])).unwrap();
             let bits = 1 + dice.below(62);
             let reach = 1 + dice.below(1 << bits);
             let entry = |dice: &mut Dice| dice.below(reach) as i64 * if dice.below(2) == 0 { 1 } else { -1 };
@@ -124,7 +125,7 @@ mod tests {
     #[test]
     fn two_events_in_two_cells_count_as_one() {
         let mut entries = vec![1, 1];
-        Clip::new(1).unwrap().scale(&mut entries);
+        Clip::new(1, Parts::Three).unwrap().scale(&mut entries);
         let norm = (norm_squared(&entries) as f64).sqrt();
         assert!((norm / MAX as f64 - 1.0).abs() < 1e-6, "{entries:?}");
     }
@@ -132,12 +133,15 @@ mod tests {
     #[test]
     fn the_extremes_do_not_wrap() {
         for bound in [1, 3, MAX] {
-            let clip = Clip::new(bound).unwrap();
+            let clip = Clip::new(bound, Parts::Three).unwrap();
             let mut entries = vec![i64::MIN, i64::MAX, 0, -1];
             clip.scale(&mut entries);
             assert!(norm_squared(&entries) <= u128::from(clip.norm()).pow(2));
         }
-        assert_eq!((Clip::new(0), Clip::new(MAX + 1)), (None, None));
+        for parts in [Parts::Two, Parts::Three] {
+            assert_eq!((Clip::new(0, parts), Clip::new(MAX + 1, parts)), (None, None));
+            assert_eq!(Clip::new(MAX, parts).unwrap().norm(), MAX, "a unit is never less than whole");
+        }
     }
 
     const MAX: u64 = super::super::axis::MAX_NORM;

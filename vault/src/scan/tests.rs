@@ -27,7 +27,7 @@ impl Dice {
         (self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 33) % n
     }
 
-    fn pick<T: Clone>(&mut self, list: &[T]) -> T {
+    pub(crate) fn pick<T: Clone>(&mut self, list: &[T]) -> T {
         list[self.below(list.len() as u64) as usize].clone()
     }
 }
@@ -350,7 +350,7 @@ fn subject_axis(dice: &mut Dice) -> (AxisOf, u32) {
 fn table(dice: &mut Dice) -> TableSpec {
     let event = dice.below(2) as usize;
     let id = EventTypeId(event as u16);
-    let clip = |dice: &mut Dice| Clip::new(1 + dice.below(30)).unwrap();
+    let clip = |dice: &mut Dice| Clip::new(1 + dice.below(30), dice.pick(&[Parts::Two, Parts::Three])).unwrap();
     let count = match dice.below(8) {
         0 => Count::Events(id, clip(dice)),
         1 if event == 0 => Count::Sum(id, ColumnId(1), clip(dice)),
