@@ -182,4 +182,9 @@ pub(crate) const CASES: &[Case] = &[
         asked: Asked { segment: "true", kind: |schema| Kind::Mean { field: fields(schema, &["children"])[0] } },
         pairs: &[HEAVY, PLAIN],
     },
+    Case {
+        name: "mean and deviation of a number",
+        asked: Asked { segment: "true", kind: |schema| Kind::Spread { field: fields(schema, &["children"])[0] } },
+        pairs: &[HEAVY, PLAIN],
+    },
 ];

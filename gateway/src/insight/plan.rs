@@ -45,7 +45,8 @@ fn default_rho(kind: &Kind) -> NanoRho {
         | Kind::Table { .. }
         | Kind::Retention { .. }
         | Kind::Top { .. }
-        | Kind::Mean { .. } => BREAKDOWN_RHO,
+        | Kind::Mean { .. }
+        | Kind::Spread { .. } => BREAKDOWN_RHO,
     }
 }
 

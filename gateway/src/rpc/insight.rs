@@ -251,12 +251,18 @@ impl InsightService for Service {
 
     async fn mean(&self, request: Request<v1::MeanRequest>) -> Result<Response<v1::MeanResponse>, Status> {
         pipeline::unary(&self.0, request, "InsightService/Mean", |call, request| {
-            let v1::MeanRequest { ask, field } = request;
+            let v1::MeanRequest { ask, field, spread } = request;
             let answered = question::answer(call, parts::asked(ask), TABLE, |_, view, _| {
-                Ok(Kind::Mean { field: view.field(&field)? })
+                let field = view.field(&field)?;
+                Ok(if spread { Kind::Spread { field } } else { Kind::Mean { field } })
             })?;
-            let mean = answered.answer.as_ref().and_then(|answer| insight::mean(answer, &answered.schema));
-            Ok(v1::MeanResponse { plan: Some(answered.plan), release: answered.release, mean })
+            let answer = answered.answer.as_ref();
+            Ok(v1::MeanResponse {
+                plan: Some(answered.plan),
+                release: answered.release,
+                mean: answer.and_then(|answer| insight::mean(answer, &answered.schema)),
+                deviation: answer.and_then(|answer| insight::deviation(answer, &answered.schema)),
+            })
         })
         .await
     }

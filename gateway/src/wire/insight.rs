@@ -1,7 +1,7 @@
 //! What follows from releases of funnels, contrasts, retentions and means: post-processing of released numbers only.
 
 use super::release::{dimension_label, label};
-use policy::schema::{EventTypeId, FieldRef, Schema};
+use policy::schema::{ColumnId, EventTypeId, FieldRef, Schema};
 use policy::segment::LocalDays;
 use policy::time::Timestamp;
 use proto::v1;
@@ -104,18 +104,35 @@ fn part(cell: Estimate, total: Estimate) -> Option<v1::Estimate> {
 
 /// Writes a mean, given the number of people who have a value and the sum of their values less a center.
 pub fn mean(answer: &Answer, schema: &Schema) -> Option<v1::Estimate> {
-    let [count, sum] = answer.tables.as_slice() else { return None };
+    let [count, sum, ..] = answer.tables.as_slice() else { return None };
     let Counted::Value(column, center) = sum.counted else { return None };
-    let field = schema.field(FieldRef::Attribute(column))?;
-    let one = |table: &Table| {
-        let (cell, noise) = (table.cells.first()?, table.noise?);
-        Some(Estimate { value: cell.noised, sigma: noise.sigma_1024 })
-    };
-    let Interval { middle, low, high } = ratio::quotient(one(sum)?, one(count)?)?;
-    let ten = 10_f64.powi(i32::from(field.ty.scale()));
+    let ten = units(schema, column)?;
+    let Interval { middle, low, high } = ratio::quotient(only(sum)?, only(count)?)?;
     #[expect(clippy::cast_precision_loss, reason = "for display")]
     let value = |offset: f64| (center as f64 + offset) / ten;
     Some(v1::Estimate { value: value(middle), low: value(low), high: value(high) })
+}
+
+/// Writes the standard deviation around a mean, given the sum of squares too.
+pub fn deviation(answer: &Answer, schema: &Schema) -> Option<v1::Estimate> {
+    let [count, sum, squares] = answer.tables.as_slice() else { return None };
+    let Counted::Square { column, shift, middle } = squares.counted else { return None };
+    let ten = units(schema, column)?;
+    let found = ratio::deviation(only(count)?, only(sum)?, only(squares)?, shift, middle)?;
+    let Interval { middle, low, high } = found;
+    Some(v1::Estimate { value: middle / ten, low: low / ten, high: high / ten })
+}
+
+/// How many stored units one of a number attribute is.
+fn units(schema: &Schema, column: ColumnId) -> Option<f64> {
+    let field = schema.field(FieldRef::Attribute(column))?;
+    Some(10_f64.powi(i32::from(field.ty.scale())))
+}
+
+/// The number of a table of one cell.
+fn only(table: &Table) -> Option<Estimate> {
+    let (cell, noise) = (table.cells.first()?, table.noise?);
+    Some(Estimate { value: cell.noised, sigma: noise.sigma_1024 })
 }
 
 /// Writes quantiles of a histogram: the bins of those who have a value.

@@ -102,22 +102,27 @@ fn cell(cell: &Cell, shown: &ShownCell, half_width_1024: u64, unit: f64, table: 
     }
 }
 
-/// How many stored units one of what is counted is: 100 for a sum in cents.
+/// How many stored units one of what is counted is: 100 for a sum in cents, 10,000 for one of squares.
 fn unit(counted: Counted, schema: &Schema) -> f64 {
-    10_f64.powi(number_field(counted).and_then(|field| schema.field(field)).map_or(0, |field| field.ty.scale().into()))
+    let field = number_field(counted).and_then(|field| schema.field(field));
+    let ten = 10_f64.powi(field.map_or(0, |field| field.ty.scale().into()));
+    match counted {
+        Counted::Square { shift, .. } => ten * ten / 2_f64.powi(i32::try_from(shift).unwrap_or(i32::MAX)),
+        _ => ten,
+    }
 }
 
 fn number_field(counted: Counted) -> Option<FieldRef> {
     match counted {
         Counted::Sum(event, column, _) => Some(FieldRef::EventField(event, column)),
-        Counted::Value(column, _) => Some(FieldRef::Attribute(column)),
+        Counted::Value(column, _) | Counted::Square { column, .. } => Some(FieldRef::Attribute(column)),
         Counted::People | Counted::Events(..) | Counted::Present(_) => None,
     }
 }
 
 fn may_be_negative(counted: Counted, schema: &Schema) -> bool {
     match counted {
-        Counted::Value(..) => true,
+        Counted::Value(..) | Counted::Square { .. } => true,
         Counted::Sum(..) => {
             let bounds = number_field(counted).and_then(|field| schema.field(field)?.ty.bounds());
             bounds.is_none_or(|(min, _)| min < 0)
@@ -130,7 +135,7 @@ fn may_be_negative(counted: Counted, schema: &Schema) -> bool {
 fn bound(counted: Counted) -> f64 {
     match counted {
         Counted::Events(_, bound) | Counted::Sum(_, _, bound) => bound as f64,
-        Counted::People | Counted::Value(..) | Counted::Present(_) => 0.0,
+        Counted::People | Counted::Value(..) | Counted::Present(_) | Counted::Square { .. } => 0.0,
     }
 }
 
@@ -141,6 +146,7 @@ fn counted_name(counted: Counted, schema: &Schema) -> String {
         Counted::Sum(..) | Counted::Value(..) => {
             number_field(counted).map_or_else(String::new, |field| schema.path(field))
         }
+        Counted::Square { column, .. } => format!("{} squared", schema.path(FieldRef::Attribute(column))),
     }
 }
 

@@ -6154,6 +6154,10 @@ pub struct MeanRequest {
     /// A number attribute. Required.
     #[prost(string, tag = "2")]
     pub field: ::prost::alloc::string::String,
+    /// Whether the standard deviation is wanted too. The price is then shared by three numbers instead of two, so that the mean is
+    /// a little less accurate.
+    #[prost(bool, tag = "3")]
+    pub spread: bool,
 }
 /// A mean.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -6161,12 +6165,17 @@ pub struct MeanResponse {
     /// Price and accuracy.
     #[prost(message, optional, tag = "1")]
     pub plan: ::core::option::Option<Plan>,
-    /// Two tables: who has a value, and the sum of values less the middle of their bounds; absent with `validate_only`.
+    /// Two tables: who has a value, and the sum of values less the middle of their bounds. With `spread` a third: the sum of
+    /// squares of those, less half of what they can be for each who has a value. Absent with `validate_only`.
     #[prost(message, optional, tag = "2")]
     pub release: ::core::option::Option<Release>,
     /// The mean in units of the field; absent where there are too few to tell.
     #[prost(message, optional, tag = "3")]
     pub mean: ::core::option::Option<Estimate>,
+    /// With `spread`, the standard deviation among those who have a value, in units of the field; absent where noise leaves
+    /// everything possible.
+    #[prost(message, optional, tag = "4")]
+    pub deviation: ::core::option::Option<Estimate>,
 }
 /// Lengths of periods, in the dataset's calendar.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
@@ -6560,7 +6569,7 @@ pub mod insight_service_client {
                 .insert(GrpcMethod::new("silhouette.v1.InsightService", "Distribution"));
             self.inner.unary(req, path, codec).await
         }
-        /// Estimates the mean of a number attribute of the members.
+        /// Estimates the mean of a number attribute of the members, and how far they are spread around it.
         pub async fn mean(
             &mut self,
             request: impl tonic::IntoRequest<super::MeanRequest>,
@@ -6670,7 +6679,7 @@ pub mod insight_service_server {
             tonic::Response<super::DistributionResponse>,
             tonic::Status,
         >;
-        /// Estimates the mean of a number attribute of the members.
+        /// Estimates the mean of a number attribute of the members, and how far they are spread around it.
         async fn mean(
             &self,
             request: tonic::Request<super::MeanRequest>,

@@ -22,6 +22,9 @@
 //!   as one to fine units and to a public bound: its integer L2 norm is at most `bound * per_one` (lemma in `scan::clip`);
 //! - *means*: two tables of one cell each, one if there is a value, and the value less a public center, scaled as above to
 //!   the public bounds of the field;
+//! - *means with deviations*: a third table of one cell, the square of that value in public units, less the public middle of
+//!   what squares within the bounds are, scaled as above to half of the largest; also a function of the subject's own value, so
+//!   `D^2` is the sum of the three. One subject at a bound of the field comes to all three at once: nothing can be saved;
 //! - *the most frequent values*: proof in `top`;
 //! - *several tables*: their cells are disjoint coordinates of one vector, so squared norms add. What part of the price each
 //!   gets is what part of that sum its own is: equal for tables of people, two to three for events and sums (`shape`), by

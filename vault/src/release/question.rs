@@ -96,6 +96,11 @@ pub enum Kind {
         /// The attribute.
         field: FieldRef,
     },
+    /// The mean of a number attribute and its standard deviation: as of a mean, and the sum of squares.
+    Spread {
+        /// The attribute.
+        field: FieldRef,
+    },
 }
 
 impl Kind {
@@ -113,6 +118,7 @@ impl Kind {
             Self::Retention { .. } => "retention",
             Self::Top { .. } => "top",
             Self::Mean { .. } => "mean",
+            Self::Spread { .. } => "spread",
         }
     }
 
@@ -130,7 +136,7 @@ impl Kind {
                 measures.iter().filter_map(|measure| measure.field()).chain(by.iter().map(By::field)).collect()
             }
             Self::Retention { event, .. } => vec![FieldRef::Event(*event)],
-            Self::Top { field, .. } | Self::Mean { field } => vec![*field],
+            Self::Top { field, .. } | Self::Mean { field } | Self::Spread { field } => vec![*field],
         }
     }
 }
@@ -275,6 +281,15 @@ pub enum Counted {
     Value(ColumnId, i64),
     /// People who have that attribute.
     Present(ColumnId),
+    /// Sums of squares of an attribute less the center of the sum beside them.
+    Square {
+        /// The attribute.
+        column: ColumnId,
+        /// In units of this power of two of its units squared.
+        shift: u32,
+        /// Less this many units for each person who has it.
+        middle: i64,
+    },
 }
 
 /// The noise of one table, where tables differ in it.

@@ -10,13 +10,15 @@
 //!
 //! A mean of an attribute is a center plus a quotient, and its variance `s^2 + (mean - center)^2 n^2`, with the noise `s` of the
 //! sum and `n` of the count. Two parts and three beat halves wherever the mean is less than four fifths of the way from the
-//! center to a bound; by a sixth of the variance at the center, and cost a twenty-fourth at the bound.
+//! center to a bound; by a sixth of the variance at the center, and cost a twenty-fourth at the bound. Squares get two parts:
+//! less their middle they reach half as far, and two, three and two are near the least sum of the variances of a mean and of a
+//! deviation of a third of the reach.
 
 use super::plan::{
     MAX_BANDS, MAX_EDGES, MAX_MEASURES, MAX_OVERLAP, MAX_PERIODS, MAX_STEPS, MAX_TABLES, MAX_TOP, PlanError,
 };
 use super::question::{By, Counted, Dimension, Kind, Measure};
-use crate::scan::{Axis, AxisOf, Clip, Count, Parts, TableSpec};
+use crate::scan::{Axis, AxisOf, Clip, Count, Parts, Squares, TableSpec};
 use policy::schema::{EventTypeId, Field, FieldRef, FieldType, Schema};
 use policy::segment::{EventFilter, EventTest, Expr, Measure as Measured, Segment, Window};
 
@@ -88,7 +90,8 @@ pub(super) fn shapes(schema: &Schema, kind: &Kind) -> Result<Vec<Shape>, PlanErr
             axis.max_distinct = axis.cells;
             Ok(vec![Shape::people(vec![(axis, dimension)], *window)])
         }
-        Kind::Mean { field } => mean(schema, *field),
+        Kind::Mean { field } => mean(schema, *field, false),
+        Kind::Spread { field } => mean(schema, *field, true),
     }
 }
 
@@ -273,14 +276,18 @@ fn retention(schema: &Schema, event: EventTypeId, days: &[i32]) -> Result<Vec<Sh
     Ok(vec![Shape::people(axes, Window::Ever)])
 }
 
-fn mean(schema: &Schema, field: FieldRef) -> Result<Vec<Shape>, PlanError> {
+fn mean(schema: &Schema, field: FieldRef, with_squares: bool) -> Result<Vec<Shape>, PlanError> {
     let FieldRef::Attribute(column) = field else { return Err(PlanError::NotSummed(schema.path(field))) };
     let (min, max) = number(schema, field)?;
     let center = min.midpoint(max);
     let reach = center.abs_diff(min).max(center.abs_diff(max)).max(1);
-    let one = Clip::new(1, Parts::Two).ok_or(PlanError::Bound)?;
-    let clip = Clip::new(reach, Parts::Three).ok_or(PlanError::Bound)?;
-    let present = (Count::Present { column, clip: one }, Counted::Present(column));
-    let value = (Count::Value { column, center, clip }, Counted::Value(column, center));
-    Ok([present, value].map(|counted| Shape::new(vec![], Window::Ever, counted)).into())
+    let clip = |bound, parts| Clip::new(bound, parts).ok_or(PlanError::Bound);
+    let present = (Count::Present { column, clip: clip(1, Parts::Two)? }, Counted::Present(column));
+    let value = Count::Value { column, center, clip: clip(reach, Parts::Three)? };
+    let squares = Squares::new(center, reach);
+    let square = Count::Square { column, squares, clip: clip(squares.bound(), Parts::Two)? };
+    let squared = Counted::Square { column, shift: squares.shift(), middle: squares.middle() };
+    let both = [present, (value, Counted::Value(column, center))];
+    let all = both.into_iter().chain(with_squares.then_some((square, squared)));
+    Ok(all.map(|counted| Shape::new(vec![], Window::Ever, counted)).collect())
 }

@@ -211,6 +211,15 @@ fn each_kind_has_its_cells_and_its_bound() {
         mean.lay_out(&Drawn { cells: vec![0, 0], places: None })[1].counted,
         Counted::Value(schema().attribute("household").unwrap().column, 6)
     );
+    // From 1 to 12 around 6: squares of 36 at most, less 18. Parts of two, three and two of seven.
+    let spread = planned(Kind::Spread { field: household }, 1_000_000).unwrap();
+    let full = 7.0 / 3.0 * 2_f64.powi(72);
+    assert!(spread.norm_squared() as f64 <= full && spread.norm_squared() as f64 > full * 0.999_9);
+    let table = &spread.lay_out(&Drawn { cells: vec![0, 0, 0], places: None })[2];
+    let column = schema().attribute("household").unwrap().column;
+    assert_eq!(table.counted, Counted::Square { column, shift: 0, middle: 18 });
+    // sqrt(7 / 2) * 18 / sqrt(2 rho) = 752.99.
+    assert!((771_060..=771_070).contains(&table.noise.unwrap().sigma_1024), "{table:?}");
 }
 
 #[test]
@@ -255,6 +264,7 @@ fn new_kinds_that_have_no_plan_say_why() {
         let top = Kind::Top { field: age, k, window: Window::Ever };
         assert_eq!(refused(top), PlanError::Top(k as usize), "there are four bands");
     }
+    assert_eq!(refused(Kind::Spread { field: amount }), PlanError::NotSummed("order.amount".into()));
     assert_eq!(refused(Kind::Mean { field: age }), PlanError::NotSummed("age_band".into()));
     let edges = By::Bins { field: fields(&["household"])[0], edges: vec![3, 3] };
     assert_eq!(refused(orders(vec![Measure::People], vec![edges])), PlanError::Edges);

@@ -76,6 +76,63 @@ pub enum Count {
         /// Its bound.
         clip: Clip,
     },
+    /// The square of a number attribute less a public center, 0 where it is missing. For tables over subjects only.
+    Square {
+        /// The attribute.
+        column: ColumnId,
+        /// How it is written.
+        squares: Squares,
+        /// Its bound.
+        clip: Clip,
+    },
+}
+
+/// How squares of numbers are written: of the number less a public center, in units of a power of two and to the nearest, less
+/// the middle of what they can be, so that they reach half as far. Squares of numbers within a reach of 2^13 are exact.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Squares {
+    center: i64,
+    shift: u32,
+    largest: i64,
+}
+
+impl Squares {
+    /// Bits that the largest square may have: sums over 2^26 subjects in 1/1024 of a unit stay within 63.
+    const BITS: u32 = 26;
+
+    /// Builds the squares of numbers at most `reach` away from a center.
+    pub fn new(center: i64, reach: u64) -> Self {
+        let square = u128::from(reach) * u128::from(reach);
+        let shift = (u128::BITS - square.leading_zeros()).saturating_sub(Self::BITS);
+        Self { center, shift, largest: nearest(square, shift) }
+    }
+
+    /// Returns the unit, as a power of two of squared units of the field.
+    pub fn shift(self) -> u32 {
+        self.shift
+    }
+
+    /// Returns what is taken off every square, in units.
+    pub fn middle(self) -> i64 {
+        self.largest / 2
+    }
+
+    /// Returns how far from the middle a square of a number within reach can be, in units; at least 1.
+    pub fn bound(self) -> u64 {
+        (self.largest - self.middle()).unsigned_abs().max(1)
+    }
+
+    /// Returns the square of a number, in units, less the middle.
+    pub(super) fn of(self, value: i128) -> i64 {
+        let distance = (value - i128::from(self.center)).unsigned_abs();
+        nearest(distance.saturating_mul(distance), self.shift).saturating_sub(self.middle())
+    }
+}
+
+/// A number in units of a power of two, to the nearest, halves up.
+fn nearest(value: u128, shift: u32) -> i64 {
+    let half = (1_u128 << shift) >> 1;
+    i64::try_from(value.saturating_add(half) >> shift).unwrap_or(i64::MAX)
 }
 
 /// Largest norm of a clipped vector, in its own fine units. With 2^26 subjects, sums and noise stay far within 63 bits.
@@ -160,7 +217,7 @@ impl TableSpec {
     pub fn event(&self) -> Option<EventTypeId> {
         match self.count {
             Count::Events(event, _) | Count::Sum(event, ..) => Some(event),
-            Count::People | Count::Present { .. } | Count::Value { .. } => {
+            Count::People | Count::Present { .. } | Count::Value { .. } | Count::Square { .. } => {
                 self.axes.iter().find_map(|axis| axis.of.event())
             }
         }
@@ -179,7 +236,8 @@ impl TableSpec {
             Count::Events(_, clip)
             | Count::Sum(_, _, clip)
             | Count::Present { clip, .. }
-            | Count::Value { clip, .. } => u128::from(clip.norm()) * u128::from(clip.norm()),
+            | Count::Value { clip, .. }
+            | Count::Square { clip, .. } => u128::from(clip.norm()) * u128::from(clip.norm()),
         }
     }
 
@@ -190,7 +248,8 @@ impl TableSpec {
             Count::Events(_, clip)
             | Count::Sum(_, _, clip)
             | Count::Present { clip, .. }
-            | Count::Value { clip, .. } => clip.per_one(),
+            | Count::Value { clip, .. }
+            | Count::Square { clip, .. } => clip.per_one(),
         }
     }
 }

@@ -3,7 +3,7 @@
 //! A subject's vector is complete before it is clipped: its rows are neighbours, over piece ends too. Clipping after the
 //! sum over subjects would bound nothing.
 
-use super::axis::Clip;
+use super::axis::{Clip, Squares};
 use super::event_axes::{EventAxes, Places, SubjectAxis};
 use super::event_pass::Rows;
 use super::event_tables::Members;
@@ -36,9 +36,27 @@ pub(super) struct ValueTable {
     pub(super) start: usize,
     pub(super) axes: Vec<SubjectAxis>,
     pub(super) slot: Slot,
-    /// What is taken off; nothing: everyone who has a value counts one.
-    pub(super) center: Option<i64>,
+    pub(super) adds: Adds,
     pub(super) clip: Clip,
+}
+
+/// What somebody who has a number adds.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Adds {
+    One,
+    /// The number less a center.
+    Value(i64),
+    Square(Squares),
+}
+
+impl Adds {
+    fn of(self, value: i128) -> i64 {
+        match self {
+            Self::One => 1,
+            Self::Value(center) => i64::try_from(value - i128::from(center)).unwrap_or(0),
+            Self::Square(squares) => squares.of(value),
+        }
+    }
 }
 
 /// One table being filled.
@@ -140,9 +158,7 @@ impl ValueTable {
     pub(super) fn run(&self, members: &Members<'_>, cells: &mut [i64]) {
         let view = members.views.get(self.slot).copied().unwrap_or(View::Absent);
         for (subject, member) in members.mask.iter().enumerate() {
-            let of = |value: i128| self.center.map_or(1, |center| value - i128::from(center));
-            let value = view.value(subject).map_or(0, of);
-            let mut entry = [i64::try_from(value).unwrap_or(0)];
+            let mut entry = [view.value(subject).map_or(0, |value| self.adds.of(value))];
             self.clip.scale(&mut entry);
             let offset = |axis: &SubjectAxis| {
                 members.views.get(axis.slot).map_or(0, |view| view.code(subject, axis.cells)) as usize * axis.stride

@@ -29,7 +29,7 @@ mod tables;
 mod view;
 mod worker;
 
-pub use axis::{Axis, AxisOf, Clip, Count, MAX_NORM, Parts, TableSpec};
+pub use axis::{Axis, AxisOf, Clip, Count, MAX_NORM, Parts, Squares, TableSpec};
 pub use partial::Partial;
 pub use plan::Plan;
 

@@ -1,13 +1,13 @@
 //! From a table's public description to columns, codes and places.
 
-use super::axis::{Axis, AxisOf, Count, TableSpec};
+use super::axis::{Axis, AxisOf, Clip, Count, TableSpec};
 use super::condition::attribute_nodes;
 use super::derive::{Derived, Rule};
 use super::event_axes::{EventAxes, EventAxis, RowCode, SubjectAxis};
-use super::measure::{MeasureTable, ValueTable};
+use super::measure::{Adds, MeasureTable, ValueTable};
 use super::plan::{AttributeTable, EventTable, Plan, Slot, slot};
 use crate::blocks::ColumnKey;
-use policy::schema::{EventTypeId, FieldRef};
+use policy::schema::{ColumnId, EventTypeId, FieldRef};
 use policy::segment::{Expr, Window, WindowError};
 use policy::time::Timestamp;
 
@@ -40,12 +40,11 @@ impl Plan {
         }
         match (table.count, event) {
             (Count::Value { column, center, clip }, _) => {
-                let slot = self.attribute(ColumnKey::of(column));
-                self.values.push(ValueTable { start, axes: axes.subjects, slot, center: Some(center), clip });
+                self.add_values(start, axes.subjects, column, Adds::Value(center), clip);
             }
-            (Count::Present { column, clip }, _) => {
-                let slot = self.attribute(ColumnKey::of(column));
-                self.values.push(ValueTable { start, axes: axes.subjects, slot, center: None, clip });
+            (Count::Present { column, clip }, _) => self.add_values(start, axes.subjects, column, Adds::One, clip),
+            (Count::Square { column, squares, clip }, _) => {
+                self.add_values(start, axes.subjects, column, Adds::Square(squares), clip);
             }
             (Count::Events(_, clip), Some(event)) => {
                 self.event_plan(event).measures.push(MeasureTable { start, axes, sum: None, clip, from, until });
@@ -63,6 +62,11 @@ impl Plan {
             (_, None) => self.count_subjects(start, axes.subjects),
         }
         Ok(())
+    }
+
+    fn add_values(&mut self, start: usize, axes: Vec<SubjectAxis>, column: ColumnId, adds: Adds, clip: Clip) {
+        let slot = self.attribute(ColumnKey::of(column));
+        self.values.push(ValueTable { start, axes, slot, adds, clip });
     }
 
     /// Counts people by what each has one of. More columns than are counted together are first made one.

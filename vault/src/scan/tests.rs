@@ -351,14 +351,15 @@ fn table(dice: &mut Dice) -> TableSpec {
     let event = dice.below(2) as usize;
     let id = EventTypeId(event as u16);
     let clip = |dice: &mut Dice| Clip::new(1 + dice.below(30), dice.pick(&[Parts::Two, Parts::Three])).unwrap();
-    let count = match dice.below(8) {
+    let count = match dice.below(9) {
         0 => Count::Events(id, clip(dice)),
         1 if event == 0 => Count::Sum(id, ColumnId(1), clip(dice)),
         2 => Count::Value { column: ColumnId(3), center: 5, clip: clip(dice) },
         3 => Count::Present { column: ColumnId(3), clip: clip(dice) },
+        4 => Count::Square { column: ColumnId(3), squares: Squares::new(5, 25), clip: clip(dice) },
         _ => Count::People,
     };
-    let with_events = !matches!(count, Count::Value { .. } | Count::Present { .. });
+    let with_events = !matches!(count, Count::Value { .. } | Count::Present { .. } | Count::Square { .. });
     let shapes: [&[bool]; 9] = [
         &[],
         &[false],
@@ -426,6 +427,10 @@ fn contribution(row: &Row, table: &TableSpec) -> Vec<(usize, i64)> {
         (Count::Value { column, center, .. }, _) => {
             vec![(None, row.attributes[usize::from(column.0)].map_or(0, |value| value - center))]
         }
+        (Count::Square { column, .. }, _) => {
+            // 625 is the square of the farthest.
+            vec![(None, row.attributes[usize::from(column.0)].map_or(0, |value| (value - 5).pow(2) - 312))]
+        }
         (Count::Present { column, .. }, _) => vec![(None, i64::from(row.attributes[usize::from(column.0)].is_some()))],
         (_, None) => vec![(None, 1)],
         (count, Some(of)) => {
@@ -456,7 +461,11 @@ fn contribution(row: &Row, table: &TableSpec) -> Vec<(usize, i64)> {
             let norm = (cells.len() as f64 / bound).sqrt().max(1.0);
             cells.into_keys().map(|cell| (cell, (UNIT as f64 / norm).floor() as i64)).collect()
         }
-        Count::Events(_, clip) | Count::Sum(_, _, clip) | Count::Present { clip, .. } | Count::Value { clip, .. } => {
+        Count::Events(_, clip)
+        | Count::Sum(_, _, clip)
+        | Count::Present { clip, .. }
+        | Count::Value { clip, .. }
+        | Count::Square { clip, .. } => {
             let squared: u128 = cells.values().map(|v: &i64| u128::from(v.unsigned_abs()).pow(2)).sum();
             let bits = cells.values().map(|v| 64 - v.unsigned_abs().leading_zeros()).max().unwrap_or(0);
             let shift = 26 - bits;
@@ -571,8 +580,10 @@ fn no_person_moves_a_partial_by_more_than_the_declared_sensitivity() {
     for seed in 100..104 {
         let mut dice = Dice(seed);
         let world = world(&mut dice);
-        for _ in 0..5 {
-            let tables = tables(&mut dice);
+        for round in 0..5 {
+            let mut tables = tables(&mut dice);
+            // Few people are at the bounds of several tables at once.
+            tables.truncate(if round < 2 { 1 } else { 7 });
             let segment = if dice.below(3) == 0 { expr(&mut dice, 2) } else { Expr::Const(true) };
             let plan = Plan::new(&Expr::Const(true), &segment, &tables, &LIMITS, AS_OF, ZONE).unwrap();
             let declared: u128 = tables.iter().map(TableSpec::norm_squared).sum();

@@ -237,6 +237,9 @@ pub struct MeanArgs {
     /// Of whom.
     #[command(flatten)]
     pub question: Question,
+    /// The standard deviation too: how far people are spread around the mean.
+    #[arg(long)]
+    pub spread: bool,
 }
 
 #[cfg(test)]

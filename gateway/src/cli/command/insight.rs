@@ -12,7 +12,7 @@ use crate::cli::error::CliError;
 use crate::cli::out::Shown;
 use crate::cli::session::Session;
 use proto::v1::{
-    Ask, BandList, BandRequest, Bins, ContrastRequest, Dimension, FunnelRequest, MeanRequest, Measure, Named,
+    Ask, BandList, BandRequest, Bins, ContrastRequest, Dimension, Estimate, FunnelRequest, MeanRequest, Measure, Named,
     OverlapRequest, Period, Plan, Release, RetentionRequest, SegmentSource, TabulateRequest, TrendRequest, dimension,
     segment_source,
 };
@@ -205,25 +205,37 @@ pub async fn retention(args: RetentionArgs, session: &Session, canvas: Canvas) -
 
 /// The mean of a number.
 pub async fn mean(args: MeanArgs, session: &Session, canvas: Canvas) -> Result<Shown, CliError> {
-    let MeanArgs { field, question } = args;
+    let MeanArgs { field, question, spread } = args;
     let (ask, title) = ask(question, MEASUREMENT, &NO_PICTURE);
-    let request = MeanRequest { ask: Some(ask), field: field.clone() };
+    let request = MeanRequest { ask: Some(ask), field: field.clone(), spread };
     let answer = session.insight().mean(session.request(request).await?).await?.into_inner();
     let plan = answer.plan.unwrap_or_default();
     let Some(release) = answer.release else { return Ok(plan_shown(&plan, "people")) };
     let mut words = chart::heading(&answer::sheet(&release, &title, Vec::new()), canvas);
-    words.push_str(&match &answer.mean {
-        None => format!("Too few people to tell the mean of {field}.\n"),
-        Some(mean) => {
-            let mean = answer::figure_of(mean, Unit::Signed);
-            format!("mean of {field}: {}, {} with 95 % confidence\n", mean.value_words(), mean.between())
-        }
-    });
+    words.push_str(&estimated("mean", &field, answer.mean.as_ref()));
+    if spread {
+        words.push_str(&estimated("standard deviation", &field, answer.deviation.as_ref()));
+    }
     if let Some(people) = release.tables.first().and_then(answer::single) {
         words.push_str(&format!("{} people have one\n", people.words()));
     }
-    let mean = answer.mean.as_ref().map(answer::estimate_json);
-    finish(words, &release, &plan, canvas, &[("mean", json!(mean))], None)
+    let [mean, deviation] = [answer.mean, answer.deviation].map(|one| one.as_ref().map(answer::estimate_json));
+    let mut more = vec![("mean", json!(mean))];
+    if spread {
+        more.push(("deviation", json!(deviation)));
+    }
+    finish(words, &release, &plan, canvas, &more, None)
+}
+
+/// A line for what is estimated of a field.
+fn estimated(what: &str, field: &str, estimate: Option<&Estimate>) -> String {
+    match estimate {
+        None => format!("Too few people to tell the {what} of {field}.\n"),
+        Some(estimate) => {
+            let figure = answer::figure_of(estimate, Unit::Signed);
+            format!("{what} of {field}: {}, {} with 95 % confidence\n", figure.value_words(), figure.between())
+        }
+    }
 }
 
 const NO_PICTURE: Picture = Picture { svg: None, title: None };

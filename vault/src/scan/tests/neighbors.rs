@@ -82,7 +82,7 @@ fn kind(dice: &mut Dice, schema: &Schema) -> Kind {
         fields
     };
     let segments = |dice: &mut Dice| (0..1 + dice.below(3)).map(|_| segment(dice, schema)).collect::<Vec<_>>();
-    match dice.below(15) {
+    match dice.below(16) {
         0 => Kind::Size,
         1 => Kind::Breakdown { by: some(dice, 1), window },
         2 | 3 => {
@@ -106,7 +106,8 @@ fn kind(dice: &mut Dice, schema: &Schema) -> Kind {
             Kind::Top { field, k: 1 + dice.below(3) as u32, window }
         }
         13 => Kind::Retention { event: EventTypeId(dice.below(2) as u16), days: days(dice) },
-        _ => Kind::Mean { field: FieldRef::Attribute(ColumnId(3)) },
+        14 => Kind::Mean { field: FieldRef::Attribute(ColumnId(3)) },
+        _ => Kind::Spread { field: FieldRef::Attribute(ColumnId(3)) },
     }
 }
 
@@ -253,7 +254,7 @@ fn moved(kind: &Kind, here: &[i64], gone: &[i64]) -> u128 {
 }
 
 /// What questions are told apart by.
-const NAMES: [&str; 15] = [
+const NAMES: [&str; 16] = [
     "bands",
     "breakdown by a field",
     "breakdown by an event",
@@ -262,6 +263,7 @@ const NAMES: [&str; 15] = [
     "crossed with an event",
     "funnel",
     "mean",
+    "mean and deviation",
     "overlap",
     "portrait",
     "retention",
@@ -291,5 +293,6 @@ fn name(kind: &Kind) -> &'static str {
         Kind::Retention { .. } => "retention",
         Kind::Top { .. } => "top values",
         Kind::Mean { .. } => "mean",
+        Kind::Spread { .. } => "mean and deviation",
     }
 }

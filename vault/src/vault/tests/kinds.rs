@@ -2,6 +2,7 @@
 //! wrong rounding has probability under 1e-6.
 
 use super::*;
+use crate::release::display::Estimate;
 use crate::release::{By, Counted, Measure};
 
 /// 100 members: the even ones are young and ordered a pot, the others a plant, each once, a day ago; children 0-4 in turn.
@@ -88,4 +89,14 @@ fn top_values_and_means_are_found() {
     // Children are 0-20, so values are less 10: 100 people at 2 each.
     let [count, sum] = [0, 1].map(|table| rounded(&answer, table)[0]);
     assert!((count - 100).abs() <= 1 && (sum + 800).abs() <= 4, "{count} {sum}");
+    let (answer, _) = shop.ask("true", Kind::Spread { field: children }).unwrap();
+    // Squares of those: of 20 each at 10, 9, 8, 7 and 6 below, less the middle, 50, for each.
+    let [count, sum, squares] = [0, 1, 2].map(|table| rounded(&answer, table)[0]);
+    assert!((count - 100).abs() <= 1 && (sum + 800).abs() <= 4 && (squares - 1_600).abs() <= 20, "{answer:?}");
+    let [count, sum, squares] = [0, 1, 2].map(|table| {
+        let table = &answer.tables[table];
+        Estimate { value: table.cells[0].noised, sigma: table.noise.unwrap().sigma_1024 }
+    });
+    let deviation = crate::release::ratio::deviation(count, sum, squares, 0, 50).unwrap();
+    assert!((deviation.middle - 2_f64.sqrt()).abs() < 0.2 && deviation.high - deviation.low < 0.5, "{deviation:?}");
 }
