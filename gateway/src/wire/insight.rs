@@ -30,7 +30,7 @@ pub fn funnel(answer: &Answer, names: &[String]) -> Vec<v1::FunnelStep> {
 }
 
 fn rate(share: &Option<Interval>, place: usize) -> Option<v1::Estimate> {
-    if place == 0 { None } else { share.map(percent) }
+    if place == 0 { None } else { share.and_then(percent) }
 }
 
 /// The part of those who came to step `from` that came to step `to`, from disjoint cells.
@@ -99,7 +99,7 @@ fn rows(answer: &Answer, table: &Table, totals: [Option<Estimate>; 2], schema: &
 fn part(cell: Estimate, total: Estimate) -> Option<v1::Estimate> {
     let Interval { middle, low, high } = ratio::quotient(cell, total)?;
     let within = |part: f64| part.clamp(0.0, 1.0);
-    Some(percent(Interval { middle: within(middle), low: within(low), high: within(high) }))
+    percent(Interval { middle: within(middle), low: within(low), high: within(high) })
 }
 
 /// Writes a mean, given the number of people who have a value and the sum of their values less a center.
@@ -222,8 +222,10 @@ pub fn last_is_open(answer: &Answer, schema: &Schema) -> bool {
     ends.max().is_some_and(|end| i64::from(end) > days.day(as_of.0))
 }
 
-fn percent(Interval { middle, low, high }: Interval) -> v1::Estimate {
-    v1::Estimate { value: 100.0 * middle, low: 100.0 * low, high: 100.0 * high }
+/// A part in per cent. None where it may be nothing and may be all: then noise is all there is.
+fn percent(Interval { middle, low, high }: Interval) -> Option<v1::Estimate> {
+    let is_known = low > 0.0 || high < 1.0;
+    is_known.then_some(v1::Estimate { value: 100.0 * middle, low: 100.0 * low, high: 100.0 * high })
 }
 
 fn plain(Interval { middle, low, high }: Interval) -> v1::Estimate {

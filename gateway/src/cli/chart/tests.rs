@@ -177,6 +177,7 @@ fn a_retention_fits_the_terminal() {
     let text = terminal::retention(&retention_sample(), PLAIN);
     assert!(text.contains("+1") && text.contains("46±5") && text.contains("more to the right"), "{text}");
     assert!(text.lines().all(|line| console::measure_text_width(line) <= 80), "{text}");
+    assert!(text.contains("  ?: too few to tell\n"), "{text}");
 }
 
 #[test]

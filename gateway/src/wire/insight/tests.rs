@@ -94,3 +94,16 @@ fn cohorts_begin_in_their_own_period() {
     let over = Answer { as_of_seconds: at("2026-03-01") + 86_400, ..answer };
     assert!(!last_is_open(&over, &schema));
 }
+
+#[test]
+fn a_part_that_may_be_nothing_and_may_be_all_is_not_known() {
+    let days = ["2026-01-01", "2026-02-01", "2026-03-01"].map(|day| parse_day(day).unwrap()).to_vec();
+    let event = schema().events.iter().find(|event| event.name.as_str() == "order").unwrap().id;
+    let by = vec![Dimension::Cohort(event, days.clone()), Dimension::Periods(event, days)];
+    // 35 people of whom 12 came back, and 20 either way in each number.
+    let cells: [(&[u16], i64); 6] =
+        [(&[0, 0], 0), (&[0, 1], 0), (&[1, 0], 35), (&[1, 1], 12), (&[2, 0], 3), (&[2, 1], 500)];
+    let found = cohorts(&answer(vec![table(by, &cells)], 0));
+    let later = &found[0].later[0];
+    assert!(later.rate.is_none() && later.people.is_some(), "{later:?}");
+}

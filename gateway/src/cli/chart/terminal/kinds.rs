@@ -87,8 +87,18 @@ pub fn retention(retention: &Retention, canvas: Canvas) -> String {
     let mut out = heading(&retention.sheet, canvas);
     out.push('\n');
     out.push_str(&indented(&table(&names, &rows, canvas.width.saturating_sub(2))));
-    let note = format!("per cent of a cohort who came back so many {}s later, ± at 95 %", retention.period);
-    out.push_str(&format!("\n  {}\n", style(canvas).dim().apply_to(note)));
+    let mut notes = vec![format!("per cent of a cohort who came back so many {}s later, ± at 95 %", retention.period)];
+    let shown_rates = || retention.cohorts.iter().flat_map(|cohort| cohort.rates.iter().take(shown));
+    if shown_rates().any(|rate| rate.is_some_and(Figure::may_be_nothing)) {
+        notes.push("<N %: there may be nobody, and surely less than that".to_owned());
+    }
+    if shown_rates().any(Option::is_none) {
+        notes.push("?: too few to tell".to_owned());
+    }
+    out.push('\n');
+    for note in notes {
+        out.push_str(&format!("  {}\n", style(canvas).dim().apply_to(note)));
+    }
     if retention.periods() > shown {
         let more = retention.periods() - shown;
         out.push_str(&format!("  {more} more to the right: with --svg, or --json\n"));
