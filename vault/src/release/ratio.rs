@@ -57,7 +57,9 @@ pub fn deviation(count: Estimate, sum: Estimate, squares: Estimate, shift: u32, 
     let [n, s, u] = [count, sum, squares].map(Number::of);
     let (s, of_s) = (s.value / one.sqrt(), s.variance / one);
     let (whole, part) = (n.value.powi(2) - n.variance, n.value * u.value - (s.powi(2) - of_s));
-    let of_part = n.value.powi(2) * u.variance + u.value.powi(2) * n.variance + 4.0 * s.powi(2) * of_s
+    let of_part = n.value.powi(2) * u.variance
+        + u.value.powi(2) * n.variance
+        + 4.0 * s.powi(2) * of_s
         + n.variance * u.variance
         + 2.0 * of_s.powi(2);
     let of_whole = 4.0 * n.value.powi(2) * n.variance + 2.0 * n.variance.powi(2);
