@@ -1,7 +1,7 @@
 //! What ships under `deploy` is read by the code that reads a user's own, so that it cannot rot.
 
 use gateway::config::Config;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 fn sample(name: &str) -> String {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
@@ -41,18 +41,42 @@ fn the_picture_of_the_readme_is_one_and_carries_no_script() {
     assert!(svg.contains("Random noise is in every figure") && !svg.contains("<script"));
 }
 
-#[test]
-fn the_readme_names_commands_that_exist() {
+/// Returns the readme and the pages of the manual, with the folders that they are in.
+fn pages() -> Vec<(PathBuf, String)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
-    let readme = std::fs::read_to_string(root.join("README.md")).unwrap();
+    let manual = root.join("deploy/manual");
+    let pages = std::fs::read_dir(&manual).unwrap().map(|page| page.unwrap().path());
+    let all = pages.chain([root.join("README.md")]);
+    all.map(|page| (page.parent().unwrap().to_owned(), std::fs::read_to_string(page).unwrap())).collect()
+}
+
+#[test]
+fn the_readme_and_the_manual_name_commands_that_exist() {
     let help = include_str!("../golden/help.txt");
     let mut seen = 0;
-    for line in readme.lines().filter_map(|line| line.strip_prefix("silhouette ")) {
-        let command = line.split_whitespace().find(|word| !word.starts_with("--") && !word.ends_with(".toml")).unwrap();
-        assert!(help.contains(&format!("\n  {command} ")), "`{command}` is no command");
-        seen += 1;
+    for (_, page) in pages() {
+        for line in page.lines().filter_map(|line| line.strip_prefix("silhouette ")) {
+            let mut words = line.split_whitespace();
+            let command = words.find(|word| !word.starts_with("--") && !word.ends_with(".toml")).unwrap();
+            assert!(help.contains(&format!("\n  {command} ")), "`{command}` is no command");
+            seen += 1;
+        }
     }
-    assert!(seen > 10, "the commands of the readme were not found");
+    assert!(seen > 30, "the commands were not found");
+}
+
+#[test]
+fn the_readme_and_the_manual_link_to_what_is_there() {
+    let mut seen = 0;
+    for (folder, page) in pages() {
+        for link in page.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            if !link.starts_with("https://") {
+                assert!(folder.join(link.split('#').next().unwrap()).exists(), "{link}");
+                seen += 1;
+            }
+        }
+    }
+    assert!(seen > 3, "the links were not found");
 }
 
 /// Finds every source file under a folder.
