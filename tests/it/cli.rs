@@ -201,6 +201,14 @@ fn a_small_seller_gets_from_nothing_to_a_portrait() {
     let budget = desk.json(&[&["budget"], &ask[..]].concat());
     assert_ne!(budget["client_spent"], "0");
 
+    let dearer = [&["size", "--rho", "0.003"], &ask[..]].concat();
+    let (words, _) = desk.ends(DONE, &[&dearer[..], &["--preview"]].concat());
+    assert!(words.contains("answered before for less: the difference, rho 0.002, would be charged"), "{words}");
+    let better = desk.json(&dearer);
+    assert_eq!((&better["plan"]["charge"], &better["release"]["rho"]), (&"0.002".into(), &"0.003".into()));
+    assert_eq!(better["release"]["draws"].as_array().map(Vec::len), Some(2), "{better}");
+    let (words, _) = desk.ends(DONE, &[&["size", "--rho", "0.002", "--preview"], &ask[..]].concat());
+    assert!(words.contains("answered before in this epoch, and is free"), "{words}");
     a_lifetimes_budget_is_extended(&desk, &ask);
 
     let audit = ["--key", "audit-key.toml"];

@@ -74,7 +74,7 @@ async fn prices_run_out_and_retries_are_told_apart() {
     size(&clients[0], at("499", "true")).await.unwrap();
     let north = || at("2", "region == \"north\"");
     assert_eq!(refused(&clients[0], north(), Code::ResourceExhausted).await, "QUOTA_EXHAUSTED");
-    size(&clients[1], at("499.5", "true")).await.unwrap();
+    size(&clients[1], at("499.5", "region == \"south\"")).await.unwrap();
     assert_eq!(refused(&clients[2], north(), Code::ResourceExhausted).await, "BUDGET_EXHAUSTED");
 
     let id = "0189d8f0-aaaa-4bbb-8ccc-0123456789ab";

@@ -6,6 +6,7 @@
 use crate::release::{Answer, Question};
 use policy::id::{ClientId, DatasetId, EpochId};
 use policy::permit::Permit;
+use policy::privacy::NanoRho;
 use policy::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -20,6 +21,15 @@ impl AnswerKey {
     /// Computes the key: format version, dataset, epoch, universe, segment, kind, purpose, basis, schema, disclosure
     /// table, price.
     pub fn of(permit: &Permit, question: &Question, schema_hash: &str, epoch: EpochId) -> Self {
+        Self::at(permit, question, schema_hash, epoch, question.rho)
+    }
+
+    /// Computes what a question has in common at all prices: its key at none, at which nothing is answered.
+    pub(crate) fn family(permit: &Permit, question: &Question, schema_hash: &str, epoch: EpochId) -> Self {
+        Self::at(permit, question, schema_hash, epoch, NanoRho::ZERO)
+    }
+
+    fn at(permit: &Permit, question: &Question, schema_hash: &str, epoch: EpochId, rho: NanoRho) -> Self {
         let mut hash = Sha256::new();
         let mut field = |bytes: &[u8]| {
             hash.update((bytes.len() as u64).to_le_bytes());
@@ -36,7 +46,7 @@ impl AnswerKey {
         field(schema_hash.as_bytes());
         field(permit.table_hash());
         field(b"gaussian");
-        field(&question.rho.0.to_le_bytes());
+        field(&rho.0.to_le_bytes());
         Self(hex(&hash.finalize()))
     }
 
@@ -73,6 +83,15 @@ struct OfEpoch {
     stored: BTreeMap<AnswerKey, Answer>,
     owed: BTreeMap<AnswerKey, u64>,
     requests: BTreeMap<String, AnswerKey>,
+    /// By what a question has in common at all prices: the answer with the least noise.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    best: BTreeMap<AnswerKey, AnswerKey>,
+    /// Of answers that were charged as an addition: the stored one they add to.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    bases: BTreeMap<AnswerKey, AnswerKey>,
+    /// Questions that were answered from a higher price: from which.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    answered_by: BTreeMap<AnswerKey, AnswerKey>,
     /// When its answers were forgotten.
     #[serde(default)]
     forgotten: Option<Timestamp>,
@@ -92,8 +111,8 @@ pub(crate) fn asked_in(dataset: &DatasetId, epoch: EpochId) -> String {
 pub(crate) enum Known {
     /// Answered; may be repeated free of charge.
     Stored(Box<Answer>),
-    /// Charged under this INTENT leaf, and no answer was ever visible.
-    Owed(u64),
+    /// Charged under this INTENT leaf, as an addition to a stored answer if there is one, and no answer was ever visible.
+    Owed(u64, Option<AnswerKey>),
     /// New.
     New,
 }
@@ -105,12 +124,25 @@ fn request_key(client: &ClientId, request: &str) -> String {
 impl Answers {
     /// Looks a question up.
     pub fn know(&self, asked_in: &str, key: &AnswerKey) -> Known {
-        let of = self.0.get(asked_in);
-        match (of.and_then(|of| of.stored.get(key)), of.and_then(|of| of.owed.get(key))) {
+        let Some(of) = self.0.get(asked_in) else { return Known::New };
+        let stored = of.stored.get(key).or_else(|| of.stored.get(of.answered_by.get(key)?));
+        match (stored, of.owed.get(key)) {
             (Some(answer), _) => Known::Stored(Box::new(answer.clone())),
-            (None, Some(leaf)) => Known::Owed(*leaf),
+            (None, Some(leaf)) => Known::Owed(*leaf, of.bases.get(key).cloned()),
             (None, None) => Known::New,
         }
+    }
+
+    /// Finds the answer with the least noise to a question at any price.
+    pub fn best(&self, asked_in: &str, family: &AnswerKey) -> Option<(AnswerKey, Answer)> {
+        let of = self.0.get(asked_in)?;
+        let key = of.best.get(family)?;
+        of.stored.get(key).map(|answer| (key.clone(), answer.clone()))
+    }
+
+    /// Returns a stored answer.
+    pub fn stored(&self, asked_in: &str, key: &AnswerKey) -> Option<Answer> {
+        self.0.get(asked_in)?.stored.get(key).cloned()
     }
 
     /// Says whether a request id was used for another question, of any epoch that is remembered.
@@ -131,17 +163,34 @@ impl Answers {
         self.of(asked_in).owed.insert(key.clone(), leaf);
     }
 
-    /// Stores an answer.
-    pub fn store(&mut self, asked_in: &str, key: &AnswerKey, answer: Answer) {
+    /// Notes that what is owed adds to a stored answer.
+    pub fn add_to(&mut self, asked_in: &str, key: &AnswerKey, base: AnswerKey) {
+        self.of(asked_in).bases.insert(key.clone(), base);
+    }
+
+    /// Notes that a question was answered from a higher price, and will be.
+    pub fn answer_by(&mut self, asked_in: &str, key: &AnswerKey, better: AnswerKey) {
+        self.of(asked_in).answered_by.entry(key.clone()).or_insert(better);
+    }
+
+    /// Stores an answer; `family` is what its question has in common at all prices, if answers of it add up.
+    pub fn store(&mut self, asked_in: &str, key: &AnswerKey, answer: Answer, family: Option<AnswerKey>) {
         let of = self.of(asked_in);
         of.owed.remove(key);
+        of.bases.remove(key);
+        if let Some(family) = family {
+            let best = of.best.get(&family).and_then(|best| of.stored.get(best));
+            if best.is_none_or(|best| best.rho < answer.rho) {
+                of.best.insert(family, key.clone());
+            }
+        }
         of.stored.insert(key.clone(), answer);
     }
 
     /// Forgets the answers of some epochs, and in time the request ids.
     pub fn forget(&mut self, ended: impl Fn(&str) -> bool, now: Timestamp) {
         for (_, of) in self.0.iter_mut().filter(|(asked_in, of)| of.forgotten.is_none() && ended(asked_in)) {
-            (of.stored, of.owed, of.forgotten) = (BTreeMap::new(), BTreeMap::new(), Some(now));
+            *of = OfEpoch { requests: std::mem::take(&mut of.requests), forgotten: Some(now), ..OfEpoch::default() };
         }
         let is_over = |forgotten: Timestamp| now.0.saturating_sub(forgotten.0) > KNOWN_MICROS;
         self.0.retain(|_, of| of.forgotten.is_none_or(|at| !is_over(at) && !of.requests.is_empty()));

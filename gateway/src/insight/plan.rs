@@ -65,6 +65,7 @@ pub fn encode(plan: &Plan, schema: &Schema, deadline_millis: u32) -> v1::Plan {
         cells: u32::try_from(plan.cells()).unwrap_or(u32::MAX),
         deadline_millis,
         readable_from: readable_from(plan),
+        charge: plan.rho().to_string(),
     }
 }
 

@@ -272,12 +272,14 @@ pub fn answer(
     let dataset = view.schema.dataset.clone();
     let mut question = Question { dataset: dataset.clone(), universe, segment, kind, rho: NanoRho::ZERO };
     let planned = plan::price(&view.schema, &mut question, spend)?;
-    let plan = plan::encode(&planned, &view.schema, call.app.pace.deadline_millis(&dataset, pace));
+    let mut plan = plan::encode(&planned, &view.schema, call.app.pace.deadline_millis(&dataset, pace));
     if validate_only {
+        plan.charge = call.app.vault.quote(&permit, &question)?.to_string();
         return Ok(Answered { plan, release: None, total: 0, answer: None, schema: view.schema });
     }
     call.pace(&dataset, pace);
-    let (answer, charged) = call.app.vault.release(&permit, &question, call.now)?;
+    let (answer, charged) = call.app.vault.release_or_top_up(&permit, &question, call.now)?;
+    plan.charge = if charged { answer.last_charge() } else { NanoRho::ZERO }.to_string();
     let (release, total) = release::encode(
         &answer,
         &release::Context {

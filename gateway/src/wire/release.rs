@@ -8,7 +8,7 @@ use policy::time::{Timestamp, format_day};
 use proto::v1;
 use vault::budget::Statement;
 use vault::release::display::{self, ShownCell};
-use vault::release::{Answer, Cell, Counted, Dimension, Table, TableNoise};
+use vault::release::{Answer, Cell, Counted, Dimension, Part, Table, TableNoise};
 
 /// What a missing value is called.
 pub const MISSING: &str = "(missing)";
@@ -43,6 +43,7 @@ pub fn encode(answer: &Answer, context: &Context<'_>) -> (v1::Release, u64) {
         rho,
         not_private,
         leaf,
+        parts,
     } = answer;
     let schema = context.schema;
     let total = display::shared_total(answer);
@@ -66,6 +67,7 @@ pub fn encode(answer: &Answer, context: &Context<'_>) -> (v1::Release, u64) {
             purpose: context.used_for.purpose.to_string(),
             basis: consent::of_basis(context.used_for.basis).into(),
         }),
+        draws: parts.iter().map(|Part { rho, leaf }| v1::Draw { rho: rho.to_string(), leaf: *leaf }).collect(),
     };
     (release, total.map_or(0, |total| people_to_show(total.value)))
 }

@@ -113,6 +113,10 @@ pub struct Plan {
     /// counts something else, or has one cell. From public numbers only.
     #[prost(uint64, tag = "7")]
     pub readable_from: u64,
+    /// What it would be charged now, or was, a decimal: `rho`, unless this was asked before in this epoch; then the difference to
+    /// what was charged, or 0. From earlier answers alone.
+    #[prost(string, tag = "8")]
+    pub charge: ::prost::alloc::string::String,
 }
 /// A statement of one population's ledger and one client's share of it. Every rho is a decimal.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -226,6 +230,16 @@ pub struct Table {
     #[prost(double, tag = "7")]
     pub bound: f64,
 }
+/// One of the draws of an answer that combines several.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct Draw {
+    /// What was charged for it: rho as a decimal.
+    #[prost(string, tag = "1")]
+    pub rho: ::prost::alloc::string::String,
+    /// Index of its leaf in the access tree of the log.
+    #[prost(uint64, tag = "2")]
+    pub leaf: u64,
+}
 /// A differentially private answer. The same question in the same epoch gives the same tables, free of charge.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Release {
@@ -241,7 +255,7 @@ pub struct Release {
     /// Half-width of the 95 % interval of one cell, noise only, in people.
     #[prost(double, tag = "4")]
     pub half_width: f64,
-    /// What was charged when it was drawn: rho as a decimal.
+    /// What was charged when it was drawn: rho as a decimal. Of several draws, for all of them.
     #[prost(string, tag = "5")]
     pub rho: ::prost::alloc::string::String,
     /// The same as per cent of the population's cap of a quarter.
@@ -271,6 +285,10 @@ pub struct Release {
     /// The purpose and the basis it was made for.
     #[prost(message, optional, tag = "14")]
     pub r#use: ::core::option::Option<Use>,
+    /// The draws that it combines, the first first, where more accuracy was asked for later in the epoch and the difference was
+    /// charged; empty if it is one draw. Who withdrew in between is in the earlier ones alone, and counts in part.
+    #[prost(message, repeated, tag = "15")]
+    pub draws: ::prost::alloc::vec::Vec<Draw>,
 }
 /// A lawful basis for a use. Each call names exactly one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]

@@ -42,6 +42,7 @@
 //! **Not covered.** Timing of the sampler; the accuracy of clipped counts and sums (half-widths are of the noise only);
 //! what several populations say about one person.
 
+mod combine;
 pub mod display;
 mod draw;
 mod loss;
@@ -51,6 +52,7 @@ pub mod ratio;
 mod shape;
 mod top;
 
+pub(crate) use combine::combine;
 pub(crate) use draw::draw;
 pub use draw::{DrawError, Drawn};
 pub use loss::{LossError, epsilon_for};
@@ -58,7 +60,7 @@ pub use plan::{
     MAX_BANDS, MAX_CELLS, MAX_EDGES, MAX_MEASURES, MAX_OVERLAP, MAX_PERIODS, MAX_STEPS, MAX_TABLES, MAX_TOP, Plan,
     PlanError, plan, price_for,
 };
-pub use question::{Answer, By, Cell, Counted, Dimension, Kind, Measure, Question, Table, TableNoise};
+pub use question::{Answer, By, Cell, Counted, Dimension, Kind, Measure, Part, Question, Table, TableNoise};
 
 #[cfg(test)]
 #[expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]

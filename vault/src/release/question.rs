@@ -122,6 +122,11 @@ impl Kind {
         }
     }
 
+    /// Says whether two draws of it can be combined: their cells are the same.
+    pub(crate) fn adds_up(&self) -> bool {
+        !matches!(self, Self::Top { .. })
+    }
+
     /// Returns every field and event type it asks for, through its segments too; some perhaps more than once.
     pub fn fields(&self) -> Vec<FieldRef> {
         match self {
@@ -324,7 +329,7 @@ fn is_people(counted: &Counted) -> bool {
 /// A release as it is stored and sent; the same question in the same epoch gives the same bytes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Answer {
-    /// Version of this format: 1.
+    /// Version of this format: 1, or 2 with `parts`.
     pub version: u32,
     /// Name of the release: hex of the first 16 bytes of its key.
     pub release: String,
@@ -339,10 +344,30 @@ pub struct Answer {
     /// Half-width that holds for one cell with probability 0.95, noise only, in 1/1024 of a person, rounded up. Of an
     /// answer whose tables differ, both are the first table's.
     pub half_width_1024: u64,
-    /// What was charged when it was drawn.
+    /// What was charged when it was drawn; of several draws, for all of them.
     pub rho: NanoRho,
     /// Whether its dataset is a test dataset.
     pub not_private: bool,
-    /// Index of the INTENT leaf in the access tree.
+    /// Index of the INTENT leaf in the access tree; of several draws, of the last.
     pub leaf: u64,
+    /// The draws that it combines, the first first; none if it is one. They are of different instants: who withdrew in between
+    /// is in the earlier alone.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub parts: Vec<Part>,
+}
+
+/// One draw of an answer that combines several.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Part {
+    /// What was charged for it.
+    pub rho: NanoRho,
+    /// Index of its INTENT leaf in the access tree.
+    pub leaf: u64,
+}
+
+impl Answer {
+    /// Returns what was charged for its last draw.
+    pub fn last_charge(&self) -> NanoRho {
+        self.parts.last().map_or(self.rho, |part| part.rho)
+    }
 }

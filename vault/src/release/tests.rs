@@ -367,6 +367,7 @@ mod display {
             rho: NanoRho(1),
             not_private: false,
             leaf: 0,
+            parts: Vec::new(),
         }
     }
 

@@ -61,6 +61,9 @@ pub(crate) enum Change {
         request: String,
         /// INTENT leaf.
         leaf: u64,
+        /// Key of the stored answer that it adds to, if it does.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        base: Option<String>,
     },
     /// An answer was drawn.
     Answer {
@@ -70,6 +73,9 @@ pub(crate) enum Change {
         key: String,
         /// Its bytes, JSON.
         bytes: String,
+        /// What its question has in common at all prices, if answers of it add up.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        family: Option<String>,
     },
     /// A request was answered from the store.
     Repeat {
@@ -81,6 +87,9 @@ pub(crate) enum Change {
         request: String,
         /// Key of the answer.
         answer: String,
+        /// Key of the answer of a higher price that it was answered from, if it was.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        better: Option<String>,
     },
     /// A client's quota was set.
     Quota {

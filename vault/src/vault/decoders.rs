@@ -56,6 +56,21 @@ pub(crate) fn state_seeds() -> Vec<Vec<u8>> {
             because: "more questions".to_owned(),
             leaf: 7,
         };
+        let (asked_in, key) = ("shop/1".to_owned(), |of: &str| of.repeat(32));
+        changes.push(Change::Charge {
+            population: population.clone(),
+            client: client.clone(),
+            rho: NanoRho(2),
+            quarter: policy::privacy::Quarter(8_107),
+            month: Some(policy::privacy::Month(24_323)),
+            asked_in: asked_in.clone(),
+            answer: key("ab"),
+            request: "r2".to_owned(),
+            leaf: 9,
+            base: Some(key("cd")),
+        });
+        let (answer, better, request) = (key("ef"), Some(key("ab")), "r3".to_owned());
+        changes.push(Change::Repeat { asked_in, client: client.clone(), request, answer, better });
         changes.push(Change::Extend { population: population.clone(), extension });
         changes.push(Change::Spent { population: population.clone(), spent });
         changes.push(Change::Quota { population, client, quota: NanoRho(5) });

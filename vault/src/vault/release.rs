@@ -4,6 +4,10 @@
 //! consent check and draw under the fence -> OUTCOME with the answer in the same frame -> the caller. A call that dies
 //! after its INTENT leaves an answer owed: the retry draws under it, without a second charge, and since no first answer
 //! was ever visible, nobody is given two draws for one charge.
+//!
+//! Where other prices of the question count too ([`Vault::release_or_top_up`]), an answer of a higher price is given free of
+//! charge, and then always; and one of a lower price is topped up: the difference is charged, drawn and combined
+//! (`crate::release::combine`). What is owed names the answer that it adds to, so a retry adds to that one.
 
 use super::change::Change;
 use super::commit::Outgoing;
@@ -14,12 +18,12 @@ use super::{Vault, VaultError};
 use crate::answers::{AnswerKey, Known, asked_in};
 use crate::blocks::block_of;
 use crate::log::{FieldPath, Kind as Happened, Leaf};
-use crate::release::{Answer, Drawn, Plan, PlanError, Question, draw, plan};
+use crate::release::{Answer, Drawn, Plan, PlanError, Question, combine, draw, plan};
 use crate::scan::{self, Partial, ScanInput};
 use crate::vault::Tree;
 use policy::decide::Reason;
 use policy::permit::{Permit, Verb};
-use policy::privacy::{Caps, Month};
+use policy::privacy::{Caps, Month, NanoRho};
 use policy::schema::{DatasetKind, FieldRef, Schema};
 use policy::time::Timestamp;
 use policy::treatment::Treatment;
@@ -35,8 +39,12 @@ const FEW_BLOCKS: usize = 8;
 /// A question whose charge is in the log.
 pub(super) struct Owed {
     key: AnswerKey,
+    /// What the question has in common at all prices, if answers of it add up.
+    family: Option<AnswerKey>,
     leaf: u64,
     charged: bool,
+    /// The stored answer that this adds to.
+    base: Option<(AnswerKey, Box<Answer>)>,
     epoch: Arc<ClosedEpoch>,
     schema: Arc<Schema>,
     number: u32,
@@ -55,6 +63,22 @@ impl Drop for Drawing<'_> {
     }
 }
 
+/// Which answers of the epoch count for a question.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Counting {
+    /// Those of its price.
+    ThisPrice,
+    /// Those of other prices too.
+    AnyPrice,
+}
+
+impl Owed {
+    /// Returns what is charged for it: the difference to what was charged before.
+    fn price(&self, question: &Question) -> NanoRho {
+        question.rho.saturating_sub(self.base.as_ref().map_or(NanoRho::ZERO, |(_, base)| base.rho))
+    }
+}
+
 pub(super) enum Begun {
     Stored(Box<Answer>),
     Owed(Owed),
@@ -64,10 +88,47 @@ impl Vault {
     /// Answers a question: a stored answer free of charge, or charges, scans, draws, stores and returns.
     /// The bool is whether it was charged now.
     pub fn release(&self, permit: &Permit, question: &Question, now: Timestamp) -> Result<(Answer, bool), VaultError> {
+        self.answer(permit, question, Counting::ThisPrice, now)
+    }
+
+    /// Answers a question likewise, at its price or better: with what a higher price bought in this epoch, free of charge; or
+    /// by adding to what a lower one did, for the difference ([`Answer::last_charge`]).
+    pub fn release_or_top_up(
+        &self,
+        permit: &Permit,
+        question: &Question,
+        now: Timestamp,
+    ) -> Result<(Answer, bool), VaultError> {
+        self.answer(permit, question, Counting::AnyPrice, now)
+    }
+
+    /// Returns what [`Vault::release_or_top_up`] would charge now. From earlier releases alone; changes nothing.
+    pub fn quote(&self, permit: &Permit, question: &Question) -> Result<NanoRho, VaultError> {
+        require(permit, &[Verb::Release, Verb::Audience])?;
+        let (_, schema) = self.plan_of(permit, question)?;
+        check_fields(permit, question, &schema)?;
+        let mut state = self.lock()?;
+        let epoch = dataset_of(&mut state, permit)?.closed.info.epoch;
+        let (key, asked_in) = (AnswerKey::of(permit, question, &schema.hash(), epoch), asked_in(&schema.dataset, epoch));
+        if !matches!(state.shared.answers.know(&asked_in, &key), Known::New) {
+            return Ok(NanoRho::ZERO);
+        }
+        let family = AnswerKey::family(permit, question, &schema.hash(), epoch);
+        let best = state.shared.answers.best(&asked_in, &family).filter(|_| question.kind.adds_up());
+        Ok(question.rho.saturating_sub(best.map_or(NanoRho::ZERO, |(_, best)| best.rho)))
+    }
+
+    fn answer(
+        &self,
+        permit: &Permit,
+        question: &Question,
+        counting: Counting,
+        now: Timestamp,
+    ) -> Result<(Answer, bool), VaultError> {
         require(permit, &[Verb::Release, Verb::Audience])?;
         let (plan, schema) = self.plan_of(permit, question)?;
         check_fields(permit, question, &schema)?;
-        match self.begin_release(permit, question, &schema, now)? {
+        match self.begin_release(permit, question, &schema, counting, now)? {
             Begun::Stored(answer) => Ok((*answer, false)),
             Begun::Owed(owed) => {
                 let _drawing = Drawing { vault: self, key: &owed.key };
@@ -92,10 +153,7 @@ impl Vault {
             );
         }
         drop(state);
-        match plan(&schema, question) {
-            Ok(plan) => Ok((plan, schema)),
-            Err(problem) => refuse(plan_reason(&problem), problem.to_string(), "change the question"),
-        }
+        Ok((planned(&schema, question)?, schema))
     }
 
     /// Finds the answer, or charges for it. `planned` is the version of the description that the question was planned with.
@@ -104,6 +162,7 @@ impl Vault {
         permit: &Permit,
         question: &Question,
         planned: &Arc<Schema>,
+        counting: Counting,
         now: Timestamp,
     ) -> Result<Begun, VaultError> {
         let mut state = self.lock()?;
@@ -130,15 +189,28 @@ impl Vault {
                 continue;
             }
             let asked_in = asked_in(&schema.dataset, epoch.info.epoch);
+            let family = AnswerKey::family(permit, question, &schema.hash(), epoch.info.epoch);
+            let family = Some(family).filter(|_| question.kind.adds_up());
             match state.shared.answers.know(&asked_in, &key) {
-                Known::Stored(answer) => return self.repeat(permit, question, state, (asked_in, key), *answer, now),
-                Known::Owed(leaf) => {
+                Known::Stored(answer) => {
+                    return self.repeat(permit, question, state, (asked_in, key, None), *answer, now);
+                }
+                Known::Owed(leaf, base) => {
+                    let base = base.map(|base| based_on(&state, &asked_in, base)).transpose()?;
                     state.drawing.insert(key.as_str().to_owned());
-                    return Ok(Begun::Owed(Owed { key, leaf, charged: false, epoch, schema, number }));
+                    return Ok(Begun::Owed(Owed { key, family, leaf, charged: false, base, epoch, schema, number }));
                 }
                 Known::New => {}
             }
-            let owed = Owed { key, leaf: self.next_leaf(Tree::Access), charged: true, epoch, schema, number };
+            let counts = family.as_ref().filter(|_| counting == Counting::AnyPrice);
+            let base = match counts.and_then(|family| state.shared.answers.best(&asked_in, family)) {
+                Some((better, answer)) if answer.rho >= question.rho => {
+                    return self.repeat(permit, question, state, (asked_in, key, Some(better)), answer, now);
+                }
+                best => best.map(|(key, answer)| (key, Box::new(answer))),
+            };
+            let leaf = self.next_leaf(Tree::Access);
+            let owed = Owed { key, family, leaf, charged: true, base, epoch, schema, number };
             let ticket = self.charge(permit, question, &mut state, &owed, now)?;
             state.drawing.insert(owed.key.as_str().to_owned());
             drop(state);
@@ -159,7 +231,7 @@ impl Vault {
         permit: &Permit,
         question: &Question,
         mut state: parking_lot::MutexGuard<'_, State>,
-        (asked_in, key): (String, AnswerKey),
+        (asked_in, key, better): (String, AnswerKey, Option<AnswerKey>),
         answer: Answer,
         now: Timestamp,
     ) -> Result<Begun, VaultError> {
@@ -170,6 +242,7 @@ impl Vault {
             client: permit.client().clone(),
             request: permit.request_id().to_owned(),
             answer: key.as_str().to_owned(),
+            better: better.map(|better| better.as_str().to_owned()),
         };
         let leaves = vec![(Tree::Access, leaf.to_json().into_bytes())];
         let out = Outgoing { leaves, changes: vec![change], ..Outgoing::default() };
@@ -192,10 +265,14 @@ impl Vault {
         let (quarter, population) = (month.quarter(), owed.schema.population.clone());
         let caps = self.caps(state, &population);
         let ledger = state.shared.ledgers.entry(population.clone()).or_default();
+        let rho = owed.price(question);
         // The change that is committed below records it, live and in replay alike.
-        ledger.check(permit.client(), question.rho, month, caps).map_err(VaultError::Refused)?;
+        ledger.check(permit.client(), rho, month, caps).map_err(VaultError::Refused)?;
         let mut leaf = question_leaf(permit, question, Happened::Intent, question.kind.word(), now);
-        leaf.rho = Some(question.rho);
+        if let Some((_, base)) = &owed.base {
+            leaf = leaf.count("adds to what was charged at entry", base.leaf)?;
+        }
+        leaf.rho = Some(rho);
         leaf.population = Some(population.clone());
         leaf.quarter = Some(quarter);
         leaf.epoch = Some(owed.epoch.info.epoch);
@@ -208,12 +285,13 @@ impl Vault {
             asked_in: asked_in(&owed.schema.dataset, owed.epoch.info.epoch),
             population,
             client: permit.client().clone(),
-            rho: question.rho,
+            rho,
             quarter,
             month: Some(month),
             answer: owed.key.as_str().to_owned(),
             request: permit.request_id().to_owned(),
             leaf: owed.leaf,
+            base: owed.base.as_ref().map(|(key, _)| key.as_str().to_owned()),
         };
         let leaves = vec![(Tree::Access, leaf.to_json().into_bytes())];
         self.commit(state, Outgoing { leaves, changes: vec![change], ..Outgoing::default() })
@@ -227,6 +305,11 @@ impl Vault {
         owed: &Owed,
         now: Timestamp,
     ) -> Result<Answer, VaultError> {
+        let rho = owed.price(question);
+        // The noise is that of what was charged now.
+        let addition = owed.base.as_ref().map(|_| planned(&owed.schema, &Question { rho, ..question.clone() }));
+        let addition = addition.transpose()?;
+        let plan = addition.as_ref().unwrap_or(plan);
         let noised = self.scan_and_draw(permit, question, plan, owed, now)?;
         let info = owed.epoch.info;
         let mut answer = Answer {
@@ -237,11 +320,16 @@ impl Vault {
             tables: Vec::new(),
             sigma_1024: 0,
             half_width_1024: 0,
-            rho: question.rho,
+            rho,
             not_private: owed.schema.kind == DatasetKind::Test,
             leaf: owed.leaf,
+            parts: Vec::new(),
         };
         plan.fill(&mut answer, &noised);
+        if let Some((_, base)) = &owed.base {
+            let unfit = || VaultError::damaged("answer", "what was drawn does not fit what it adds to");
+            answer = combine(base, &answer).ok_or_else(unfit)?;
+        }
         let bytes = serde_json::to_string(&answer).map_err(|_| VaultError::damaged("answer", "it can't be written"))?;
         let leaf = Leaf {
             of: Some(owed.leaf),
@@ -249,11 +337,12 @@ impl Vault {
             ..question_leaf(permit, question, Happened::Outcome, question.kind.word(), now)
         };
         let (asked_in, answer_key) = (asked_in(&owed.schema.dataset, info.epoch), owed.key.as_str().to_owned());
-        let mut changes = vec![Change::Answer { asked_in: asked_in.clone(), key: answer_key.clone(), bytes }];
+        let family = owed.family.as_ref().map(|family| family.as_str().to_owned());
+        let mut changes = vec![Change::Answer { asked_in: asked_in.clone(), key: answer_key.clone(), bytes, family }];
         if !owed.charged {
             // The charge remembers the request that paid; this one is another, answered under it.
             let (client, request) = (permit.client().clone(), permit.request_id().to_owned());
-            changes.push(Change::Repeat { asked_in, client, request, answer: answer_key });
+            changes.push(Change::Repeat { asked_in, client, request, answer: answer_key, better: None });
         }
         self.log_change(leaf, changes)?;
         Ok(answer)
@@ -341,6 +430,13 @@ impl Vault {
     }
 }
 
+/// Finds the stored answer that one that is owed adds to.
+fn based_on(state: &State, asked_in: &str, base: AnswerKey) -> Result<(AnswerKey, Box<Answer>), VaultError> {
+    let answer = state.shared.answers.stored(asked_in, &base);
+    let answer = answer.ok_or_else(|| VaultError::damaged("answer", "the one that another adds to is gone"))?;
+    Ok((base, Box::new(answer)))
+}
+
 /// Resolves a plan for one epoch: windows end at `as_of`.
 pub(super) fn resolve(
     plan: &Plan,
@@ -351,6 +447,11 @@ pub(super) fn resolve(
     let resolved = plan.scan(&question.universe, &question.segment, as_of, &schema.time_zone);
     resolved
         .or_else(|_| refuse(Reason::ExpressionInvalid, "a window does not fit the calendar", "choose a shorter one"))
+}
+
+fn planned(schema: &Schema, question: &Question) -> Result<Plan, VaultError> {
+    plan(schema, question)
+        .or_else(|problem| refuse(plan_reason(&problem), problem.to_string(), "change the question"))
 }
 
 fn plan_reason(problem: &PlanError) -> Reason {

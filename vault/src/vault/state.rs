@@ -4,7 +4,7 @@ use super::change::{Change, HeldAudience, Resumed, StoredHold};
 use super::epochs::ClosedEpoch;
 use super::journal_keys::{JournalKeys, Place};
 use super::recipients::PastDeliveries;
-use crate::answers::Answers;
+use crate::answers::{AnswerKey, Answers};
 use crate::consent::ConsentBitmaps;
 use crate::index::Index;
 use crate::keys::KeyTree;
@@ -177,20 +177,27 @@ impl Shared {
                 versions.push(schema_toml.clone());
             }
             Change::Record { collection, key, value } => self.record(collection, key, value.as_deref())?,
-            Change::Charge { population, client, rho, quarter, month, asked_in, answer, request, leaf } => {
+            Change::Charge { population, client, rho, quarter, month, asked_in, answer, request, leaf, base } => {
                 let ledger = self.ledgers.entry(population.clone()).or_default();
                 ledger.record(client, *rho, month.unwrap_or_else(|| Month::from(*quarter)));
-                let key = crate::answers::AnswerKey::from_stored(answer.clone());
+                let key = AnswerKey::from_stored(answer.clone());
                 self.answers.remember(asked_in, client, request, &key);
                 self.answers.owe(asked_in, &key, *leaf);
+                if let Some(base) = base {
+                    self.answers.add_to(asked_in, &key, AnswerKey::from_stored(base.clone()));
+                }
             }
-            Change::Answer { asked_in, key, bytes } => {
+            Change::Answer { asked_in, key, bytes, family } => {
                 let answer = serde_json::from_str(bytes).map_err(|_| BadChange)?;
-                self.answers.store(asked_in, &crate::answers::AnswerKey::from_stored(key.clone()), answer);
+                let family = family.clone().map(AnswerKey::from_stored);
+                self.answers.store(asked_in, &AnswerKey::from_stored(key.clone()), answer, family);
             }
-            Change::Repeat { asked_in, client, request, answer } => {
-                let key = crate::answers::AnswerKey::from_stored(answer.clone());
+            Change::Repeat { asked_in, client, request, answer, better } => {
+                let key = AnswerKey::from_stored(answer.clone());
                 self.answers.remember(asked_in, client, request, &key);
+                if let Some(better) = better {
+                    self.answers.answer_by(asked_in, &key, AnswerKey::from_stored(better.clone()));
+                }
             }
             Change::Quota { population, client, quota } => {
                 self.ledgers.entry(population.clone()).or_default().set_quota(client, *quota);

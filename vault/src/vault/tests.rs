@@ -20,6 +20,7 @@ mod payment;
 mod retention;
 mod rotations;
 mod subjects;
+mod toppings;
 mod versions;
 
 use super::{Config, Vault, VaultError};

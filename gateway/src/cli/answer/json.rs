@@ -2,7 +2,7 @@
 
 use super::instant;
 use proto::v1::{
-    Budget, Cell, ContrastRow, Estimate, EventMean, FunnelStep, LawfulBasis, Plan, Release, Retained, RetentionCohort,
+    Budget, Cell, ContrastRow, Draw, Estimate, EventMean, FunnelStep, LawfulBasis, Plan, Release, Retained, RetentionCohort,
     Table, Use,
 };
 use serde_json::{Value, json};
@@ -24,12 +24,15 @@ pub fn release_json(release: &Release) -> Value {
         leaf,
         segment,
         r#use,
+        draws,
     } = release;
+    let draws: Vec<Value> = draws.iter().map(|Draw { rho, leaf }| json!({ "rho": rho, "leaf": leaf })).collect();
     json!({
         "name": name, "tables": tables.iter().map(table_json).collect::<Vec<_>>(), "sigma": sigma,
         "half_width": half_width, "rho": rho, "percent_of_quarter": percent_of_quarter, "charged": charged,
         "budget": budget.as_ref().map(budget_json), "epoch": epoch, "as_of": as_of_time.as_ref().map(instant),
         "not_private": not_private, "leaf": leaf, "segment": segment, "use": r#use.as_ref().map(use_json),
+        "draws": draws,
     })
 }
 
@@ -62,10 +65,10 @@ fn use_json(use_for: &Use) -> Value {
 
 /// Writes a plan for a program.
 pub fn plan_json(plan: &Plan) -> Value {
-    let Plan { rho, percent_of_quarter, sigma, half_width, cells, deadline_millis, readable_from } = plan;
+    let Plan { rho, percent_of_quarter, sigma, half_width, cells, deadline_millis, readable_from, charge } = plan;
     json!({
         "rho": rho, "percent_of_quarter": percent_of_quarter, "sigma": sigma, "half_width": half_width, "cells": cells,
-        "deadline_millis": deadline_millis, "readable_from": readable_from,
+        "deadline_millis": deadline_millis, "readable_from": readable_from, "charge": charge,
     })
 }
 

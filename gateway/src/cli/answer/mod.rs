@@ -111,7 +111,10 @@ fn figure(cell: &Cell, unit: Unit) -> Figure {
 
 fn facts(release: &Release) -> Facts {
     let budget = release.budget.clone().unwrap_or_default();
-    let price = if release.charged {
+    let price = if let (true, Some(last)) = (release.charged, release.draws.last()) {
+        let share = release.percent_of_quarter * rho(&last.rho) / rho(&release.rho).max(f64::MIN_POSITIVE);
+        format!("{} of this quarter's budget, added to an earlier answer", percent(share))
+    } else if release.charged {
         format!("{} of this quarter's budget", percent(release.percent_of_quarter))
     } else {
         "free: this answer was released before".to_owned()
@@ -158,8 +161,13 @@ pub fn plan_words(plan: &Plan, counted: &str) -> String {
         0 => String::new(),
         people => format!("Readable for segments of about {} people and more.\n", chart::grouped(people)),
     };
+    let added = match plan.charge.as_str() {
+        "0" => "It was answered before in this epoch, and is free.\n".to_owned(),
+        charge if charge.is_empty() || charge == plan.rho => String::new(),
+        charge => format!("It was answered before for less: the difference, rho {charge}, would be charged.\n"),
+    };
     format!(
-        "It would cost rho {} ({} of this quarter's budget) for {} cells, each ±{} {} (95 %).\n{readable}Nothing was spent.\n",
+        "It would cost rho {} ({} of this quarter's budget) for {} cells, each ±{} {} (95 %).\n{added}{readable}Nothing was spent.\n",
         plan.rho,
         percent(plan.percent_of_quarter),
         plan.cells,

@@ -22,6 +22,7 @@ fn answer(tables: Vec<Table>, as_of_seconds: i64) -> Answer {
         rho: NanoRho(10_000_000),
         not_private: false,
         leaf: 1,
+        parts: Vec::new(),
     }
 }
 

@@ -2,6 +2,7 @@
 //! has a value of a new field before it is sent.
 
 use super::*;
+use crate::vault::release::Counting;
 use crate::vault::{SchemaVersion, Tree};
 
 const PURPOSE: &[&str] = &["marketing.segmentation"];
@@ -305,7 +306,7 @@ fn a_question_planned_with_an_earlier_version_is_not_charged() {
         kind: Kind::Size,
         rho: PRICE,
     };
-    let Err(VaultError::Refused(refusal)) = shop.vault().begin_release(&permit, &question, &old, later(30)).map(|_| ())
+    let Err(VaultError::Refused(refusal)) = shop.vault().begin_release(&permit, &question, &old, Counting::ThisPrice, later(30)).map(|_| ())
     else {
         panic!("charged")
     };

@@ -37,6 +37,8 @@ pub(super) enum Act {
     Describe,
     /// Asks, under this request id, who of a segment is in which cell.
     Ask(&'static str, &'static str),
+    /// Asks the same at twice the price, for the difference.
+    TopUp(&'static str, &'static str),
     /// Extends the lifetime's cap, under this request id.
     Extend(&'static str),
     /// Signs checkpoints.
@@ -72,6 +74,7 @@ pub(super) fn script() -> Vec<Act> {
         Order(0..40),
         Fold,
         Withdraw(0..5),
+        TopUp("t1", "true"),
         Ask("q2", "children >= 2"),
         Extend("e1"),
         Tick,
@@ -169,7 +172,7 @@ impl World {
                 world.charges += 1;
                 world.answered.push((request, text));
             }
-            Act::Audience(_) => world.charges += 1,
+            Act::Audience(_) | Act::TopUp(..) => world.charges += 1,
             Act::Extend(_) => world.extensions += 1,
             Act::Erase(who) => {
                 world.members.retain(|number, _| !who.contains(number));
@@ -379,6 +382,11 @@ impl Stage {
             }
             Act::Close => drop(self.vault().close_epoch(&cast.steward(Verb::Maintain), now, now)?),
             Act::Ask(request, text) => return self.ask(cast, request, text, now).map(|(answer, _)| Some(answer)),
+            Act::TopUp(request, text) => {
+                let question = Question { rho: NanoRho(2 * COST.0), ..question_of(cast, text) };
+                let (answer, _) = self.vault().release_or_top_up(&cast.service(request), &question, now)?;
+                assert_eq!((answer.parts.len(), answer.rho), (2, question.rho));
+            }
             Act::Extend(request) => self.extend(cast, request, now)?,
             Act::Tick => self.vault().tick(now)?,
             Act::Audience(request) => self.audience(cast, request, now)?,
@@ -421,15 +429,7 @@ impl Stage {
         text: &str,
         now: Timestamp,
     ) -> Result<(Answer, bool), VaultError> {
-        let by = ["age_band", "order.category"].map(|field| cast.schema.resolve(field).unwrap()).to_vec();
-        let question = Question {
-            dataset: cast.schema.dataset.clone(),
-            universe: Segment::everyone(),
-            segment: cast.segment(text),
-            kind: Kind::Breakdown { by, window: Window::Ever },
-            rho: COST,
-        };
-        self.vault().release(&cast.service(request), &question, now)
+        self.vault().release(&cast.service(request), &question_of(cast, text), now)
     }
 
     /// Extends as a steward does who was told what it comes to, and who tries again what may have been done.
@@ -452,6 +452,17 @@ impl Stage {
         let rows = self.vault().emit(&permit, &audience, 0, usize::MAX, now)?;
         assert!(rows.members.len() >= 100);
         Ok(())
+    }
+}
+
+fn question_of(cast: &Cast, text: &str) -> Question {
+    let by = ["age_band", "order.category"].map(|field| cast.schema.resolve(field).unwrap()).to_vec();
+    Question {
+        dataset: cast.schema.dataset.clone(),
+        universe: Segment::everyone(),
+        segment: cast.segment(text),
+        kind: Kind::Breakdown { by, window: Window::Ever },
+        rho: COST,
     }
 }
 
