@@ -101,8 +101,7 @@ mod tests {
     fn answer(rho: u64, sigma_1024: u64, noised: [i64; 2]) -> Answer {
         let cell = |(code, noised): (u16, i64)| Cell { codes: vec![code], noised };
         let cells = (0..).zip(noised).map(cell).collect();
-        let table =
-            Table { by: vec![Dimension::Attribute(ColumnId(1))], cells, counted: Counted::People, noise: None };
+        let table = Table { by: vec![Dimension::Attribute(ColumnId(1))], cells, counted: Counted::People, noise: None };
         Answer {
             version: 1,
             release: format!("of {rho}"),
@@ -156,10 +155,10 @@ mod tests {
 
     #[test]
     fn the_ends_of_the_range_overflow_nothing() {
-        let (first, second) = (answer(u64::MAX / 2, u64::MAX, [i64::MAX, i64::MIN]), answer(u64::MAX / 2, u64::MAX, [
-            i64::MAX,
-            i64::MIN,
-        ]));
+        let (first, second) = (
+            answer(u64::MAX / 2, u64::MAX, [i64::MAX, i64::MIN]),
+            answer(u64::MAX / 2, u64::MAX, [i64::MAX, i64::MIN]),
+        );
         let combined = combine(&first, &second).unwrap();
         assert_eq!(combined.tables[0].cells.iter().map(|cell| cell.noised).collect::<Vec<_>>(), [i64::MAX, i64::MIN]);
         assert_eq!(combine(&answer(u64::MAX, 1, [0, 0]), &second), None);

@@ -109,7 +109,8 @@ impl Vault {
         check_fields(permit, question, &schema)?;
         let mut state = self.lock()?;
         let epoch = dataset_of(&mut state, permit)?.closed.info.epoch;
-        let (key, asked_in) = (AnswerKey::of(permit, question, &schema.hash(), epoch), asked_in(&schema.dataset, epoch));
+        let (key, asked_in) =
+            (AnswerKey::of(permit, question, &schema.hash(), epoch), asked_in(&schema.dataset, epoch));
         if !matches!(state.shared.answers.know(&asked_in, &key), Known::New) {
             return Ok(NanoRho::ZERO);
         }
@@ -450,8 +451,7 @@ pub(super) fn resolve(
 }
 
 fn planned(schema: &Schema, question: &Question) -> Result<Plan, VaultError> {
-    plan(schema, question)
-        .or_else(|problem| refuse(plan_reason(&problem), problem.to_string(), "change the question"))
+    plan(schema, question).or_else(|problem| refuse(plan_reason(&problem), problem.to_string(), "change the question"))
 }
 
 fn plan_reason(problem: &PlanError) -> Reason {

@@ -2,8 +2,8 @@
 
 use super::instant;
 use proto::v1::{
-    Budget, Cell, ContrastRow, Draw, Estimate, EventMean, FunnelStep, LawfulBasis, Plan, Release, Retained, RetentionCohort,
-    Table, Use,
+    Budget, Cell, ContrastRow, Draw, Estimate, EventMean, FunnelStep, LawfulBasis, Plan, Release, Retained,
+    RetentionCohort, Table, Use,
 };
 use serde_json::{Value, json};
 

@@ -306,7 +306,8 @@ fn a_question_planned_with_an_earlier_version_is_not_charged() {
         kind: Kind::Size,
         rho: PRICE,
     };
-    let Err(VaultError::Refused(refusal)) = shop.vault().begin_release(&permit, &question, &old, Counting::ThisPrice, later(30)).map(|_| ())
+    let Err(VaultError::Refused(refusal)) =
+        shop.vault().begin_release(&permit, &question, &old, Counting::ThisPrice, later(30)).map(|_| ())
     else {
         panic!("charged")
     };
