@@ -2,7 +2,7 @@
 
 use harness::crash::{Hammer, Programs};
 
-const ROUNDS: u64 = 10;
+const ROUNDS: u64 = 50;
 const SEED: u64 = 20_260_729;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
