@@ -37,7 +37,7 @@ const PRESSED: u64 = 3;
 /// How long a fold that failed, or one that is for the log, is left alone: a full disk does not get empty in a second.
 const PAUSE: i64 = 60_000_000;
 
-/// What [`Limits::bytes`] is unless the settings say so.
+/// What `Limits::bytes` is unless the settings say so.
 pub const DEFAULT_FOLD_BYTES: u64 = 64 << 20;
 
 impl Limits {
