@@ -308,11 +308,23 @@ fn every_question_of_marketing(desk: &Desk, ask: &[&str], from: &str) {
     let (_, refused) = desk.ends(REFUSED, &[&["compare"], ask].concat());
     assert!(refused.contains("everyone can't be compared"), "{refused}");
 
-    let both = words(&["overlap", "--with", "carts=cart.any()", "--with", "orders=order.any()"]);
-    assert!(both.contains("carts + orders") && both.contains("(none)"), "{both}");
+    let overlap = ["overlap", "--with", "carts=cart.any()", "--with", "orders=order.any()"];
+    let both = words(&[&overlap[..], &["--svg", "o.svg"]].concat());
+    assert!(both.contains("carts + orders") && both.contains("(none)") && both.contains("ALSO IN CARTS"), "{both}");
+    assert!(picture("o.svg").contains("In exactly carts and orders: "));
+    let json = desk.json(&[&overlap[..], ask].concat());
+    assert_eq!(json["segments"][1]["shared"][0]["name"], "carts", "{json}");
     let bands = ["bands", "--band", "bought:often=order.count() >= 3", "--band", "bought:once=order.any()"];
-    let shown = words(&[&bands[..], &["--band", "looked:ever=view.any()"]].concat());
-    assert!(shown.contains("Bought and Looked") && shown.contains("once, ever"), "{shown}");
+    let shown = words(&[&bands[..], &["--band", "looked:ever=view.any()", "--svg", "b.svg"]].concat());
+    assert!(shown.contains("people, Bought by Looked;") && shown.contains("EVER"), "{shown}");
+    assert!(picture("b.svg").contains("Bought often: ever "));
+    let shown = words(&[&bands[..], &["--svg", "b.svg"]].concat());
+    assert!(shown.contains("often") && picture("b.svg").contains("<title id=\"name\">Bands: "), "{shown}");
+    let shown = words(&["bands", "--rfm=recency,frequency", "--svg", "rfm.svg"]);
+    assert!(shown.contains("5: within 30 days") && shown.contains("people, Recency by Frequency"), "{shown}");
+    assert!(words(&["bands", "--rfm"]).contains("Value 5: 1000.00 and more"));
+    let (_, refused) = desk.ends(REFUSED, &[&["bands", "--rfm=money"], ask].concat());
+    assert!(refused.contains("`recency`, `frequency` or `monetary`"), "{refused}");
     let table = words(&["table", "--by", "region", "--bins", "household_size=2,4"]);
     assert!(table.contains("2 to below 4"), "{table}");
     let table = words(&["table", "--count", "order:12", "--count", "order.amount:300.00"]);
@@ -321,7 +333,18 @@ fn every_question_of_marketing(desk: &Desk, ask: &[&str], from: &str) {
     let back = words(&["retention", "order", "--by-month", "--from", from, "--svg", "r.svg"]);
     assert!(back.contains("FIRST MONTH") && back.contains("+1"), "{back}");
     assert!(picture("r.svg").contains("who came back so many months later"));
-    assert!(words(&["mean", "household_size"]).contains("mean of household_size"));
+    let mean = words(&["mean", "household_size", "--spread", "--svg", "m.svg"]);
+    assert!(mean.contains("mean of household_size") && mean.contains("deviation of household_size"), "{mean}");
+    assert!(picture("m.svg").contains("household_size among"));
+    let top = words(&["top", "order.category", "-n", "3", "--svg", "top.svg"]);
+    assert!(top.contains("1. ") && top.contains("3. ") && !top.contains("4. "), "{top}");
+    assert!(top.contains("drawn with noise too") && picture("top.svg").contains("Top values: "), "{top}");
+    let spread = ["distribution", "household_size=2..8", "--quantiles", "50,90"];
+    let shown = words(&[&spread[..], &["--svg", "d.svg"]].concat());
+    assert!(shown.contains("2 to below 3") && (shown.contains("median: ") || shown.contains("Too few")), "{shown}");
+    assert!(picture("d.svg").contains("<title id=\"name\">Distribution: "));
+    let json = desk.json(&[&spread[..], ask].concat());
+    assert!(json["quantiles"].as_array().unwrap().iter().all(|one| one["permille"].as_u64().is_some()), "{json}");
 
     let portrait = desk.json(&[&["portrait", "--title", "Us & <them>"], ask].concat());
     assert!(portrait["text"].as_str().unwrap().contains("people"), "{}", portrait["text"]);

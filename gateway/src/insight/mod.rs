@@ -3,3 +3,4 @@
 pub mod parts;
 pub mod plan;
 pub mod question;
+pub mod rfm;

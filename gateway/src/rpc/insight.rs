@@ -3,6 +3,7 @@
 use super::Service;
 use crate::insight::parts;
 use crate::insight::question::{self, Asked, View};
+use crate::insight::rfm;
 use crate::pace;
 use crate::pipeline;
 use crate::status::Failure;
@@ -125,17 +126,24 @@ impl InsightService for Service {
                 Ok(Kind::Overlap { others })
             })?;
             relabel(answered.release.as_mut(), &[combinations(&names)]);
-            Ok(v1::OverlapResponse { plan: Some(answered.plan), release: answered.release })
+            let segments = answered.answer.as_ref().map(|answer| insight::overlapped(answer, &names));
+            Ok(v1::OverlapResponse {
+                plan: Some(answered.plan),
+                release: answered.release,
+                segments: segments.unwrap_or_default(),
+            })
         })
         .await
     }
 
     async fn band(&self, request: Request<v1::BandRequest>) -> Result<Response<v1::BandResponse>, Status> {
         pipeline::unary(&self.0, request, "InsightService/Band", |call, request| {
-            let v1::BandRequest { ask, lists } = request;
+            let v1::BandRequest { ask, lists, rfm: measures } = request;
             let mut names = Vec::new();
             let mut titles = Vec::new();
             let mut answered = question::answer(call, parts::asked(ask), TABLE, |call, view, _| {
+                let cut = measures.iter().map(|measure| rfm::bands(&view.schema, measure));
+                let lists = cut.chain(lists.into_iter().map(Ok)).collect::<Result<Vec<_>, Failure>>()?;
                 let mut read = |v1::BandList { name, bands }: v1::BandList| {
                     let (bands, called) = parts::named(call, view, "lists", bands)?;
                     names.push(std::iter::once("(none)".to_owned()).chain(called).collect::<Vec<_>>());

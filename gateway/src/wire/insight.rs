@@ -47,6 +47,29 @@ fn sum(answer: &Answer, cells: &[Cell]) -> Estimate {
     }
 }
 
+/// Writes the segments of an overlap: how many are in each, and which part of them is in each of the others.
+pub fn overlapped(answer: &Answer, names: &[String]) -> Vec<v1::Overlapped> {
+    let Some(table) = answer.tables.first() else { return Vec::new() };
+    let of = |wanted: u16, unwanted: u16| {
+        let is = |cell: &&Cell| cell.codes.iter().all(|code| code & wanted == wanted && code & unwanted == 0);
+        sum(answer, &table.cells.iter().filter(is).cloned().collect::<Vec<_>>())
+    };
+    let bits: Vec<(u16, &String)> = (0..16).map(|bit| 1 << bit).zip(names).collect();
+    let segment = |(bit, name): &(u16, &String)| v1::Overlapped {
+        name: (*name).clone(),
+        people: Some(people_around(of(*bit, 0))),
+        shared: bits
+            .iter()
+            .filter(|(other, _)| other != bit)
+            .map(|(other, name)| v1::Shared {
+                name: (*name).clone(),
+                rate: ratio::share(of(bit | other, 0), of(*bit, *other)).and_then(percent),
+            })
+            .collect(),
+    };
+    bits.iter().map(segment).collect()
+}
+
 /// Writes a contrast, value by value. Totals of members and others are those that all tables over attributes share.
 pub fn contrast(answer: &Answer, schema: &Schema) -> Vec<v1::ContrastRow> {
     let totals = [1, 0].map(|member| total(answer, member));

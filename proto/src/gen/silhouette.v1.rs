@@ -5866,6 +5866,29 @@ pub struct OverlapRequest {
     #[prost(message, repeated, tag = "2")]
     pub others: ::prost::alloc::vec::Vec<Named>,
 }
+/// How much of a segment is in another one too.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Shared {
+    /// The other's name.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// Part of the segment that is in it too, in per cent; absent where noise is all there is.
+    #[prost(message, optional, tag = "2")]
+    pub rate: ::core::option::Option<Estimate>,
+}
+/// One segment of an overlap.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Overlapped {
+    /// Its name.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// How many are in it, whatever else they are in.
+    #[prost(message, optional, tag = "2")]
+    pub people: ::core::option::Option<Estimate>,
+    /// How many of them are in each of the others, in the order of the question.
+    #[prost(message, repeated, tag = "3")]
+    pub shared: ::prost::alloc::vec::Vec<Shared>,
+}
 /// An overlap.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct OverlapResponse {
@@ -5875,6 +5898,9 @@ pub struct OverlapResponse {
     /// One table with a cell for each combination; absent with `validate_only`.
     #[prost(message, optional, tag = "2")]
     pub release: ::core::option::Option<Release>,
+    /// What follows from it, segment by segment.
+    #[prost(message, repeated, tag = "3")]
+    pub segments: ::prost::alloc::vec::Vec<Overlapped>,
 }
 /// A list of bands.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -5892,9 +5918,12 @@ pub struct BandRequest {
     /// Who, of which dataset, for what.
     #[prost(message, optional, tag = "1")]
     pub ask: ::core::option::Option<Ask>,
-    /// 1-3 lists, crossed.
+    /// Lists, crossed. With those of `rfm`, 1-3.
     #[prost(message, repeated, tag = "2")]
     pub lists: ::prost::alloc::vec::Vec<BandList>,
+    /// `recency`, `frequency`, `monetary`: lists by the public cut points of the dataset's description, before the others.
+    #[prost(string, repeated, tag = "3")]
+    pub rfm: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 /// Bands.
 #[derive(Clone, PartialEq, ::prost::Message)]

@@ -2,8 +2,8 @@
 
 use super::instant;
 use proto::v1::{
-    Budget, Cell, ContrastRow, Draw, Estimate, EventMean, FunnelStep, LawfulBasis, Plan, Release, Retained,
-    RetentionCohort, Table, Use,
+    Budget, Cell, ContrastRow, Draw, Estimate, EventMean, FunnelStep, LawfulBasis, Overlapped, Plan, Quantile, Release,
+    Retained, RetentionCohort, Shared, Table, Use,
 };
 use serde_json::{Value, json};
 
@@ -144,4 +144,18 @@ pub fn cohort_json(cohort: &RetentionCohort) -> Value {
         json!({ "after": after, "people": people, "rate": rate })
     });
     json!({ "from": from, "people": people.as_ref().map(estimate_json), "later": later.collect::<Vec<_>>() })
+}
+
+/// Writes a segment of an overlap.
+pub fn overlapped_json(segment: &Overlapped) -> Value {
+    let Overlapped { name, people, shared } = segment;
+    let shared =
+        shared.iter().map(|Shared { name, rate }| json!({ "name": name, "rate": rate.as_ref().map(estimate_json) }));
+    json!({ "name": name, "people": people.as_ref().map(estimate_json), "shared": shared.collect::<Vec<_>>() })
+}
+
+/// Writes where a quantile lies.
+pub fn quantile_json(quantile: &Quantile) -> Value {
+    let Quantile { permille, low, high } = quantile;
+    json!({ "permille": permille, "low": low, "high": high })
 }

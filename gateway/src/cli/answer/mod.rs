@@ -1,13 +1,20 @@
 //! Answers of the gateway, as pictures and as JSON.
 
 mod advice;
+mod groups;
 mod json;
 mod kinds;
+mod numbers;
 mod story;
 
 pub use advice::advice;
-pub use json::{budget_json, cohort_json, contrast_json, estimate_json, mean_json, plan_json, release_json, step_json};
+pub use groups::{banded, grids, overlap, ranked};
+pub use json::{
+    budget_json, cohort_json, contrast_json, estimate_json, mean_json, overlapped_json, plan_json, quantile_json,
+    release_json, step_json,
+};
 pub use kinds::{contrast, figure_of, funnel, means_words, retention, sheet, trends};
+pub use numbers::{average, distribution};
 pub use story::{contrast_story, story};
 
 use super::chart::{self, Bar, Canvas, Facts, Figure, Panel, Portrait, Unit};

@@ -1,4 +1,4 @@
-//! `funnel`, `trend`, `compare`, `overlap`, `bands`, `table`, `retention`, `mean`.
+//! `funnel`, `trend`, `compare`, `overlap`, `bands`, `table`, `retention`, `top`, `distribution`, `mean`.
 
 use super::ask::{Question, Within};
 use clap::Args;
@@ -54,16 +54,41 @@ pub struct Edges {
     pub edges: Vec<String>,
 }
 
-/// Reads `household=1,3,5`.
+/// Most edges that a range stands for: more than the gateway takes.
+const MAX_EDGES: i64 = 2_000;
+
+/// Reads `household=1,3,5`, and `age=15..95/5` for every fifth number.
 fn edges(text: &str) -> Result<Edges, String> {
-    let wrong = || "must be FIELD=EDGES, such as household=1,3,5".to_owned();
+    let wrong = || "must be FIELD=EDGES, such as household=1,3,5 or age=15..95/5".to_owned();
     let (field, list) = text.split_once('=').ok_or_else(wrong)?;
-    let edges: Vec<String> = list.split(',').map(|edge| edge.trim().to_owned()).collect();
+    let some = |edge: &str| match edge.split_once("..") {
+        None => Some(vec![edge.trim().to_owned()]),
+        Some((from, to)) => range(from.trim(), to.trim()),
+    };
+    let edges: Vec<String> = list.split(',').map(some).collect::<Option<Vec<_>>>().ok_or_else(wrong)?.concat();
     if field.is_empty() || edges.iter().any(String::is_empty) {
         Err(wrong())
     } else {
         Ok(Edges { field: field.to_owned(), edges })
     }
+}
+
+/// Every edge from one to another that is so many after the one before: whole numbers.
+fn range(from: &str, to: &str) -> Option<Vec<String>> {
+    let (to, step) = to.split_once('/').unwrap_or((to, "1"));
+    let [from, to, step] = [from, to, step].map(|number| number.trim().parse::<i32>().ok().map(i64::from));
+    let (from, to, step) = (from?, to?, step.filter(|step| *step > 0)?);
+    let edges = || (0..=MAX_EDGES).map(|nth| from + nth * step).take_while(|edge| *edge <= to);
+    (from <= to && edges().count() <= 2_000).then(|| edges().map(|edge| edge.to_string()).collect())
+}
+
+/// Reads per cent with at most one digit after the point, in thousandths.
+fn permille(text: &str) -> Result<u32, String> {
+    let (whole, tenth) = text.trim().split_once('.').unwrap_or((text.trim(), "0"));
+    let wrong = || "must be per cent between 0 and 100, such as 50 or 97.5".to_owned();
+    let digits = |text: &str| text.parse::<u32>().map_err(|_| wrong());
+    let permille = digits(whole)?.min(1_000) * 10 + digits(tenth)?;
+    if tenth.len() == 1 && (1..1_000).contains(&permille) { Ok(permille) } else { Err(wrong()) }
 }
 
 /// As a picture.
@@ -169,6 +194,9 @@ pub struct OverlapArgs {
     /// A segment: tea=order.where(category == "tea").any(). Up to 4.
     #[arg(long = "with", value_name = "NAME=EXPRESSION", required = true, value_parser = named)]
     pub others: Vec<NamedExpression>,
+    /// As a picture.
+    #[command(flatten)]
+    pub picture: Picture,
 }
 
 /// `bands`.
@@ -178,8 +206,21 @@ pub struct BandsArgs {
     #[command(flatten)]
     pub question: Question,
     /// A band; the first that applies counts: loyal=order.count() >= 5. With LIST: in front of the name, bands of up to 3 lists are crossed.
-    #[arg(long = "band", value_name = "[LIST:]NAME=EXPRESSION", required = true, value_parser = named)]
+    #[arg(long = "band", value_name = "[LIST:]NAME=EXPRESSION", required_unless_present = "rfm", value_parser = named)]
     pub bands: Vec<NamedExpression>,
+    /// Who bought lately, often and for much, crossed, by the cut points of the dataset's description. Two of them make a grid that is easier to read: --rfm=recency,frequency.
+    #[arg(
+        long,
+        value_name = "MEASURES",
+        num_args = 0..=1,
+        require_equals = true,
+        value_delimiter = ',',
+        default_missing_values = ["recency", "frequency", "monetary"]
+    )]
+    pub rfm: Vec<String>,
+    /// As a picture.
+    #[command(flatten)]
+    pub picture: Picture,
 }
 
 /// `table`.
@@ -228,6 +269,43 @@ pub struct RetentionArgs {
     pub picture: Picture,
 }
 
+/// `top`.
+#[derive(Debug, Args)]
+pub struct TopArgs {
+    /// A field with a list of values: order.category.
+    #[arg(value_name = "FIELD")]
+    pub field: String,
+    /// Of whom.
+    #[command(flatten)]
+    pub question: Question,
+    /// How many values, 1-50; no more than the field has.
+    #[arg(short = 'n', long, value_name = "VALUES", default_value_t = 5)]
+    pub most: u32,
+    /// Which events count.
+    #[command(flatten)]
+    pub window: Within,
+    /// As a picture.
+    #[command(flatten)]
+    pub picture: Picture,
+}
+
+/// `distribution`.
+#[derive(Debug, Args)]
+pub struct DistributionArgs {
+    /// A number attribute, and where bins begin: household=1,3,5, or age=15..95/5 for every fifth from 15 to 95.
+    #[arg(value_name = "FIELD=EDGES", value_parser = edges)]
+    pub bins: Edges,
+    /// Of whom.
+    #[command(flatten)]
+    pub question: Question,
+    /// Which quantiles, in per cent, separated by commas: 50 is the median. The quartiles if not given.
+    #[arg(long, value_name = "PERCENTS", value_delimiter = ',', value_parser = permille)]
+    pub quantiles: Vec<u32>,
+    /// As a picture.
+    #[command(flatten)]
+    pub picture: Picture,
+}
+
 /// `mean`.
 #[derive(Debug, Args)]
 pub struct MeanArgs {
@@ -240,6 +318,9 @@ pub struct MeanArgs {
     /// The standard deviation too: how far people are spread around the mean.
     #[arg(long)]
     pub spread: bool,
+    /// As a picture.
+    #[command(flatten)]
+    pub picture: Picture,
 }
 
 #[cfg(test)]
@@ -273,5 +354,16 @@ mod tests {
             Edges { field: "household".into(), edges: vec!["1".into(), "3".into()] }
         );
         assert!(edges("household").is_err() && edges("household=1,,3").is_err() && edges("=1").is_err());
+        assert_eq!(edges("age=-5, 15..30/5,99").unwrap().edges, ["-5", "15", "20", "25", "30", "99"]);
+        assert_eq!(edges("age=1..3").unwrap().edges, ["1", "2", "3"]);
+        for wrong in ["age=3..1", "age=0..9/0", "age=0..x", "age=0..2000000000"] {
+            assert!(edges(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn quantiles_are_between_none_and_all() {
+        assert_eq!(["50", "97.5", "0.1", "99.9"].map(|text| permille(text).unwrap()), [500, 975, 1, 999]);
+        assert!(["0", "100", "1.25", "", "x", "-1", "1."].iter().all(|text| permille(text).is_err()));
     }
 }

@@ -29,8 +29,8 @@ pub use epoch::EpochCommand;
 pub use feed::{GenerateArgs, ImportArgs};
 pub use hold::{HoldCommand, PlaceArgs, ReleaseArgs};
 pub use insight::{
-    BandsArgs, CompareArgs, Counted, Edges, FunnelArgs, MeanArgs, NamedExpression, OverlapArgs, Periods, Picture,
-    RetentionArgs, TableArgs, TrendArgs,
+    BandsArgs, CompareArgs, Counted, DistributionArgs, Edges, FunnelArgs, MeanArgs, NamedExpression, OverlapArgs,
+    Periods, Picture, RetentionArgs, TableArgs, TopArgs, TrendArgs,
 };
 pub use policy::PolicyCommand;
 pub use rotate::RotateArgs;
@@ -100,7 +100,11 @@ pub enum Command {
     Bands(BandsArgs),
     /// People, events or sums of numbers by fields, hours, weekdays and bins.
     Table(TableArgs),
-    /// The mean of a number attribute.
+    /// The values of a field that most people have, and how many do.
+    Top(TopArgs),
+    /// How a number attribute is spread: a histogram and quantiles.
+    Distribution(DistributionArgs),
+    /// The mean of a number attribute, and with --spread its standard deviation.
     Mean(MeanArgs),
     /// Deliver a segment to a partner under its own pseudonyms.
     Audience(AudienceArgs),

@@ -18,7 +18,7 @@ pub enum Unit {
 }
 
 /// One noised figure.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Figure {
     /// What to show: made consistent with the rest of its release.
     pub value: f64,

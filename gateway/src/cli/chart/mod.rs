@@ -5,16 +5,23 @@
 //! were released are in `--json`.
 
 mod figure;
+mod groups;
 mod kinds;
 mod svg;
 mod table;
 mod terminal;
 
 pub use figure::{Figure, Unit, grouped, number, share};
+pub use groups::{Average, Distribution, Grid, Grids, Overlap, Part, QuantileAt, Set};
 pub use kinds::{Cohort, Contrast, Contrasted, Funnel, Retention, Series, Sheet, Stage, Trend};
-pub use svg::{contrast_svg, funnel_svg, portrait_svg, retention_svg, trend_svg};
+pub use svg::{
+    average_svg, bars_svg, contrast_svg, distribution_svg, funnel_svg, grids_svg, overlap_svg, portrait_svg,
+    retention_svg, trend_svg,
+};
 pub use table::table;
-pub use terminal::{Canvas, bars, contrast, fact_lines, funnel, heading, index_words, meter, panels, retention};
+pub use terminal::{
+    Canvas, bars, contrast, fact_lines, funnel, grids, heading, index_words, meter, overlap, panels, retention,
+};
 
 /// One labelled figure of a panel.
 #[derive(Debug, Clone, PartialEq)]
@@ -110,4 +117,5 @@ pub fn wrapped(text: &str, width: usize) -> Vec<String> {
 }
 
 #[cfg(test)]
+#[expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 mod tests;

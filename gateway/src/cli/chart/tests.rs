@@ -124,6 +124,80 @@ fn retention_sample() -> Retention {
     }
 }
 
+fn overlap_sample() -> Overlap {
+    let names = ["tea", "honey & <wax>", "ceramics"];
+    let counts = [4210, 1890, 1430, 620, 2950, 410, 205, 12];
+    let parts = counts.iter().enumerate().map(|(code, people)| Part {
+        within: (0..3).map(|bit| code >> bit & 1 == 1).collect(),
+        people: figure(*people, 44),
+    });
+    let set = |(place, name): (usize, &&str)| {
+        let others = names.iter().enumerate().filter(move |(other, _)| *other != place);
+        let rate = |(other, name): (usize, &&str)| {
+            ((*name).to_owned(), if other + place == 3 { None } else { percent(21.0, 2.2) })
+        };
+        Set {
+            name: (*name).into(),
+            people: figure(3000 - 200 * i32::try_from(place).unwrap_or(0), 88),
+            shared: others.map(rate).collect(),
+        }
+    };
+    Overlap { sheet: sheet("Who buys what"), sets: names.iter().enumerate().map(set).collect(), parts: parts.collect() }
+}
+
+fn grids_sample(third: bool) -> Grids {
+    let list = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
+    let days = list(&[
+        "5: within 30 days",
+        "4: 31-60 days ago",
+        "3: 61-120 days ago",
+        "2: 121-240 days ago",
+        "1: over 240 days ago",
+    ]);
+    let times = list(&["5: 16 and more times", "4: 8-15 times", "3: 4-7 times", "2: 2-3 times", "1: once & <never>"]);
+    let grid = |nth: i32| Grid {
+        title: if third { format!("Value {}: {} and more", 5 - nth, 1000 / (nth + 1)) } else { String::new() },
+        cells: (0..5)
+            .map(|row| (0..5).map(|column| figure(900 - 150 * row - 60 * column * (nth + 1), 44)).collect())
+            .collect(),
+    };
+    let notes = vec!["In no band of any list: 1,890 ±44.".to_owned()];
+    Grids {
+        sheet: Sheet { notes, ..sheet("Who buys lately, often and for much") },
+        rows: ("Recency".into(), days),
+        columns: ("Frequency".into(), times),
+        grids: (0..if third { 5 } else { 1 }).map(grid).collect(),
+        half: 44,
+    }
+}
+
+fn average_sample() -> Average {
+    let signed =
+        |value: f64, half: f64| Some(Figure { value, low: value - half, high: value + half, unit: Unit::Signed });
+    Average {
+        sheet: sheet("Members of the co-operative"),
+        field: "household <size>".into(),
+        people: Some(figure(12480, 44)),
+        mean: signed(2.84, 0.06),
+        deviation: signed(1.31, 0.04),
+    }
+}
+
+fn distribution_sample() -> Distribution {
+    let edges: Vec<String> = (3..19).map(|edge| (5 * edge).to_string()).collect();
+    let people = |bin: i32| 40 + 1400 * (20 - (bin - 6) * (bin - 6)).max(0) / 20 + 25 * (17 - bin);
+    let name =
+        |bin: i32| if bin == 0 { "below 15".to_owned() } else { format!("{} to below {}", 10 + 5 * bin, 15 + 5 * bin) };
+    let quantile = |permille, low, high| QuantileAt { permille, low: Some(low), high: Some(high) };
+    Distribution {
+        sheet: sheet("Members of the co-operative"),
+        title: "Age & <years>".into(),
+        bins: (0..17).map(|bin| bar(&name(bin), people(bin))).collect(),
+        edges,
+        quantiles: vec![quantile(250, 30.0, 35.0), quantile(500, 35.0, 40.0), quantile(750, 40.0, 50.0)],
+    }
+}
+
 /// Every picture with the same small print.
 fn pictures(facts: &Facts) -> Vec<String> {
     let sheet = |title: &str| Sheet { facts: facts.clone(), ..sheet(title) };
@@ -135,6 +209,11 @@ fn pictures(facts: &Facts) -> Vec<String> {
         trend_svg(&sheet("Trend <x>"), &[trend_sample()]),
         contrast_svg(&sheet("Contrast <x>"), &contrast_sample()),
         retention_svg(&retention),
+        overlap_svg(&Overlap { sheet: sheet("Overlap <x>"), ..overlap_sample() }),
+        grids_svg(&Grids { sheet: sheet("Bands <x>"), ..grids_sample(false) }),
+        grids_svg(&Grids { sheet: sheet("RFM <x>"), ..grids_sample(true) }),
+        average_svg(&Average { sheet: sheet("Mean <x>"), ..average_sample() }),
+        distribution_svg(&Distribution { sheet: sheet("Distribution <x>"), ..distribution_sample() }),
     ]
 }
 
@@ -153,6 +232,29 @@ fn every_picture_is_well_formed_and_says_what_it_is() {
             assert_eq!(count - spare, svg.matches(&format!("</{name}>")).count(), "{name}");
         }
     }
+}
+
+#[test]
+fn pictures_say_all_their_figures() {
+    let pictures = pictures(&facts());
+    let described = |at: usize| {
+        let (_, rest) = pictures[at].split_once("<desc id=\"figures\">").unwrap();
+        rest.split_once("</desc>").unwrap().0.to_owned()
+    };
+    assert!(described(5).contains("In exactly tea and honey &amp; &lt;wax&gt;: 620 ±44."), "{}", described(5));
+    assert!(described(6).contains("Recency 5: within 30 days: 5: 16 and more times 900 ±44"), "{}", described(6));
+    assert!(described(7).contains("Value 5: 1000 and more"), "{}", described(7));
+    assert!(described(8).contains("mean 2.840 (2.780 to 2.900). standard deviation 1.310"), "{}", described(8));
+    assert!(described(9).contains("median: 35 to below 40."), "{}", described(9));
+}
+
+#[test]
+fn overlaps_and_grids_fit_the_terminal() {
+    let overlap = terminal::overlap(&overlap_sample(), Canvas { width: 120, ..PLAIN });
+    assert!(overlap.contains("ALSO IN TEA") && overlap.contains("21 % (19-23)") && overlap.contains('?'), "{overlap}");
+    let grids = terminal::grids(&grids_sample(true), PLAIN);
+    assert!(grids.contains("Value 5: 1000 and more") && grids.contains("±44 in every cell"), "{grids}");
+    assert!(grids.lines().all(|line| console::measure_text_width(line) <= 90), "{grids}");
 }
 
 #[test]

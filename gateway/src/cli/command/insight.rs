@@ -1,24 +1,23 @@
-//! `funnel`, `trend`, `compare`, `overlap`, `bands`, `table`, `retention`, `mean`.
+//! `funnel`, `trend`, `compare`, `table`, `retention`, and what all questions with parts share.
 
 use super::ask::{heading, plan_shown, released, window_of, write_picture};
 use super::{dataset_name, segment_of, spend_of, use_of};
 use crate::cli::answer;
 use crate::cli::args::{
-    BandsArgs, CompareArgs, Counted, Edges, FunnelArgs, MeanArgs, NamedExpression, OverlapArgs, Periods, Picture,
-    Question, RetentionArgs, TableArgs, TrendArgs,
+    CompareArgs, Counted, Edges, FunnelArgs, NamedExpression, Periods, Picture, Question, RetentionArgs, TableArgs,
+    TrendArgs,
 };
-use crate::cli::chart::{self, Canvas, Panel, Sheet, Unit};
+use crate::cli::chart::{self, Canvas, Panel, Sheet};
 use crate::cli::error::CliError;
 use crate::cli::out::Shown;
 use crate::cli::session::Session;
 use proto::v1::{
-    Ask, BandList, BandRequest, Bins, ContrastRequest, Dimension, Estimate, FunnelRequest, MeanRequest, Measure, Named,
-    OverlapRequest, Period, Plan, Release, RetentionRequest, SegmentSource, TabulateRequest, TrendRequest, dimension,
-    segment_source,
+    Ask, Bins, ContrastRequest, Dimension, FunnelRequest, Measure, Named, Period, Plan, Release, RetentionRequest,
+    SegmentSource, TabulateRequest, TrendRequest, dimension, segment_source,
 };
 use serde_json::{Value, json};
 
-const MEASUREMENT: &str = "marketing.measurement";
+pub(super) const MEASUREMENT: &str = "marketing.measurement";
 
 /// Who took which steps.
 pub async fn funnel(args: FunnelArgs, session: &Session, canvas: Canvas) -> Result<Shown, CliError> {
@@ -113,38 +112,6 @@ pub async fn compare(args: CompareArgs, session: &Session, canvas: Canvas) -> Re
     finish(words, &release, &plan, canvas, &[("rows", rows), ("text", json!(story))], svg)
 }
 
-/// How many are in which of several segments at once.
-pub async fn overlap(args: OverlapArgs, session: &Session, canvas: Canvas) -> Result<Shown, CliError> {
-    let OverlapArgs { question, others } = args;
-    let (ask, title) = ask(question, "marketing.segmentation", &NO_PICTURE);
-    let request = OverlapRequest { ask: Some(ask), others: others.into_iter().map(named).collect() };
-    let answer = session.insight().overlap(session.request(request).await?).await?.into_inner();
-    tables(answer.plan, answer.release, "people", &title, canvas)
-}
-
-/// How many are in each band.
-pub async fn bands(args: BandsArgs, session: &Session, canvas: Canvas) -> Result<Shown, CliError> {
-    let BandsArgs { question, bands } = args;
-    let (ask, title) = ask(question, "marketing.segmentation", &NO_PICTURE);
-    let request = BandRequest { ask: Some(ask), lists: lists(bands) };
-    let answer = session.insight().band(session.request(request).await?).await?.into_inner();
-    tables(answer.plan, answer.release, "people", &title, canvas)
-}
-
-/// Collects bands by the list in front of their names, in the order in which lists first come.
-fn lists(bands: Vec<NamedExpression>) -> Vec<BandList> {
-    let mut lists: Vec<BandList> = Vec::new();
-    for NamedExpression { name, expression } in bands {
-        let (list, name) = name.split_once(':').unwrap_or(("", &name));
-        let band = named(NamedExpression { name: name.trim().to_owned(), expression });
-        match lists.iter_mut().find(|known| known.name == list) {
-            Some(known) => known.bands.push(band),
-            None => lists.push(BandList { name: list.to_owned(), bands: vec![band] }),
-        }
-    }
-    lists
-}
-
 /// Counts people, events or sums by fields, times and numbers.
 pub async fn table(args: TableArgs, session: &Session, canvas: Canvas) -> Result<Shown, CliError> {
     use dimension::Dimension as Of;
@@ -203,45 +170,8 @@ pub async fn retention(args: RetentionArgs, session: &Session, canvas: Canvas) -
     finish(words, &release, &plan, canvas, &more, svg)
 }
 
-/// The mean of a number.
-pub async fn mean(args: MeanArgs, session: &Session, canvas: Canvas) -> Result<Shown, CliError> {
-    let MeanArgs { field, question, spread } = args;
-    let (ask, title) = ask(question, MEASUREMENT, &NO_PICTURE);
-    let request = MeanRequest { ask: Some(ask), field: field.clone(), spread };
-    let answer = session.insight().mean(session.request(request).await?).await?.into_inner();
-    let plan = answer.plan.unwrap_or_default();
-    let Some(release) = answer.release else { return Ok(plan_shown(&plan, "people")) };
-    let mut words = chart::heading(&answer::sheet(&release, &title, Vec::new()), canvas);
-    words.push_str(&estimated("mean", &field, answer.mean.as_ref()));
-    if spread {
-        words.push_str(&estimated("standard deviation", &field, answer.deviation.as_ref()));
-    }
-    if let Some(people) = release.tables.first().and_then(answer::single) {
-        words.push_str(&format!("{} people have one\n", people.words()));
-    }
-    let [mean, deviation] = [answer.mean, answer.deviation].map(|one| one.as_ref().map(answer::estimate_json));
-    let mut more = vec![("mean", json!(mean))];
-    if spread {
-        more.push(("deviation", json!(deviation)));
-    }
-    finish(words, &release, &plan, canvas, &more, None)
-}
-
-/// A line for what is estimated of a field.
-fn estimated(what: &str, field: &str, estimate: Option<&Estimate>) -> String {
-    match estimate {
-        None => format!("Too few people to tell the {what} of {field}.\n"),
-        Some(estimate) => {
-            let figure = answer::figure_of(estimate, Unit::Signed);
-            format!("{what} of {field}: {}, {} with 95 % confidence\n", figure.value_words(), figure.between())
-        }
-    }
-}
-
-const NO_PICTURE: Picture = Picture { svg: None, title: None };
-
 /// Builds what every question says about itself, and the heading of its answer.
-fn ask(question: Question, purpose: &str, picture: &Picture) -> (Ask, String) {
+pub(super) fn ask(question: Question, purpose: &str, picture: &Picture) -> (Ask, String) {
     let Question { who, of, use_for, spending } = question;
     let title = picture.title.clone().unwrap_or_else(|| heading(&who, &of.dataset));
     let ask = Ask {
@@ -256,7 +186,7 @@ fn ask(question: Question, purpose: &str, picture: &Picture) -> (Ask, String) {
     (ask, title)
 }
 
-fn named(NamedExpression { name, expression }: NamedExpression) -> Named {
+pub(super) fn named(NamedExpression { name, expression }: NamedExpression) -> Named {
     Named { name, segment: Some(SegmentSource { source: Some(segment_source::Source::Cel(expression)) }) }
 }
 
@@ -281,26 +211,12 @@ fn notes(release: &Release, open: Option<&str>) -> Vec<String> {
     bounded.then_some(clipped).into_iter().chain(open).collect()
 }
 
-fn note_lines(notes: &[String]) -> String {
+pub(super) fn note_lines(notes: &[String]) -> String {
     notes.iter().map(|note| format!("  {note}\n")).collect()
 }
 
-/// Shows an answer whose tables say it all.
-fn tables(
-    plan: Option<Plan>,
-    release: Option<Release>,
-    counted: &str,
-    title: &str,
-    canvas: Canvas,
-) -> Result<Shown, CliError> {
-    let plan = plan.unwrap_or_default();
-    let Some(release) = release else { return Ok(plan_shown(&plan, counted)) };
-    let words = chart::bars(&answer::portrait(&release, title, None), canvas);
-    finish(words, &release, &plan, canvas, &[], None)
-}
-
 /// Adds the small print, the parts for programs, and the picture.
-fn finish(
+pub(super) fn finish(
     mut words: String,
     release: &Release,
     plan: &Plan,
@@ -319,20 +235,4 @@ fn finish(
         words.push_str(&write_picture(&path, &svg)?);
     }
     Ok(Shown::new(words, json))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn bands_are_collected_by_list() {
-        let band = |name: &str| NamedExpression { name: name.into(), expression: "true".into() };
-        let lists = lists(vec![band("spend:high"), band("age: old"), band("spend:low")]);
-        let names: Vec<(&str, Vec<&str>)> = lists
-            .iter()
-            .map(|list| (list.name.as_str(), list.bands.iter().map(|band| band.name.as_str()).collect()))
-            .collect();
-        assert_eq!(names, [("spend", vec!["high", "low"]), ("age", vec!["old"])]);
-    }
 }

@@ -6,11 +6,13 @@ pub(super) mod audit;
 mod backup;
 mod budget;
 mod consent;
+mod groups;
 mod hold;
 pub(super) mod import;
 pub(super) mod insight;
 mod keys;
 pub(super) mod local;
+mod numbers;
 pub(super) mod schema;
 mod segment;
 pub(super) mod steward;
@@ -83,10 +85,12 @@ async fn remote(command: Command, context: &Context, session: &Session) -> Resul
         Command::Funnel(args) => insight::funnel(args, session, context.out.canvas()).await,
         Command::Trend(args) => insight::trend(args, session, context.out.canvas()).await,
         Command::Retention(args) => insight::retention(args, session, context.out.canvas()).await,
-        Command::Overlap(args) => insight::overlap(args, session, context.out.canvas()).await,
-        Command::Bands(args) => insight::bands(args, session, context.out.canvas()).await,
+        Command::Overlap(args) => groups::overlap(args, session, context.out.canvas()).await,
+        Command::Bands(args) => groups::bands(args, session, context.out.canvas()).await,
+        Command::Top(args) => groups::top(args, session, context.out.canvas()).await,
         Command::Table(args) => insight::table(args, session, context.out.canvas()).await,
-        Command::Mean(args) => insight::mean(args, session, context.out.canvas()).await,
+        Command::Distribution(args) => numbers::distribution(args, session, context.out.canvas()).await,
+        Command::Mean(args) => numbers::mean(args, session, context.out.canvas()).await,
         Command::Audience(args) => audience::deliver(args, session, context.out.canvas()).await,
         Command::Consent(command) => consent::run(command, session).await,
         Command::Subject(command) => subject::run(command, session, context.out.canvas()).await,

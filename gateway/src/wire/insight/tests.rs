@@ -108,3 +108,21 @@ fn a_part_that_may_be_nothing_and_may_be_all_is_not_known() {
     let later = &found[0].later[0];
     assert!(later.rate.is_none() && later.people.is_some(), "{later:?}");
 }
+
+#[test]
+fn segments_of_an_overlap_are_sums_of_their_cells() {
+    // Nobody is only in the third.
+    let cells: [(&[u16], i64); 8] =
+        [(&[0], 5_000), (&[1], 600), (&[2], 900), (&[3], 300), (&[4], 0), (&[5], 100), (&[6], 0), (&[7], 0)];
+    let answer = answer(vec![table(vec![Dimension::Flags(3)], &cells)], 0);
+    let found = overlapped(&answer, &["tea".to_owned(), "honey".to_owned(), "wool".to_owned()]);
+    let people: Vec<f64> = found.iter().map(|one| value(one.people.as_ref())).collect();
+    assert_eq!(people, [1_000.0, 1_200.0, 100.0]);
+    let shares: Vec<(&str, f64)> =
+        found[0].shared.iter().map(|one| (one.name.as_str(), value(one.rate.as_ref()))).collect();
+    assert_eq!((shares[0].0, shares[1].0), ("honey", "wool"));
+    assert!((shares[0].1 - 30.0).abs() < 0.01 && (shares[1].1 - 10.0).abs() < 0.01, "{shares:?}");
+    // Four cells of sigma 10.
+    let tea = found[0].people.unwrap();
+    assert!((tea.high - tea.low - 2.0 * 1.96 * 20.0).abs() < 0.1, "{tea:?}");
+}

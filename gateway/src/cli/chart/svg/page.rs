@@ -48,11 +48,12 @@ pub(super) struct Page<'a> {
 /// Draws a page whose figures end at `bottom`.
 pub(super) fn page(page: &Page<'_>, bottom: f64, figures: impl FnOnce(&mut Svg)) -> String {
     let footer_top = bottom + GAP;
-    let footer_height = FOOTER + NOTE * count(page.notes.len());
+    let promise = promise(page);
+    let footer_height = FOOTER + NOTE * count(page.notes.len() + promise.len() - 1);
     let mut svg = Svg::open(page, footer_top + footer_height + MARGIN);
     header(&mut svg, page);
     figures(&mut svg);
-    footer(&mut svg, page, footer_top, footer_height);
+    footer(&mut svg, page, &promise, (footer_top, footer_height));
     if page.facts.not_private {
         stamp(&mut svg);
     }
@@ -91,23 +92,33 @@ fn silhouette(svg: &mut Svg, x: f64, y: f64) {
     ));
 }
 
-fn footer(svg: &mut Svg, page: &Page<'_>, top: f64, height: f64) {
+/// What noise does, or that there is none to speak of: a line, or two where one is too long.
+fn promise(page: &Page<'_>) -> Vec<String> {
+    if page.facts.not_private {
+        return vec![
+            "A test dataset: its budget is too large to protect anyone. Not for use with real people.".to_owned(),
+        ];
+    }
+    let noise =
+        "Random noise is in every figure, so that nobody can tell from this picture whether any one person is in it.";
+    let marks = format!("{}: 95 % interval.", page.marks);
+    if noise.len() + marks.chars().count() <= 132 {
+        return vec![format!("{noise} {marks}")];
+    }
+    vec![noise.to_owned(), marks]
+}
+
+fn footer(svg: &mut Svg, page: &Page<'_>, promise: &[String], (top, height): (f64, f64)) {
     let width = WIDTH - 2.0 * MARGIN;
     svg.raw(&format!(
         "<g><rect class=\"card\" x=\"{MARGIN}\" y=\"{top:.1}\" width=\"{width}\" height=\"{height}\" rx=\"14\"/>"
     ));
     let facts = page.facts;
-    let promise = if facts.not_private {
-        "A test dataset: its budget is too large to protect anyone. Not for use with real people.".to_owned()
-    } else {
-        format!(
-            "Random noise is in every figure, so that nobody can tell from this picture whether any one person is in it. \
-             {}: 95 % interval.",
-            page.marks
-        )
-    };
-    let mut line = top + 33.0;
-    svg.text(MARGIN + PADDING, line, "small", &promise);
+    let mut line = top + 33.0 - NOTE;
+    for words in promise {
+        line += NOTE;
+        svg.text(MARGIN + PADDING, line, "small", words);
+    }
     for note in page.notes {
         line += NOTE;
         svg.text(MARGIN + PADDING, line, "soft small", &clip(note, 128));

@@ -13,6 +13,11 @@ const MAX_BARS: usize = 18;
 
 /// Draws a portrait. The result is a whole SVG document.
 pub fn portrait_svg(portrait: &Portrait) -> String {
+    bars_svg("Portrait", portrait)
+}
+
+/// Draws whatever else is panels of bars, under a name of its own: `Bands`.
+pub fn bars_svg(kind: &str, portrait: &Portrait) -> String {
     let columns = place(&portrait.panels);
     let deepest = columns.iter().map(|placed| placed.y + placed.height).fold(HEADER, f64::max);
     let headline = portrait.size.map(|size| {
@@ -24,7 +29,7 @@ pub fn portrait_svg(portrait: &Portrait) -> String {
         (size.short(), margin)
     });
     let about = Page {
-        kind: "Portrait",
+        kind,
         title: &portrait.title,
         expression: &portrait.expression,
         headline: headline.as_ref().map(|(figure, words)| (figure.as_str(), words.as_str())),

@@ -180,22 +180,14 @@ impl Plot {
 }
 
 /// A round step: 1, 2 or 5 times a power of ten, at least `wanted`.
-fn nice(wanted: f64) -> f64 {
+pub(super) fn nice(wanted: f64) -> f64 {
     let power = 10_f64.powf(wanted.max(1e-9).log10().floor());
     [1.0, 2.0, 5.0].into_iter().map(|times| times * power).find(|step| *step >= wanted * 0.999).unwrap_or(10.0 * power)
 }
 
-fn tick(value: f64, step: f64) -> String {
-    number(
-        value,
-        if step >= 1.0 {
-            0
-        } else if step >= 0.1 {
-            1
-        } else {
-            2
-        },
-    )
+pub(super) fn tick(value: f64, step: f64) -> String {
+    let places = [1.0, 0.1, 0.01, 0.001].into_iter().position(|least| step >= least * 0.999).unwrap_or(4);
+    number(value, places)
 }
 
 fn described(sheet: &Sheet, trends: &[Trend]) -> String {

@@ -106,6 +106,6 @@ pub fn retention(retention: &Retention, canvas: Canvas) -> String {
     out
 }
 
-fn indented(text: &str) -> String {
+pub(super) fn indented(text: &str) -> String {
     text.lines().map(|line| format!("  {line}\n")).collect()
 }

@@ -1,8 +1,10 @@
 //! Bars in the terminal. A bar is solid up to the low end of its interval and fades out to the high end, so that what is
 //! not certain looks uncertain: `██████▓▓░░` reads "surely this, probably this, perhaps this".
 
+mod groups;
 mod kinds;
 
+pub use groups::{grids, overlap};
 pub use kinds::{contrast, funnel, heading, index_words, retention};
 
 use super::{Bar, Facts, Panel, Portrait, share};
