@@ -97,7 +97,8 @@ fn draw(
     }
     words.push_str(&chart::fact_lines(&portrait.facts, canvas));
     if let Some(path) = svg {
-        words.push_str(&write_picture(path, &chart::portrait_svg(&portrait))?);
+        let name = if total.is_some() { "Portrait" } else { "Breakdown" };
+        words.push_str(&write_picture(path, &chart::bars_svg(name, &portrait))?);
     }
     Ok(Shown::new(words, json))
 }

@@ -137,7 +137,7 @@ pub async fn table(args: TableArgs, session: &Session, canvas: Canvas) -> Result
     words.push_str(&answer::means_words(&answer.means, canvas));
     words.push_str(&note_lines(&portrait.notes));
     let means = answer.means.iter().map(answer::mean_json).collect();
-    let svg = picture.svg.map(|path| (path, chart::portrait_svg(&portrait)));
+    let svg = picture.svg.map(|path| (path, chart::bars_svg("Table", &portrait)));
     finish(words, &release, &plan, canvas, &[("means", means)], svg)
 }
 
