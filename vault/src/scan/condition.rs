@@ -13,7 +13,7 @@ use zeroize::{Zeroize, Zeroizing};
 const COMPARED_CODES: usize = 8;
 
 /// A condition over a row of columns.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub(super) enum Node {
     Const(bool),
     Not(Box<Node>),

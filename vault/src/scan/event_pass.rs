@@ -1,9 +1,9 @@
 //! Event tests: one linear pass over the rows of each piece, one accumulator a subject.
 
-use super::condition::{Masks, Truth, and};
-use super::plan::{EventPlan, EventTestPlan, MeasurePlan};
+use super::condition::{Masks, Node, Truth, and};
+use super::plan::{BoundsPlan, EventPlan, EventTestPlan, MeasurePlan};
 use super::sequence_pass::Track;
-use super::view::View;
+use super::view::{View, number};
 use crate::blocks::{BlockError, Buffer, ColumnKey, Piece, u32_rows};
 use std::sync::Arc;
 use zeroize::Zeroize;
@@ -103,8 +103,11 @@ pub(super) fn run_tests(
         plan.tracks.iter().zip(&mut tracks).for_each(|(plan, track)| track.take(plan, &rows, masks));
     }
     for (test, accumulator) in plan.tests.iter().zip(&mut accumulators) {
-        if let Some(outcome) = outcomes.truths.get_mut(test.number) {
-            accumulator.finish(test, outcome);
+        accumulator.flush();
+        for bounds in &test.outcomes {
+            if let Some(outcome) = outcomes.truths.get_mut(bounds.number) {
+                accumulator.compare(bounds, outcome);
+            }
         }
     }
     for (plan, track) in plan.tracks.iter().zip(tracks) {
@@ -116,6 +119,11 @@ pub(super) fn run_tests(
 }
 
 fn matching(test: &EventTestPlan, rows: &Rows<'_>, masks: &mut Masks) -> Vec<u8> {
+    if matches!(test.filter, Node::Const(true)) {
+        let mut window = masks.take(rows.times.len(), 0);
+        in_window(rows.times, test.from, test.until, &mut window);
+        return window;
+    }
     let truth = test.filter.evaluate(rows.times.len(), &rows.fields, &[], masks);
     let mut window = truth.no;
     in_window(rows.times, test.from, test.until, &mut window);
@@ -157,31 +165,42 @@ impl Accumulator {
         for (place, (start, end)) in rows.ranges.iter().enumerate() {
             let subject = rows.first + place;
             let matches = mask.get(*start..*end).unwrap_or_default();
-            let number = |slot: usize, row| rows.fields.get(slot).and_then(|view: &View<'_>| view.value(row));
+            let of = |slot: usize, row| rows.fields.get(slot).and_then(|view: &View<'_>| view.value(row));
             let time = |row: usize| rows.times.get(row).map(|time| i128::from(i64::from_le_bytes(*time)));
             let matching = || (*start..*end).zip(matches).filter(|(_, bit)| **bit == 1).map(|(row, _)| row);
             match &measure {
-                MeasurePlan::Count => self.add(subject, matches.iter().map(|bit| i128::from(*bit)).sum(), matches),
+                MeasurePlan::Count => {
+                    let count: u32 = matches.iter().map(|bit| u32::from(*bit)).sum();
+                    self.add(subject, count.into(), matches);
+                }
                 MeasurePlan::Sum(slot) => {
-                    let value = |row| number(*slot, row).unwrap_or(0);
-                    let sum = (*start..*end).zip(matches).map(|(row, bit)| value(row) * i128::from(*bit)).sum();
+                    let sum = match rows.fields.get(*slot) {
+                        Some(View::Int64(values)) => {
+                            let values = values.get(*start..*end).unwrap_or_default();
+                            values
+                                .iter()
+                                .zip(matches)
+                                .map(|(value, bit)| i128::from(number(value) * i64::from(*bit)))
+                                .sum()
+                        }
+                        _ => {
+                            let value = |row| of(*slot, row).unwrap_or(0);
+                            (*start..*end).zip(matches).map(|(row, bit)| value(row) * i128::from(*bit)).sum()
+                        }
+                    };
                     self.add(subject, sum, matches);
                 }
                 MeasurePlan::Distinct(slot) => {
                     self.turn_to(subject, matches);
-                    self.values.extend(matching().filter_map(|row| number(*slot, row)));
+                    self.values.extend(matching().filter_map(|row| of(*slot, row)));
                 }
                 MeasurePlan::Days(days) => {
                     self.turn_to(subject, matches);
                     let day = |time: &[u8; 8]| i128::from(days.day(i64::from_le_bytes(*time)));
                     self.values.extend(matching().filter_map(|row| rows.times.get(row)).map(day));
                 }
-                MeasurePlan::Min(slot) => {
-                    self.meet(subject, matching().filter_map(|row| number(*slot, row)), i128::min)
-                }
-                MeasurePlan::Max(slot) => {
-                    self.meet(subject, matching().filter_map(|row| number(*slot, row)), i128::max)
-                }
+                MeasurePlan::Min(slot) => self.meet(subject, matching().filter_map(|row| of(*slot, row)), i128::min),
+                MeasurePlan::Max(slot) => self.meet(subject, matching().filter_map(|row| of(*slot, row)), i128::max),
                 MeasurePlan::Last => self.meet(subject, matching().filter_map(time), i128::max),
                 MeasurePlan::First => self.meet(subject, matching().filter_map(time), i128::min),
             }
@@ -221,14 +240,14 @@ impl Accumulator {
         self.values.clear();
     }
 
-    fn finish(&mut self, test: &EventTestPlan, outcome: &mut Truth) {
-        self.flush();
-        let (min, max) = (i128::from(test.min), i128::from(test.max));
+    /// Says of every subject whether what was measured is in bounds.
+    fn compare(&self, bounds: &BoundsPlan, outcome: &mut Truth) {
+        let (min, max) = (i128::from(bounds.min), i128::from(bounds.max));
         let Truth { yes, no } = outcome;
         let measured = self.totals.iter().zip(&self.seen);
         yes.iter_mut().zip(no).zip(measured).for_each(|((yes, no), (total, seen))| {
             let total = (*total).clamp(i128::from(i64::MIN), i128::from(i64::MAX));
-            let known = seen | u8::from(!test.may_be_unknown);
+            let known = seen | u8::from(!bounds.may_be_unknown);
             *yes = u8::from(min <= total) & u8::from(total <= max) & known;
             *no = (*yes ^ 1) & known;
         });

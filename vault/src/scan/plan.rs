@@ -57,21 +57,37 @@ pub(super) struct EventPlan {
     pub(super) measures: Vec<MeasureTable>,
 }
 
+/// One thing that is measured of each subject, and all that it is compared with: bands differ in their bounds alone, and are
+/// measured once.
 #[derive(Debug, Clone)]
 pub(super) struct EventTestPlan {
-    /// Its number among all outcomes of the plan.
-    pub(super) number: usize,
     pub(super) from: i64,
     pub(super) until: i64,
     pub(super) filter: Node,
     pub(super) measure: MeasurePlan,
+    pub(super) outcomes: Vec<BoundsPlan>,
+}
+
+impl EventTestPlan {
+    fn measures_as(&self, other: &Self) -> bool {
+        (self.from, self.until) == (other.from, other.until)
+            && self.filter == other.filter
+            && self.measure == other.measure
+    }
+}
+
+/// Inclusive bounds of what is measured.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct BoundsPlan {
+    /// Its number among all outcomes of the plan.
+    pub(super) number: usize,
     /// Whether it is unknown where there was nothing to measure.
     pub(super) may_be_unknown: bool,
     pub(super) min: i64,
     pub(super) max: i64,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub(super) enum MeasurePlan {
     Count,
     Sum(Slot),
@@ -207,8 +223,12 @@ impl Plan {
             (Measure::DaysSinceLast, _) => MeasurePlan::Last,
             (Measure::DaysSinceFirst, _) => MeasurePlan::First,
         };
-        let may_be_unknown = test.may_be_unknown();
-        events.tests.push(EventTestPlan { number, from, until, filter, measure, may_be_unknown, min, max });
+        let outcomes = vec![BoundsPlan { number, may_be_unknown: test.may_be_unknown(), min, max }];
+        let planned = EventTestPlan { from, until, filter, measure, outcomes };
+        match events.tests.iter_mut().find(|known| known.measures_as(&planned)) {
+            Some(known) => known.outcomes.extend(planned.outcomes),
+            None => events.tests.push(planned),
+        }
         Ok(number)
     }
 

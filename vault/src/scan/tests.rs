@@ -535,6 +535,34 @@ fn a_scan_equals_the_definition() {
 }
 
 #[test]
+fn bands_of_one_measure_are_measured_once_and_told_apart() {
+    let scanner = Scanner::new(2).unwrap();
+    let mut dice = Dice(31);
+    let world = world(&mut dice);
+    let input = ScanInput { blocks: &world.blocks, allowed: &world.allowed };
+    let (mut rounds, mut some) = (0, 0);
+    while rounds < 60 {
+        let (Expr::Event(one), Expr::Event(other)) = (expr(&mut dice, 0), expr(&mut dice, 0)) else { continue };
+        let mut band = |of: &EventTest| {
+            let min = dice.below(6) as i64 - 1;
+            let max = min + dice.below(4) as i64;
+            Expr::Event(EventTest { min, max, if_any: dice.below(4) == 0, ..of.clone() })
+        };
+        let bands = [band(&one), band(&other), band(&one), band(&one)];
+        let [a, b, c, d] = bands.clone();
+        let segment = Expr::Any(vec![Expr::All(vec![a, Expr::Not(Box::new(b))]), Expr::All(vec![c, d])]);
+        let plan = Plan::new(&Expr::Const(true), &segment, &[], &LIMITS, AS_OF, ZONE).unwrap();
+        let measured: usize = plan.events.iter().map(|event| event.tests.len()).sum();
+        assert!(measured <= 2, "{bands:?}");
+        let (_, members) = expected(&world, &Expr::Const(true), &segment, &[]);
+        assert_eq!(scanner.members(&plan, &input).unwrap(), members, "round {rounds}: {bands:?}");
+        rounds += 1;
+        some += usize::from(!members.is_empty());
+    }
+    assert!(some > 20, "questions are worth asking: {some} with members");
+}
+
+#[test]
 fn one_block_can_be_taken_out_and_put_back_changed() {
     let mut dice = Dice(77);
     let world = world(&mut dice);
