@@ -72,8 +72,8 @@ pub struct Config {
     pub concurrent_calls: usize,
     /// Most bytes of batches of records that are checked or written at once, over all streams.
     pub ingest_bytes: usize,
-    /// Sealed bytes of a dataset that wait at the least before they are folded; at three times as many, those who write
-    /// wait, too.
+    /// Sealed bytes of a dataset that wait at the least before they are folded; at twice as many, those who write wait,
+    /// too, and at four times they are refused. At least half of [`Config::ingest_bytes`], which must fit in between.
     pub fold_bytes: u64,
     /// Seconds that running calls may take to end at a stop.
     pub drain_seconds: u64,
@@ -195,6 +195,10 @@ impl Config {
                 return Err(ConfigError::Invalid(format!("`{name}` must be from 1 to {}", u32::MAX)));
             }
         }
+        if self.fold_bytes.saturating_mul(2) < self.ingest_bytes as u64 {
+            let message = "`fold_bytes` must be at least half of `ingest_bytes`, so that what is taken up has room";
+            return Err(ConfigError::Invalid(message.to_owned()));
+        }
         if self.tls.is_none() && !self.grpc.ip().is_loopback() {
             return Err(ConfigError::Invalid(format!(
                 "`grpc` is {}, which others can reach, and there is no `[tls]`: give a certificate and a key, or listen \
@@ -251,5 +255,7 @@ mod tests {
         assert!(Config::parse("grpc = '0.0.0.0:7443'\ntls = { certificate = 'c', key = 'k' }").is_ok());
         assert!(Config::parse("admin = '0.0.0.0:1'").is_err());
         assert!(Config::parse("message_bytes = 0").is_err());
+        assert!(Config::parse("fold_bytes = 1000000").unwrap_err().to_string().contains("half of `ingest_bytes`"));
+        assert!(Config::parse("fold_bytes = 1000000\ningest_bytes = 2000000").is_ok());
     }
 }

@@ -139,7 +139,7 @@ async fn a_batch_larger_than_all_room_is_taken_alone() {
 async fn a_producer_that_is_faster_than_folding_waits_and_is_not_refused() {
     const BATCHES: u32 = 16;
     // About one batch: the sixteen are four times what may wait before rows are refused.
-    let gate = Gate::start_with(|config| config.fold_bytes = 16 * 1024).await;
+    let gate = Gate::start_with(|config| (config.fold_bytes, config.ingest_bytes) = (16 * 1024, 16 * 1024)).await;
     let dataset = shop::create(&gate).await;
     let (producer, _) = gate.client("till", v1::ClientRole::Producer, "", &[]).await;
     let (insights, _) = gate.client("insights", v1::ClientRole::Service, "", &["marketing"]).await;

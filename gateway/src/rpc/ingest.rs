@@ -6,8 +6,9 @@
 //! Memory is bounded over all streams: a batch is only taken up when there is room for its bytes, which it gives back once
 //! it is durable. Until then its sender waits, and so do those behind it. Of each stream one message more is held.
 //!
-//! While so much of a dataset waits to be folded that a fold must make room first, a batch waits too, [`PATIENCE`] at most;
-//! its withdrawals don't. A sender that streams is slowed to what the disk takes, and is refused only if that is nothing.
+//! While so much of a dataset waits to be folded that a fold must make room first, a batch waits too before it is taken up,
+//! three minutes at most; its withdrawals don't. A sender that streams is slowed to what the disk takes, and is refused only
+//! if that is nothing.
 
 use super::{Answers, Service};
 use crate::outer::{self, Deadline};
@@ -78,8 +79,21 @@ struct Opened {
     layout: Layout,
 }
 
+impl Opened {
+    fn decode(&self, batch: v1::RecordBatch) -> Decoded {
+        let app = &self.call.app;
+        // The description may have got a new version since the stream was opened.
+        let schemas = app.vault.schemas();
+        let schema = schemas.get(&self.schema.dataset).unwrap_or(&self.schema);
+        self.layout.decode(batch, schema, app.clock.now())
+    }
+}
+
+/// The rows of a batch that were checked, and those that were rejected.
+type Decoded = Result<(Vec<Record>, Vec<v1::RejectedRow>), Failure>;
+
 /// A batch whose rows were checked, and the room it takes.
-type Checked = (u64, Result<(Vec<Record>, Vec<v1::RejectedRow>), Failure>, OwnedSemaphorePermit);
+type Checked = (u64, Decoded, OwnedSemaphorePermit);
 
 impl Stream {
     async fn run(self, rows: Streaming<v1::StreamRecordsRequest>, deadline: Deadline) {
@@ -107,14 +121,9 @@ impl Stream {
                     return Err(self.refuse(Failure::invalid("message", "must be a batch after the header")).await);
                 };
                 let opened = Arc::clone(&opened);
+                self.wait_for_folds(&opened, &batch).await;
                 let room = self.room(&batch).await?;
-                let check = move || {
-                    let app = &opened.call.app;
-                    // The description may have got a new version since the stream was opened.
-                    let schemas = app.vault.schemas();
-                    let schema = schemas.get(&opened.schema.dataset).unwrap_or(&opened.schema);
-                    (batch.sequence, opened.layout.decode(batch, schema, app.clock.now()), room)
-                };
+                let check = move || (batch.sequence, opened.decode(batch), room);
                 if send.send(tokio::task::spawn_blocking(check)).await.is_err() {
                     break;
                 }
@@ -162,7 +171,6 @@ impl Stream {
                 let Ok((sequence, batch, room)) = batch.await else {
                     return Err(self.refuse(Failure::Defect("a batch can't be checked")).await);
                 };
-                self.wait_for_folds(opened, sequence, &batch).await;
                 let begun = {
                     let opened = Arc::clone(opened);
                     let work = move || begin(&opened, batch).map_err(|failure| opened.call.refuse(&failure));
@@ -203,28 +211,29 @@ impl Stream {
         Ok(())
     }
 
-    /// Waits while a fold should make room first; the withdrawals of the batch are taken before. Where there is no room in the
-    /// end, writing the batch refuses it.
-    async fn wait_for_folds(
-        &self,
-        opened: &Arc<Opened>,
-        sequence: u64,
-        batch: &Result<(Vec<Record>, Vec<v1::RejectedRow>), Failure>,
-    ) {
+    /// Waits while a fold should make room first; the withdrawals of the batch are taken before. The batch holds no bytes of
+    /// the room that all streams share meanwhile, so that one dataset's folds keep no other's producers waiting. Where there is
+    /// no room in the end, writing the batch refuses it.
+    async fn wait_for_folds(&self, opened: &Arc<Opened>, batch: &v1::RecordBatch) {
         let pressed = || self.call.app.vault.pressed(&opened.schema.dataset);
         if !pressed() {
             return;
         }
-        if let Ok((records, _)) = batch {
-            self.take(opened, sequence, records.iter().filter(|record| record.is_withdrawal()).cloned().collect())
-                .await;
+        let consents = v1::RecordBatch { consents: batch.consents.clone(), ..v1::RecordBatch::default() };
+        let check = {
+            let opened = Arc::clone(opened);
+            move || opened.decode(consents)
+        };
+        if let Ok(Ok((mut records, _))) = tokio::task::spawn_blocking(check).await {
+            records.retain(Record::is_withdrawal);
+            self.take(opened, batch.sequence, records).await;
         }
         let waiting = async {
             while pressed() {
                 tokio::time::sleep(LOOK).await;
             }
         };
-        // Refused below if it was in vain.
+        // Refused when it is written if it was in vain.
         let _ = tokio::time::timeout(PATIENCE, waiting).await;
     }
 
@@ -293,7 +302,7 @@ type Begun = (Option<Acknowledging>, Vec<v1::RejectedRow>);
 
 /// Begins to write a batch. Permitted anew each time: policies and clients change while a stream is open; its token may
 /// expire.
-fn begin(opened: &Opened, batch: Result<(Vec<Record>, Vec<v1::RejectedRow>), Failure>) -> Result<Begun, Failure> {
+fn begin(opened: &Opened, batch: Decoded) -> Result<Begun, Failure> {
     let Opened { call, schema, layout: _ } = opened;
     let (records, rejected) = batch?;
     call.still_welcome()?;

@@ -32,8 +32,8 @@ const REWRITTEN: u64 = 16;
 /// How many times what is to be folded may wait before no more is taken: a fold that runs has that long to end, and a disk
 /// that is full has as much left for what must not be refused.
 const REFUSED: u64 = 4;
-/// How many times that may wait before those who write are kept waiting: well below, for what is under way.
-const PRESSED: u64 = 3;
+/// How many times that may wait before those who write are kept waiting: well below, for what is taken up already.
+const PRESSED: u64 = 2;
 /// How long a fold that failed, or one that is for the log, is left alone: a full disk does not get empty in a second.
 const PAUSE: i64 = 60_000_000;
 
