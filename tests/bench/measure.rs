@@ -12,23 +12,29 @@ pub(crate) fn run(options: &Options, asked: Asked, subjects: u32) -> Result<(), 
     let temporary = tempfile::tempdir()?;
     let folder = options.folder.as_deref().unwrap_or(temporary.path());
     let (built, took) = time(|| build(options, asked, subjects, folder));
-    let rehearsal = built?;
+    let mut rehearsal = built?;
     println!("  sealed and synced     {took:8.0} ms");
-    let (mut whole, mut scans, mut draws) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut whole, mut pilots, mut scans, mut draws) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     let before = processor();
     for _ in 0..=options.runs {
+        let (weighed, pilot) = time(|| rehearsal.weigh());
+        weighed?;
         let (partial, scan) = time(|| rehearsal.scan());
         let partial = partial?;
         let (tables, draw) = time(|| rehearsal.draw(&partial));
         std::hint::black_box(tables?);
+        pilots.push(pilot);
         scans.push(scan);
         draws.push(draw);
-        whole.push(scan + draw);
+        whole.push(pilot + scan + draw);
     }
     let used = (processor() - before) / (options.runs as u64 + 1);
     // The first run warms the page cache.
     let times = |list: &[f64]| Times::new(list.iter().skip(1).copied().collect());
     let (resident, peak) = memory();
+    if matches!(asked, Asked::Sums) {
+        println!("  pilot                 {}", times(&pilots));
+    }
     println!("  scan of sealed files  {}", times(&scans));
     println!("  noise                 {}", times(&draws));
     println!("  answer                {}", times(&whole));

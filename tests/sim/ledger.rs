@@ -4,18 +4,21 @@
 //! What is modeled is `vault::vault::release`: a charge is committed in memory and in the log's buffer, and the noise is drawn
 //! only when a sync has returned; the answer is committed likewise, and leaves only when its sync has returned; whoever asks
 //! for what is being drawn waits; a stored answer is repeated only after a record of its own is synced, and with it all before
-//! it. A crash keeps any beginning of what was not synced. That the code does as the model is what the crash matrix, the
-//! hammer and the threads of `vault::tests` show.
+//! it. Questions are asked at two prices: a stored answer of the higher one serves the lower, and one of the lower is added to
+//! for the difference. A crash keeps any beginning of what was not synced. That the code does as the model is what the crash
+//! matrix, the hammer and the threads of `vault::tests` show.
 //!
 //! Always: no more is charged than the cap; no question is charged twice; no answer is seen whose charge would not survive a
-//! crash; nobody sees two draws of one question. Three faulty protocols must be found out, so that the model can fail.
+//! crash; nobody sees two draws of one question; no draw has less noise than was charged for it. Four faulty protocols must be
+//! found out, so that the model can fail.
 
 use policy::id::ClientId;
 use policy::privacy::{Caps, Ledger, NanoRho, Quarter};
 use stateright::{Checker, Model, Property, UniformChooser};
 
-/// Price of each question.
+/// What an even number asks costs; the next odd number asks the same more accurately.
 const PRICE: NanoRho = NanoRho(3);
+const DEARER: NanoRho = NanoRho(5);
 const QUARTER: Quarter = Quarter(8_104);
 
 /// A protocol, right or wrong.
@@ -29,6 +32,8 @@ enum Protocol {
     ForgetsWhatIsOwed,
     /// An answer leaves before it is synced.
     ShowsBeforeSync,
+    /// The difference is charged, and the noise is of the whole price.
+    DrawsForTheWholePrice,
 }
 
 #[derive(Debug, Clone)]
@@ -43,9 +48,20 @@ struct World {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Record {
-    Charge { client: u8, question: u8 },
-    Answer { question: u8, draw: u16 },
-    Repeat { client: u8 },
+    Charge {
+        client: u8,
+        question: u8,
+        rho: NanoRho,
+    },
+    Answer {
+        question: u8,
+        draw: u16,
+    },
+    /// What answers the question from now on, if it was drawn for another one.
+    Repeat {
+        question: u8,
+        draw: u16,
+    },
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -65,7 +81,8 @@ struct State {
     log: Vec<Record>,
     synced: usize,
     phases: Vec<Phase>,
-    draws: u16,
+    /// By draw: what it was drawn for, and the price that its noise is of.
+    draws: Vec<(u8, NanoRho)>,
     /// Question and draw.
     seen: Vec<(u8, u16)>,
     crashes: u8,
@@ -88,7 +105,25 @@ impl State {
 
     fn stored(&self, question: u8) -> Option<u16> {
         self.log.iter().find_map(|record| match record {
-            Record::Answer { question: q, draw } if *q == question => Some(*draw),
+            Record::Answer { question: q, draw } | Record::Repeat { question: q, draw } if *q == question => {
+                Some(*draw)
+            }
+            _ => None,
+        })
+    }
+
+    /// What is charged for a question: less what an answer cost that it adds to.
+    fn price(&self, question: u8) -> NanoRho {
+        match question % 2 {
+            0 => PRICE,
+            _ if self.stored(question - 1).is_some() => DEARER.saturating_sub(PRICE),
+            _ => DEARER,
+        }
+    }
+
+    fn charge(&self, question: u8) -> Option<NanoRho> {
+        self.log.iter().find_map(|record| match record {
+            Record::Charge { question: q, rho, .. } if *q == question => Some(*rho),
             _ => None,
         })
     }
@@ -96,8 +131,8 @@ impl State {
     fn ledger(&self) -> Ledger {
         let mut ledger = Ledger::default();
         for record in &self.log {
-            if let Record::Charge { client, .. } = record {
-                ledger.record(&name(*client), PRICE, QUARTER);
+            if let Record::Charge { client, rho, .. } = record {
+                ledger.record(&name(*client), *rho, QUARTER);
             }
         }
         ledger
@@ -117,23 +152,25 @@ impl World {
     fn ask(&self, state: &mut State, client: usize) {
         let question = self.asks[client];
         let id = client as u8;
-        if let Some(draw) = state.stored(question) {
-            let end = state.push(Record::Repeat { client: id });
+        let owed = state.charged(question) > 0 && state.stored(question).is_none();
+        let dearer = (!owed && question % 2 == 0).then(|| state.stored(question + 1)).flatten();
+        if let Some(draw) = state.stored(question).or(dearer) {
+            let end = state.push(Record::Repeat { question, draw });
             state.phases[client] = Phase::Storing(end, draw);
             return;
         }
-        let owed = state.charged(question) > 0;
         if owed && self.protocol != Protocol::ForgetsWhatIsOwed {
             state.phases[client] = Phase::Drawing;
             return;
         }
         let mut ledger = state.ledger();
         let caps = Caps { quarter: self.cap, lifetime: self.cap, month: None };
-        if ledger.try_charge(&name(id), PRICE, QUARTER, caps).is_err() {
+        let rho = state.price(question);
+        if ledger.try_charge(&name(id), rho, QUARTER, caps).is_err() {
             state.phases[client] = Phase::Refused;
             return;
         }
-        let end = state.push(Record::Charge { client: id, question });
+        let end = state.push(Record::Charge { client: id, question, rho });
         let waits = self.protocol != Protocol::DrawsBeforeSync;
         state.phases[client] = if waits { Phase::Charging(end) } else { Phase::Drawing };
     }
@@ -153,7 +190,7 @@ impl Model for World {
     fn init_states(&self) -> Vec<State> {
         let (log, seen) = (Vec::new(), Vec::new());
         let phases = vec![Phase::Idle; self.asks.len()];
-        vec![State { log, synced: 0, phases, draws: 0, seen, crashes: self.crashes }]
+        vec![State { log, synced: 0, phases, draws: Vec::new(), seen, crashes: self.crashes }]
     }
 
     fn actions(&self, state: &State, actions: &mut Vec<Action>) {
@@ -191,9 +228,12 @@ impl Model for World {
             Action::Ask(client) => self.ask(&mut state, client),
             Action::Sync(end) => state.synced = end,
             Action::Draw(client) => {
-                let draw = state.draws;
-                state.draws += 1;
-                let end = state.push(Record::Answer { question: self.asks[client], draw });
+                let (draw, question) = (state.draws.len() as u16, self.asks[client]);
+                let whole = if question % 2 == 0 { PRICE } else { DEARER };
+                let charged = state.charge(question).unwrap_or(whole);
+                let noise = if self.protocol == Protocol::DrawsForTheWholePrice { whole } else { charged };
+                state.draws.push((question, noise));
+                let end = state.push(Record::Answer { question, draw });
                 match self.protocol {
                     Protocol::ShowsBeforeSync | Protocol::DrawsBeforeSync => self.see(&mut state, client, draw),
                     _ => state.phases[client] = Phase::Storing(end, draw),
@@ -220,8 +260,8 @@ impl Model for World {
 
     fn properties(&self) -> Vec<Property<Self>> {
         let spent = |world: &World, state: &State| {
-            let charges = state.log.iter().filter(|record| matches!(record, Record::Charge { .. })).count() as u64;
-            charges * PRICE.0 <= world.cap.0
+            let charge = |record: &Record| if let Record::Charge { rho, .. } = record { rho.0 } else { 0 };
+            state.log.iter().map(charge).sum::<u64>() <= world.cap.0
         };
         vec![
             Property::always("no more is charged than the cap", spent),
@@ -233,7 +273,11 @@ impl Model for World {
                 let paid = |question: u8| {
                     durable.iter().any(|r| matches!(r, Record::Charge { question: q, .. } if *q == question))
                 };
-                state.seen.iter().all(|(question, _)| paid(*question))
+                state.seen.iter().all(|(_, draw)| paid(state.draws[usize::from(*draw)].0))
+            }),
+            Property::always("no draw has less noise than was charged for it", |_: &World, state: &State| {
+                let fits = |(question, noise): &(u8, NanoRho)| state.charge(*question).is_none_or(|rho| *noise <= rho);
+                state.draws.iter().all(fits)
             }),
             Property::always("nobody sees two draws of a question", |_: &World, state: &State| {
                 state.seen.windows(2).all(|pair| pair[0].0 != pair[1].0)
@@ -250,25 +294,29 @@ impl Model for World {
 
 /// Three clients; two of three questions fit under the cap, and a client pays for one.
 fn world(protocol: Protocol, asks: [u8; 3]) -> World {
-    World { protocol, asks: asks.to_vec(), cap: NanoRho(7), crashes: 2 }
+    let cap = if asks == DEAR { NanoRho(11) } else { NanoRho(7) };
+    World { protocol, asks: asks.to_vec(), cap, crashes: 2 }
 }
 
-/// 64 clients race for 15 questions, some asked by few and some by many, of which 10 fit.
+/// 64 clients race for 15 questions at one price or two, some asked by few and some by many, of which some fit.
 fn crowd(protocol: Protocol) -> World {
     let asks = (0..64_u8).map(|client| if client % 2 == 0 { client % 5 } else { client % 24 }).collect();
     World { protocol, asks, cap: NanoRho(10 * PRICE.0 + 1), crashes: 6 }
 }
 
 /// Two of three ask the same, so that some wait, some repeat and some pay.
-const SHARED: [u8; 3] = [0, 0, 1];
+const SHARED: [u8; 3] = [0, 0, 2];
 /// Each asks something else, which is more than the cap.
-const OWN: [u8; 3] = [0, 1, 2];
+const OWN: [u8; 3] = [0, 2, 4];
+/// One question at two prices.
+const DEAR: [u8; 3] = [0, 1, 1];
 
 /// What the faulty protocols break.
-const FAULTS: [(Protocol, &str); 3] = [
-    (Protocol::DrawsBeforeSync, "what is seen is paid for, whatever happens"),
-    (Protocol::ForgetsWhatIsOwed, "no question is charged twice"),
-    (Protocol::ShowsBeforeSync, "nobody sees two draws of a question"),
+const FAULTS: [(Protocol, [u8; 3], &str); 4] = [
+    (Protocol::DrawsBeforeSync, SHARED, "what is seen is paid for, whatever happens"),
+    (Protocol::ForgetsWhatIsOwed, SHARED, "no question is charged twice"),
+    (Protocol::ShowsBeforeSync, SHARED, "nobody sees two draws of a question"),
+    (Protocol::DrawsForTheWholePrice, DEAR, "no draw has less noise than was charged for it"),
 ];
 
 /// Where the random orders begin, and how many states they go through.
@@ -283,7 +331,7 @@ fn broken(found: impl IntoIterator<Item = &'static str>) -> Vec<&'static str> {
 #[test]
 #[expect(clippy::print_stdout, reason = "how much was searched")]
 fn no_order_of_asking_writing_drawing_and_crashing_breaks_the_ledger() {
-    for asks in [SHARED, OWN, [0, 0, 0]] {
+    for asks in [SHARED, OWN, [0, 0, 0], DEAR] {
         let checker = world(Protocol::Right, asks).checker().threads(2).spawn_bfs().join();
         let found: Vec<&str> = checker.discoveries().into_keys().collect();
         println!("ledger model: {} states of {asks:?}, {found:?}", checker.unique_state_count());
@@ -306,8 +354,8 @@ fn no_random_order_of_sixty_four_clients_breaks_the_ledger() {
 
 #[test]
 fn the_model_finds_faulty_protocols_out() {
-    for (protocol, broken) in FAULTS {
-        let checker = world(protocol, SHARED).checker().threads(2).spawn_bfs().join();
+    for (protocol, asks, broken) in FAULTS {
+        let checker = world(protocol, asks).checker().threads(2).spawn_bfs().join();
         assert!(checker.discoveries().contains_key(broken), "{protocol:?}");
         let random = crowd(protocol).checker().threads(2).target_state_count(STATES);
         let checker = random.spawn_simulation(SEED, UniformChooser).join();

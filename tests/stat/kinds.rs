@@ -1,4 +1,4 @@
-//! The kinds of releases that are audited. A new kind is an entry of [`CASES`]: a name, a question, and the pairs of
+//! The kinds of releases that are audited; those whose cells are weighed after a pilot are in `weighed`. A new kind is an entry of [`CASES`]: a name, a question, and the pairs of
 //! datasets between which it is told apart, one of which must come to the declared bound.
 
 use crate::twins::{ALONE, Asked, EDGE, HEAVY, PLAIN, Pair, TODAY};
@@ -35,7 +35,7 @@ fn weeks() -> Vec<i32> {
     [20, 13, 6, -1].map(|before| TODAY - before).to_vec()
 }
 
-fn events(bound: u64) -> Measure {
+pub(crate) fn events(bound: u64) -> Measure {
     Measure::Events { event: ORDER, bound }
 }
 
@@ -44,11 +44,11 @@ fn amounts(schema: &Schema) -> Measure {
     Measure::Sum { field: fields(schema, &["order.amount"])[0], bound: 50_000 }
 }
 
-fn table(measures: Vec<Measure>, by: Vec<By>) -> Kind {
+pub(crate) fn table(measures: Vec<Measure>, by: Vec<By>) -> Kind {
     Kind::Table { measures, by, window: Window::Ever }
 }
 
-fn by_field(schema: &Schema, path: &str) -> Vec<By> {
+pub(crate) fn by_field(schema: &Schema, path: &str) -> Vec<By> {
     fields(schema, &[path]).into_iter().map(By::Field).collect()
 }
 
@@ -152,8 +152,14 @@ pub(crate) const CASES: &[Case] = &[
         pairs: &[HEAVY],
     },
     Case {
-        name: "events by category, 12 a person",
-        asked: Asked { segment: "true", kind: |schema| table(vec![events(12)], by_field(schema, "order.category")) },
+        name: "events by age and category, 12 a person",
+        asked: Asked {
+            segment: "true",
+            kind: |schema| {
+                let by = [by_field(schema, "age_band"), by_field(schema, "order.category")].concat();
+                table(vec![events(12)], by)
+            },
+        },
         pairs: &[HEAVY, EDGE, PLAIN, ALONE],
     },
     Case {

@@ -47,6 +47,8 @@ mod list;
 mod loss;
 /// Datasets that differ in one person.
 mod twins;
+/// Tables whose cells are weighed after a pilot.
+mod weighed;
 
 /// Chooses by the form that runs.
 fn short_or_long(short: usize, long: usize) -> usize {

@@ -10,7 +10,7 @@ use policy::rules::Rules;
 use policy::schema::{ColumnId, EventTypeId, Schema};
 use policy::segment::Segment;
 use policy::time::Timestamp;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use tempfile::TempDir;
 use vault::disk::Disk;
 use vault::ingest::{Record, SubjectKey, Value};
@@ -128,10 +128,9 @@ pub(crate) struct Drawn {
 impl Drawn {
     /// Returns the standard deviation and the half-width that are stated for each cell.
     pub(crate) fn noise(&self) -> Vec<TableNoise> {
-        let Answer { sigma_1024, half_width_1024, tables, .. } = &self.stated;
-        let of_all = TableNoise { sigma_1024: *sigma_1024, half_width_1024: *half_width_1024 };
-        let of = |table: &Table| vec![table.noise.unwrap_or(of_all); table.cells.len()];
-        tables.iter().flat_map(of).collect()
+        let noise = self.stated.noise();
+        let of = |table: &Table| (0..table.cells.len()).map(|cell| table.noise_of(cell, noise)).collect::<Vec<_>>();
+        self.stated.tables.iter().flat_map(of).collect()
     }
 
     /// Returns a vector in standard deviations of the noise of each cell.
@@ -200,20 +199,7 @@ impl Twins {
     }
 
     fn fill(&self, name: &'static str) {
-        let mut records = Vec::new();
-        if !["alone", "empty"].contains(&name) {
-            records.extend(person("first", Some((1, 1))));
-            records.extend((0..4).map(|n| order("first", n, (1 + n as u16 % 2, 1), 100, n as i64 * 24)));
-            records.extend(person("second", None));
-            records.extend(person("third", Some((3, 2))));
-            records.push(order("third", 0, (5, 2), 99_999, 1));
-        }
-        records.extend(match name {
-            "heavy" | "alone" => [person("target", Some((3, 2))), all_cells()].concat(),
-            "edge" => [person("target", Some((3, 2))), at_the_bound()].concat(),
-            "plain" => [person("target", Some((2, 1))), vec![order("target", 0, (2, 1), 1_250, 72)]].concat(),
-            _ => Vec::new(),
-        });
+        let records = records(name);
         if !records.is_empty() {
             let permit = self.permit(name, Role::Producer, Verb::Ingest, None);
             self.vault.ingest(&permit, records, at(0)).unwrap();
@@ -271,6 +257,46 @@ impl Twins {
         let mean = |cell: usize| drawn.iter().map(|cells| cells[cell] as f64).sum::<f64>() / drawn.len() as f64;
         (0..drawn[0].len()).map(mean).collect()
     }
+}
+
+/// What a dataset holds.
+fn records(name: &str) -> Vec<Record> {
+    let mut records = Vec::new();
+    if !["alone", "empty"].contains(&name) {
+        records.extend(person("first", Some((1, 1))));
+        records.extend((0..4).map(|n| order("first", n, (1 + n as u16 % 2, 1), 100, n as i64 * 24)));
+        records.extend(person("second", None));
+        records.extend(person("third", Some((3, 2))));
+        records.push(order("third", 0, (5, 2), 99_999, 1));
+    }
+    records.extend(match name {
+        "heavy" | "alone" => [person("target", Some((3, 2))), all_cells()].concat(),
+        "edge" => [person("target", Some((3, 2))), at_the_bound()].concat(),
+        "plain" => [person("target", Some((2, 1))), vec![order("target", 0, (2, 1), 1_250, 72)]].concat(),
+        _ => Vec::new(),
+    });
+    records
+}
+
+/// By person of a dataset: how many of the events that count, the first by time, are of each category, missing first.
+pub(crate) fn categories(name: &str) -> Vec<Vec<f64>> {
+    let mut people: HashMap<SubjectKey, Vec<(Timestamp, usize)>> = HashMap::new();
+    for record in records(name) {
+        if let Record::Event { subject, at, values, .. } = record {
+            let code = match values[0] {
+                Value::Code(code) => usize::from(code),
+                _ => 0,
+            };
+            people.entry(subject).or_default().push((at, code));
+        }
+    }
+    let counts = |mut events: Vec<(Timestamp, usize)>| {
+        events.sort_unstable();
+        let mut counts = vec![0.0; 6];
+        events.iter().take(60).for_each(|(_, code)| counts[*code] += 1.0);
+        counts
+    };
+    people.into_values().map(counts).collect()
 }
 
 /// Returns all cells of an answer as one vector.

@@ -154,7 +154,7 @@ fn units(schema: &Schema, column: ColumnId) -> Option<f64> {
 
 /// The number of a table of one cell.
 fn only(table: &Table) -> Option<Estimate> {
-    let (cell, noise) = (table.cells.first()?, table.noise?);
+    let (cell, noise) = (table.cells.first()?, table.noise_of(0, table.noise?));
     Some(Estimate { value: cell.noised, sigma: noise.sigma_1024 })
 }
 
@@ -194,16 +194,16 @@ fn event_means(sums: &Table, events: &Table, field: FieldRef, schema: &Schema) -
         return Vec::new();
     };
     let ten = 10_f64.powi(i32::from(described.ty.scale()));
-    let mean = |(sum, count): (&Cell, &Cell)| {
-        let sum_of = Estimate { value: sum.noised, sigma: of_sums.sigma_1024 };
-        let count_of = Estimate { value: count.noised, sigma: of_events.sigma_1024 };
+    let mean = |(at, (sum, count)): (usize, (&Cell, &Cell))| {
+        let sum_of = Estimate { value: sum.noised, sigma: sums.noise_of(at, of_sums).sigma_1024 };
+        let count_of = Estimate { value: count.noised, sigma: events.noise_of(at, of_events).sigma_1024 };
         let quotient = ratio::quotient(sum_of, count_of);
         let units =
             |Interval { middle, low, high }| v1::Estimate { value: middle / ten, low: low / ten, high: high / ten };
         let labels = sums.by.iter().zip(&sum.codes).map(|(by, code)| dimension_label(schema, by, *code));
         v1::EventMean { of: schema.path(field), labels: labels.collect(), mean: quotient.map(units) }
     };
-    sums.cells.iter().zip(&events.cells).map(mean).collect()
+    sums.cells.iter().zip(&events.cells).enumerate().map(mean).collect()
 }
 
 /// Writes the cohorts of a retention, each from its first period on.

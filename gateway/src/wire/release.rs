@@ -48,10 +48,9 @@ pub fn encode(answer: &Answer, context: &Context<'_>) -> (v1::Release, u64) {
     let schema = context.schema;
     let total = display::shared_total(answer);
     let written = tables.iter().map(|table| (table, display::shown(answer, table, total)));
-    let noise = TableNoise { sigma_1024: *sigma_1024, half_width_1024: *half_width_1024 };
     let release = v1::Release {
         name: format!("datasets/{}/releases/{release}", schema.dataset),
-        tables: written.map(|(table, shown)| self::table(table, &shown, noise, schema)).collect(),
+        tables: written.map(|(table, shown)| self::table(table, &shown, answer.noise(), schema)).collect(),
         sigma: people_of_u64(*sigma_1024),
         half_width: people_of_u64(*half_width_1024),
         rho: rho.to_string(),
@@ -73,11 +72,13 @@ pub fn encode(answer: &Answer, context: &Context<'_>) -> (v1::Release, u64) {
 }
 
 fn table(table: &Table, shown: &[ShownCell], of_answer: TableNoise, schema: &Schema) -> v1::Table {
-    let Table { by, cells, counted, noise } = table;
+    let Table { by, cells, counted, noise, weights: _ } = table;
     let TableNoise { sigma_1024, half_width_1024 } = noise.unwrap_or(of_answer);
     let unit = unit(*counted, schema);
-    let cells =
-        cells.iter().zip(shown).map(|(cell, shown)| self::cell(cell, shown, half_width_1024, unit, table, schema));
+    let cells = cells.iter().zip(shown).enumerate().map(|(at, (cell, shown))| {
+        let half_width = table.noise_of(at, of_answer).half_width_1024;
+        self::cell(cell, shown, half_width, unit, table, schema)
+    });
     v1::Table {
         fields: by.iter().map(|dimension| dimension_name(schema, dimension)).collect(),
         displays: by.iter().map(|dimension| display_words(schema, dimension)).collect(),

@@ -117,6 +117,10 @@ pub struct Plan {
     /// what was charged, or 0. From earlier answers alone.
     #[prost(string, tag = "8")]
     pub charge: ::prost::alloc::string::String,
+    /// Whether cells will differ in their half-widths, frequent ones having larger and rare ones smaller ones: `sigma` and
+    /// `half_width` are then the root of the mean of the squares.
+    #[prost(bool, tag = "10")]
+    pub half_widths_differ: bool,
 }
 /// A statement of one population's ledger and one client's share of it. Every rho is a decimal.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -219,14 +223,15 @@ pub struct Table {
     /// What is counted: `people`; or an event type or a number field, as written.
     #[prost(string, tag = "4")]
     pub counted: ::prost::alloc::string::String,
-    /// Standard deviation of the noise in one cell, in what is counted.
+    /// Standard deviation of the noise in one cell, in what is counted. Where cells differ, in tables of events and sums by
+    /// fields of events, the root of the mean of the variances.
     #[prost(double, tag = "5")]
     pub sigma: f64,
-    /// Half-width of the 95 % interval of one cell, noise only, in what is counted.
+    /// Half-width of the 95 % interval of one cell, noise only, in what is counted; likewise. Cells state their own.
     #[prost(double, tag = "6")]
     pub half_width: f64,
     /// The most that one person's vector over the cells counts for (L2), in what is counted; larger ones are scaled down. 0 for
-    /// people.
+    /// people. Where cells differ in their noise, events in frequent ones are measured more coarsely, so more of them count.
     #[prost(double, tag = "7")]
     pub bound: f64,
 }

@@ -332,8 +332,10 @@ pub fn noised(answer: &Answer) -> Vec<i64> {
 /// Log of how much likelier an answer is with a person than without, for someone who knows everybody else: `others` in people,
 /// `person` in units of 1/1024, both by cell; or in what else a table counts.
 pub fn evidence(answer: &Answer, others: &[i64], person: &[i64]) -> f64 {
-    let sigma = |table: &Table| table.noise.map_or(answer.sigma_1024, |noise| noise.sigma_1024);
-    let sigmas: Vec<u64> = answer.tables.iter().flat_map(|table| vec![sigma(table); table.cells.len()]).collect();
+    let sigmas = |table: &Table| {
+        (0..table.cells.len()).map(|cell| table.noise_of(cell, answer.noise()).sigma_1024).collect::<Vec<_>>()
+    };
+    let sigmas: Vec<u64> = answer.tables.iter().flat_map(sigmas).collect();
     assert_eq!((sigmas.len(), sigmas.len()), (others.len(), person.len()));
     let cell = |(((noised, sigma), others), person): (((i64, &u64), &i64), &i64)| {
         let person = *person as f64;

@@ -55,8 +55,8 @@ impl Data {
             keys: (1..=GROUPS).map(|group| format!("v{group}")).collect(),
             records: Records { fields: FIELDS, values: GROUPS, subjects },
             grid: Grid {
-                events: vec![4, 5, 6, 7, 8, 9, 10, 12, 14, 16, 18],
-                amounts: vec![250, 300, 350, 400, 450, 500, 600],
+                events: vec![4, 5, 6, 7, 8, 9, 10, 12, 14, 16],
+                amounts: vec![250, 275, 300, 325, 350, 375, 400, 450, 500],
                 rows: vec![16, 18, 20],
                 groups: vec![[10, 5, 200], [12, 6, 300], [14, 6, 400]],
             },

@@ -71,11 +71,13 @@ impl Ours {
             let by = vec![By::Field(Rehearsal::category(field))];
             let share = NanoRho(rho.0 / u64::from(asked.fields()));
             self.rehearsal.ask(Kind::Table { measures, by, window: Window::Ever }, share)?;
-            let partial = self.rehearsal.scan()?;
             let truth =
                 |list: &[f64]| list.iter().copied().skip(usize::from(field) * keys).take(keys).collect::<Vec<_>>();
             let (counts, sums) = (truth(&counts), truth(&sums));
             for _ in 0..DRAWS {
+                // Anew each time: what a pilot draws is part of the chance.
+                self.rehearsal.weigh()?;
+                let partial = self.rehearsal.scan()?;
                 let tables = self.rehearsal.draw(&partial)?;
                 let mut tables = tables.iter();
                 tables.by_ref().take(1).for_each(|table| count_error.add(answers(table, 1.0), &counts));

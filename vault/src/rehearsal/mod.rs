@@ -56,10 +56,18 @@ pub struct Rehearsal {
     blocks: Vec<BlockInput>,
     allowed: RoaringBitmap,
     scanner: Scanner,
+    asked: Asked,
     plan: release::Plan,
     scan: scan::Plan,
     /// Those with the lower half of the first attribute's values.
     half: Expr,
+}
+
+/// A question and its plan, before any pilot.
+#[derive(Debug)]
+struct Asked {
+    question: Question,
+    plan: release::Plan,
 }
 
 /// How large a synthetic dataset is.
@@ -172,20 +180,25 @@ impl Rehearsal {
         let writer = Writer { disk: &disk, folder, dir: &dir, files: &files, source };
         let blocks = numbers.par_iter().map(|block| writer.block(*block)).collect::<Result<Vec<_>, _>>()?;
         disk.sync_folder(&dir)?;
-        let (plan, scan) = planned(&schema, kind, segment, RHO)?;
+        let (asked, scan) = planned(&schema, kind, segment, RHO)?;
+        let plan = asked.plan.clone();
         let (allowed, scanner) = ((0..subjects).collect(), Scanner::new(threads)?);
-        Ok(Self { schema, blocks, allowed, scanner, plan, scan, half: half(source.attributes().1) })
+        Ok(Self { schema, blocks, allowed, scanner, asked, plan, scan, half: half(source.attributes().1) })
     }
 
     /// Plans another question, about everyone, at a price.
     pub fn ask(&mut self, kind: Kind, rho: NanoRho) -> Result<(), RehearsalError> {
-        (self.plan, self.scan) = planned(&self.schema, kind, Expr::Const(true), rho)?;
-        Ok(())
+        self.ask_about(kind, Expr::Const(true), rho)
     }
 
     /// Plans another question, about those with the lower half of the first attribute's values, at a price.
     pub fn ask_of_half(&mut self, kind: Kind, rho: NanoRho) -> Result<(), RehearsalError> {
-        (self.plan, self.scan) = planned(&self.schema, kind, self.half.clone(), rho)?;
+        self.ask_about(kind, self.half.clone(), rho)
+    }
+
+    fn ask_about(&mut self, kind: Kind, segment: Expr, rho: NanoRho) -> Result<(), RehearsalError> {
+        (self.asked, self.scan) = planned(&self.schema, kind, segment, rho)?;
+        self.plan = self.asked.plan.clone();
         Ok(())
     }
 
@@ -205,6 +218,21 @@ impl Rehearsal {
         Ok(self.scanner.scan(&self.scan, &ScanInput { blocks: &self.blocks, allowed: &self.allowed })?)
     }
 
+    /// Draws the pilot of the question, if it has one, so that the next scan and draw are weighed by it.
+    pub fn weigh(&mut self) -> Result<(), RehearsalError> {
+        let Asked { question, plan } = &self.asked;
+        let Some(pilot) = plan.pilot() else { return Ok(()) };
+        let scan =
+            |plan: &release::Plan| plan.scan(&question.universe, &question.segment, AS_OF, &self.schema.time_zone);
+        let scanned = scan(pilot)?;
+        let partial = self.scanner.scan(&scanned, &ScanInput { blocks: &self.blocks, allowed: &self.allowed })?;
+        let weights = release::weigh(pilot, &release::draw(pilot, &partial)?);
+        if let Some(plan) = plan.weighed(&weights) {
+            (self.scan, self.plan) = (scan(&plan)?, plan);
+        }
+        Ok(())
+    }
+
     /// Adds noise.
     pub fn draw(&self, partial: &Partial) -> Result<Vec<Table>, RehearsalError> {
         Ok(self.plan.lay_out(&release::draw(&self.plan, partial)?))
@@ -215,12 +243,7 @@ fn half(values: u8) -> Expr {
     Expr::Attribute(ColumnId(1), Test::Codes((1..=u16::from(values) / 2).collect()))
 }
 
-fn planned(
-    schema: &Schema,
-    kind: Kind,
-    segment: Expr,
-    rho: NanoRho,
-) -> Result<(release::Plan, scan::Plan), RehearsalError> {
+fn planned(schema: &Schema, kind: Kind, segment: Expr, rho: NanoRho) -> Result<(Asked, scan::Plan), RehearsalError> {
     let question = Question {
         dataset: schema.dataset.clone(),
         universe: Segment::everyone(),
@@ -230,7 +253,7 @@ fn planned(
     };
     let plan = release::plan(schema, &question)?;
     let scan = plan.scan(&question.universe, &question.segment, AS_OF, &schema.time_zone)?;
-    Ok((plan, scan))
+    Ok((Asked { question, plan }, scan))
 }
 
 fn schema(source: &Source<'_>) -> Result<Schema, SchemaError> {

@@ -11,6 +11,8 @@
 //! The variance of a cell of `y_i` is `v / rho_i`, with the same `v` for both (`D^2 / 2` for one table), so the mean with
 //! weights `rho_i / rho` is the one of least variance, `sum (rho_i / rho)^2 v / rho_i = v / rho`: that of one draw for `rho`. It
 //! is rounded to the nearest 1/1024 of what is counted, which adds less than half of that and is part of the stated deviation.
+//! Where the first had a pilot (`super::pilot`) its weights are used again, without another pilot; its variance is then a
+//! thirty-first part more than its weight here says, and the stated deviation is that of the mean all the same.
 //!
 //! # Two instants
 //! `x2` leaves out who withdrew after the first draw, since nothing is drawn from them any more; `x1`, which was released before
@@ -43,7 +45,7 @@ pub(crate) fn combine(stored: &Answer, fresh: &Answer) -> Option<Answer> {
     }
     parts.push(Part { rho: fresh.rho, leaf: fresh.leaf });
     Some(Answer {
-        version: COMBINED,
+        version: stored.version.max(fresh.version).max(COMBINED),
         tables,
         sigma_1024: weights.deviation(stored.sigma_1024, fresh.sigma_1024),
         half_width_1024: weights.deviation(stored.half_width_1024, fresh.half_width_1024),
@@ -56,6 +58,7 @@ pub(crate) fn combine(stored: &Answer, fresh: &Answer) -> Option<Answer> {
 impl Weights {
     fn table(self, stored: &Table, fresh: &Table) -> Option<Table> {
         let same = stored.by == fresh.by && stored.counted == fresh.counted && stored.cells.len() == fresh.cells.len();
+        let same = same && stored.weights == fresh.weights;
         let noise = match (stored.noise, fresh.noise) {
             (None, None) => None,
             (Some(a), Some(b)) => Some(TableNoise {
@@ -101,7 +104,13 @@ mod tests {
     fn answer(rho: u64, sigma_1024: u64, noised: [i64; 2]) -> Answer {
         let cell = |(code, noised): (u16, i64)| Cell { codes: vec![code], noised };
         let cells = (0..).zip(noised).map(cell).collect();
-        let table = Table { by: vec![Dimension::Attribute(ColumnId(1))], cells, counted: Counted::People, noise: None };
+        let table = Table {
+            by: vec![Dimension::Attribute(ColumnId(1))],
+            cells,
+            counted: Counted::People,
+            noise: None,
+            weights: vec![],
+        };
         Answer {
             version: 1,
             release: format!("of {rho}"),
@@ -138,12 +147,35 @@ mod tests {
     }
 
     #[test]
+    fn weighed_cells_are_combined_at_their_weights_and_each_says_its_noise() {
+        let weighed = |rho, sigma_1024, noised| {
+            let mut answer = answer(rho, sigma_1024, noised);
+            answer.version = 3;
+            answer.tables[0].weights = vec![32, 128];
+            answer
+        };
+        let combined = combine(&weighed(1, 3_000, [0, -7]), &weighed(4, 1_500, [1_000, 3])).unwrap();
+        assert_eq!(combined.version, 3);
+        let noise = [0, 1].map(|cell| combined.tables[0].noise_of(cell, combined.noise()));
+        assert_eq!(noise[0].sigma_1024, 2 * combined.sigma_1024);
+        assert_eq!(noise[1].half_width_1024, combined.half_width_1024.div_ceil(2));
+        // The stored form, version 3.
+        let stored = serde_json::to_string(&combined.tables[0]).unwrap();
+        let cells = r#"[{"codes":[0],"noised":800},{"codes":[1],"noised":1}]"#;
+        assert_eq!(stored, format!(r#"{{"by":[{{"Attribute":1}}],"cells":{cells},"weights":[32,128]}}"#));
+        assert_eq!(serde_json::from_str::<Table>(&stored).unwrap(), combined.tables[0]);
+    }
+
+    #[test]
     fn what_does_not_fit_is_not_combined() {
         let (first, second) = (answer(1, 3, [0, 0]), answer(1, 3, [0, 0]));
         let other = Answer { epoch: EpochId(2), ..second.clone() };
         assert_eq!(combine(&first, &other), None);
         let mut other = second.clone();
         other.tables[0].counted = Counted::Present(ColumnId(1));
+        assert_eq!(combine(&first, &other), None);
+        let mut other = second.clone();
+        other.tables[0].weights = vec![64, 32];
         assert_eq!(combine(&first, &other), None);
         let mut other = second.clone();
         other.tables[0].cells.pop();

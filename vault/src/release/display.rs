@@ -54,10 +54,10 @@ pub fn shown(answer: &Answer, table: &Table, total: Option<Estimate>) -> Vec<Sho
     let cells = i64::try_from(table.cells.len()).unwrap_or(i64::MAX).max(1);
     let sum: i64 = table.cells.iter().map(|cell| cell.noised).sum();
     let shift = total.filter(|_| covers_everyone(table)).map_or(0, |total| (total.value - sum).div_euclid(cells));
-    let half_width = table.noise.map_or(answer.half_width_1024, |noise| noise.half_width_1024);
-    let half = i64::try_from(half_width).unwrap_or(i64::MAX);
     let people = |units: i64| (units.max(0) + UNIT / 2).unsigned_abs() / UNIT.unsigned_abs();
-    let show = |cell: &super::Cell| {
+    let show = |(at, cell): (usize, &super::Cell)| {
+        let half_width = table.noise_of(at, answer.noise()).half_width_1024;
+        let half = i64::try_from(half_width).unwrap_or(i64::MAX);
         let value = cell.noised.saturating_add(shift);
         ShownCell {
             codes: cell.codes.clone(),
@@ -67,7 +67,7 @@ pub fn shown(answer: &Answer, table: &Table, total: Option<Estimate>) -> Vec<Sho
             unclamped: cell.noised.saturating_add(UNIT / 2).div_euclid(UNIT),
         }
     };
-    table.cells.iter().map(show).collect()
+    table.cells.iter().enumerate().map(show).collect()
 }
 
 /// How many took at least each step, from the first on (which is everyone), given the cells of who took how many: draws of

@@ -19,7 +19,8 @@
 //!   the squared norm is at most `1,024^2 * l0`, where `l0`, the product of the dimensions' public bounds, is at most the
 //!   number of cells over events: a subject has one code along each of the others;
 //! - *events and sums* (tables, trends): the subject's whole vector of numbers, or of sums, over the table's cells is scaled
-//!   as one to fine units and to a public bound: its integer L2 norm is at most `bound * per_one` (lemma in `scan::clip`);
+//!   as one to fine units and to a public bound: its integer L2 norm is at most `bound * per_one` (lemma in `scan::clip`). Over
+//!   fields of events a first draw for a part of the price sets weights of the cells before (`pilot`, `scan::weights`);
 //! - *means*: two tables of one cell each, one if there is a value, and the value less a public center, scaled as above to
 //!   the public bounds of the field;
 //! - *means with deviations*: a third table of one cell, the square of that value in public units, less the public middle of
@@ -46,6 +47,7 @@ mod combine;
 pub mod display;
 mod draw;
 mod loss;
+mod pilot;
 mod plan;
 mod question;
 pub mod ratio;
@@ -56,6 +58,7 @@ pub(crate) use combine::combine;
 pub(crate) use draw::draw;
 pub use draw::{DrawError, Drawn};
 pub use loss::{LossError, epsilon_for};
+pub(crate) use pilot::weigh;
 pub use plan::{
     MAX_BANDS, MAX_CELLS, MAX_EDGES, MAX_MEASURES, MAX_OVERLAP, MAX_PERIODS, MAX_STEPS, MAX_TABLES, MAX_TOP, Plan,
     PlanError, plan, price_for,

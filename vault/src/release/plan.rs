@@ -1,11 +1,12 @@
 //! From a question to tables, sensitivity, noise and price. Uses the schema and public constants only.
 
 use super::draw::Drawn;
+use super::pilot;
 use super::question::{Kind, Question, Table, TableNoise};
 use super::shape::{Shape, shapes};
 use super::top::Top;
 use super::{Answer, Cell};
-use crate::scan::{self, TableSpec};
+use crate::scan::{self, TableSpec, Weights};
 use policy::privacy::NanoRho;
 use policy::schema::Schema;
 use policy::segment::{Segment, WindowError};
@@ -115,6 +116,8 @@ pub struct Plan {
     noise_rho: NanoRho,
     sigma: u64,
     top: Option<Top>,
+    /// What is asked first, for what of the price is neither for the noise nor for a selection.
+    pilot: Option<Box<Self>>,
 }
 
 /// Plans a question, or says why it can't be asked. Same schema and question, same plan.
@@ -129,10 +132,41 @@ pub fn plan(schema: &Schema, question: &Question) -> Result<Plan, PlanError> {
     if top.is_some() && selection == NanoRho::ZERO {
         return Err(PlanError::Price);
     }
-    let noise_rho = rho.saturating_sub(selection);
+    let pilot = pilot_of(schema, question, &shapes)?.map(Box::new);
+    let noise_rho =
+        rho.saturating_sub(selection).saturating_sub(pilot.as_ref().map_or(NanoRho::ZERO, |pilot| pilot.rho));
     let sigma = sigma_for(norm_squared, noise_rho).ok_or(PlanError::Price)?;
     let limits = schema.events.iter().map(|event| event.max_per_subject).collect();
-    Ok(Plan { shapes, limits, norm_squared, rho, noise_rho, sigma, top })
+    Ok(Plan { shapes, limits, norm_squared, rho, noise_rho, sigma, top, pilot })
+}
+
+/// Plans the pilot of a question, if it has one and its tables can be weighed.
+fn pilot_of(schema: &Schema, question: &Question, shapes: &[Shape]) -> Result<Option<Plan>, PlanError> {
+    let Some(kind) = pilot::of(&question.kind, cells_of(shapes)) else { return Ok(None) };
+    let rho = pilot::price_of(question.rho);
+    if rho == NanoRho::ZERO || weighed(shapes, &Weights::new(&[Weights::ONE])).is_none() {
+        return Ok(None);
+    }
+    // It has no pilot of its own.
+    let (shapes, norm_squared) = shape(schema, &kind)?;
+    let sigma = sigma_for(norm_squared, rho).ok_or(PlanError::Price)?;
+    let limits = schema.events.iter().map(|event| event.max_per_subject).collect();
+    Ok(Some(Plan { shapes, limits, norm_squared, rho, noise_rho: rho, sigma, top: None, pilot: None }))
+}
+
+/// Weighs every table; `None` if one of them can't be.
+fn weighed(shapes: &[Shape], weights: &Weights) -> Option<Vec<Shape>> {
+    let one = |shape: &Shape| Some(Shape { spec: shape.spec.weighed(weights)?, ..shape.clone() });
+    shapes.iter().map(one).collect()
+}
+
+/// How many cells the first table has: all have as many where there is a pilot.
+fn cells_of(shapes: &[Shape]) -> usize {
+    shapes.first().map_or(0, |shape| shape.spec.cells())
+}
+
+fn norm_squared_of(shapes: &[Shape]) -> u128 {
+    shapes.iter().map(|shape| shape.spec.norm_squared()).sum()
 }
 
 /// Returns the least price at which a question of this kind has a half-width of at most `half_width` (people, or what its
@@ -144,7 +178,11 @@ pub fn price_for(schema: &Schema, kind: &Kind, half_width: u32) -> Result<NanoRh
     let sigma = (units * 100).saturating_sub(50) / 196;
     let sigma = sigma.checked_sub(1).filter(|sigma| *sigma > 0).ok_or(PlanError::Price)?;
     let noise = scaled(norm_squared).div_ceil(2 * sigma * sigma);
-    let rho = if matches!(kind, Kind::Top { .. }) { noise.saturating_mul(2) } else { noise };
+    let rho = match kind {
+        Kind::Top { .. } => noise.saturating_mul(2),
+        _ if pilot::of(kind, cells_of(&shapes)).is_some() => pilot::price_with(noise),
+        _ => noise,
+    };
     u64::try_from(rho).ok().filter(|rho| (1..=MAX_RHO.0).contains(rho)).map(NanoRho).ok_or(PlanError::Price)
 }
 
@@ -165,6 +203,39 @@ impl Plan {
     /// Returns what of the charge is for the noise.
     pub(super) fn noise_rho(&self) -> NanoRho {
         self.noise_rho
+    }
+
+    /// Says whether cells will differ in their half-widths, so that what is stated before is the root of the mean of their squares.
+    pub fn half_widths_differ(&self) -> bool {
+        self.pilot.is_some()
+    }
+
+    /// Returns what is asked first, if anything is: its draw gives the weights of this.
+    pub(crate) fn pilot(&self) -> Option<&Self> {
+        self.pilot.as_deref()
+    }
+
+    /// Weighs cells after a pilot.
+    pub(crate) fn weighed(&self, weights: &Weights) -> Option<Self> {
+        let noise_rho = self.noise_rho;
+        self.weighed_for(weights, noise_rho)
+    }
+
+    /// Plans to add to an answer: its weights, and the whole price for the noise.
+    pub(crate) fn adding_to(&self, answer: &Answer) -> Option<Self> {
+        let weights = Weights::new(&answer.tables.first()?.weights);
+        let for_pilot = self.pilot.as_ref().map_or(NanoRho::ZERO, |pilot| pilot.rho);
+        if weights == Weights::EVEN && for_pilot == NanoRho::ZERO {
+            return Some(self.clone());
+        }
+        self.weighed_for(&weights, NanoRho(self.noise_rho.0.saturating_add(for_pilot.0)))
+    }
+
+    fn weighed_for(&self, weights: &Weights, noise_rho: NanoRho) -> Option<Self> {
+        let shapes = weighed(&self.shapes, weights)?;
+        let norm_squared = norm_squared_of(&shapes);
+        let sigma = sigma_for(norm_squared, noise_rho)?;
+        Some(Self { shapes, norm_squared, noise_rho, sigma, pilot: None, ..self.clone() })
     }
 
     /// Returns what is to be selected.
@@ -245,11 +316,11 @@ impl Plan {
             };
             let cell = |(at, noised): (usize, &i64)| Cell {
                 codes: codes(spec, place(at)),
-                noised: in_1024(*noised, spec.per_one()),
+                noised: in_1024(*noised, spec.per_one_at(place(at))),
             };
             let noise = (spec.count != scan::Count::People).then(|| self.noise_at(spec.per_one()));
-            let cells = head.iter().enumerate().map(cell).collect();
-            tables.push(Table { by: by.clone(), cells, counted: *counted, noise });
+            let (cells, weights) = (head.iter().enumerate().map(cell).collect(), spec.weights.as_slice().to_vec());
+            tables.push(Table { by: by.clone(), cells, counted: *counted, noise, weights });
         }
         tables
     }
@@ -257,6 +328,7 @@ impl Plan {
     /// Fills the numbers of an answer that follow from the plan and its draw; the caller sets the rest.
     pub fn fill(&self, answer: &mut Answer, drawn: &Drawn) {
         answer.tables = self.lay_out(drawn);
+        answer.version = answer.version.max(super::question::version_of(&answer.tables));
         answer.sigma_1024 = self.sigma_1024();
         answer.half_width_1024 = self.half_width_1024();
         answer.rho = self.rho;
@@ -291,7 +363,7 @@ fn shape(schema: &Schema, kind: &Kind) -> Result<(Vec<Shape>, u128), PlanError> 
     let norm_squared = match kind {
         // One subject may have all of the selected values.
         Kind::Top { k, .. } => u128::from(*k) * u128::from(scan::UNIT.unsigned_abs()).pow(2),
-        _ => shapes.iter().map(|shape| shape.spec.norm_squared()).sum(),
+        _ => norm_squared_of(&shapes),
     };
     Ok((shapes, norm_squared))
 }

@@ -1,5 +1,6 @@
 //! What may be asked, and what comes back.
 
+use crate::scan::Weights;
 use policy::id::{DatasetId, EpochId};
 use policy::privacy::NanoRho;
 use policy::schema::{ColumnId, EventTypeId, FieldRef};
@@ -320,6 +321,28 @@ pub struct Table {
     /// Its own noise, where it is not the answer's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub noise: Option<TableNoise>,
+    /// By cell, in 1/64: how much less noise than `noise` says it has, which is the root of the mean of the variances then.
+    /// None at all where cells have the same.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub weights: Vec<u16>,
+}
+
+impl Table {
+    /// Returns the noise of a cell, given that of the answer.
+    pub fn noise_of(&self, cell: usize, of_answer: TableNoise) -> TableNoise {
+        let TableNoise { sigma_1024, half_width_1024 } = self.noise.unwrap_or(of_answer);
+        let weight = self.weights.get(cell).copied().unwrap_or(Weights::ONE).max(1);
+        let part = |noise: u64| {
+            let noise = (u128::from(noise) * u128::from(Weights::ONE)).div_ceil(weight.into());
+            u64::try_from(noise).unwrap_or(u64::MAX)
+        };
+        TableNoise { sigma_1024: part(sigma_1024), half_width_1024: part(half_width_1024) }
+    }
+}
+
+/// Returns the least version of the format that tells these tables: 3 if cells differ in their noise.
+pub(super) fn version_of(tables: &[Table]) -> u32 {
+    if tables.iter().all(|table| table.weights.is_empty()) { 1 } else { 3 }
 }
 
 fn is_people(counted: &Counted) -> bool {
@@ -329,7 +352,7 @@ fn is_people(counted: &Counted) -> bool {
 /// A release as it is stored and sent; the same question in the same epoch gives the same bytes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Answer {
-    /// Version of this format: 1, or 2 with `parts`.
+    /// Version of this format: 1, 2 with `parts`, or 3 with `weights`.
     pub version: u32,
     /// Name of the release: hex of the first 16 bytes of its key.
     pub release: String,
@@ -366,6 +389,11 @@ pub struct Part {
 }
 
 impl Answer {
+    /// Returns the noise of a cell of each table that has none of its own.
+    pub fn noise(&self) -> TableNoise {
+        TableNoise { sigma_1024: self.sigma_1024, half_width_1024: self.half_width_1024 }
+    }
+
     /// Returns what was charged for its last draw.
     pub fn last_charge(&self) -> NanoRho {
         self.parts.last().map_or(self.rho, |part| part.rho)

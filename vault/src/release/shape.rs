@@ -18,7 +18,7 @@ use super::plan::{
     MAX_BANDS, MAX_EDGES, MAX_MEASURES, MAX_OVERLAP, MAX_PERIODS, MAX_STEPS, MAX_TABLES, MAX_TOP, PlanError,
 };
 use super::question::{By, Counted, Dimension, Kind, Measure};
-use crate::scan::{Axis, AxisOf, Clip, Count, Parts, Squares, TableSpec};
+use crate::scan::{Axis, AxisOf, Clip, Count, Parts, Squares, TableSpec, Weights};
 use policy::schema::{EventTypeId, Field, FieldRef, FieldType, Schema};
 use policy::segment::{EventFilter, EventTest, Expr, Measure as Measured, Segment, Window};
 
@@ -38,7 +38,7 @@ type Named = (Axis, Dimension);
 impl Shape {
     fn new(axes: Vec<Named>, window: Window, (count, counted): (Count, Counted)) -> Self {
         let (axes, by) = axes.into_iter().unzip();
-        Self { spec: TableSpec { axes, window, count }, by, counted }
+        Self { spec: TableSpec { axes, window, count, weights: Weights::EVEN }, by, counted }
     }
 
     fn people(axes: Vec<Named>, window: Window) -> Self {

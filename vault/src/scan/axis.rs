@@ -1,5 +1,6 @@
 //! What a table counts, and along which dimensions. Public knowledge: schema, question and constants.
 
+use super::weights::Weights;
 use policy::schema::{ColumnId, EventTypeId, FieldRef};
 use policy::segment::{Expr, Window};
 
@@ -175,6 +176,12 @@ impl Clip {
         is_valid.then(|| Self { bound, per_one: parts.norm().checked_div(bound).unwrap_or(0).max(1) })
     }
 
+    /// The same bound and part of the price for numbers that are written so many times as finely; `None` beyond [`MAX_NORM`].
+    fn finer(self, times: u64) -> Option<Self> {
+        let bound = self.bound.checked_mul(times).filter(|bound| *bound <= MAX_NORM)?;
+        Some(Self { bound, per_one: self.norm().checked_div(bound).unwrap_or(0).max(1) })
+    }
+
     /// Returns the bound.
     pub fn bound(self) -> u64 {
         self.bound
@@ -200,12 +207,32 @@ pub struct TableSpec {
     pub window: Window,
     /// What is counted.
     pub count: Count,
+    /// Of events and sums: by cell, what numbers are multiplied by; their clips are in the same units.
+    pub weights: Weights,
 }
 
 impl TableSpec {
     /// Counts people.
     pub fn people(axes: Vec<Axis>, window: Window) -> Self {
-        Self { axes, window, count: Count::People }
+        Self { axes, window, count: Count::People, weights: Weights::EVEN }
+    }
+
+    /// Weighs the cells of a table of events or sums by other weights. `None` for other tables, and where bounds are so large
+    /// that they can't be told more finely.
+    pub fn weighed(&self, weights: &Weights) -> Option<Self> {
+        let clip = |clip: Clip| if weights == &Weights::EVEN { Some(clip) } else { clip.finer(Weights::ONE.into()) };
+        let count = match self.count {
+            _ if self.weights != Weights::EVEN => return None,
+            Count::Events(event, of) => Count::Events(event, clip(of)?),
+            Count::Sum(event, column, of) => Count::Sum(event, column, clip(of)?),
+            Count::People | Count::Present { .. } | Count::Value { .. } | Count::Square { .. } => return None,
+        };
+        Some(Self { count, weights: weights.clone(), ..self.clone() })
+    }
+
+    /// Returns how many units of one cell one of what is counted there is.
+    pub fn per_one_at(&self, cell: usize) -> u64 {
+        self.weights.at(cell).map_or(1, u64::from).saturating_mul(self.per_unit())
     }
 
     /// Returns how many cells it has.
@@ -241,8 +268,17 @@ impl TableSpec {
         }
     }
 
-    /// Returns how many units of a cell one of what is counted is: a person, an event, a unit of the field.
+    /// Returns how many units of a cell of weight one one of what is counted is: a person, an event, a unit of the field.
     pub fn per_one(&self) -> u64 {
+        if self.weights == Weights::EVEN {
+            self.per_unit()
+        } else {
+            u64::from(Weights::ONE).saturating_mul(self.per_unit())
+        }
+    }
+
+    /// How many units of a cell one of what is clipped is: what is counted, times its weight.
+    fn per_unit(&self) -> u64 {
         match self.count {
             Count::People => super::UNIT.unsigned_abs(),
             Count::Events(_, clip)

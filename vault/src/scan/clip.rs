@@ -5,7 +5,8 @@
 //! `i` becomes `v_i * norm * 2^s / d` truncated toward zero, with an integer `d >= 2^s |v|_2`; truncation makes no entry larger,
 //! so the norm is at most `|v|_2 * norm * 2^s / d <= norm`. (The shift `s` is for short vectors, whose length would lose much by
 //! being rounded up to a whole number.) Entries are first limited to `+-2^55`, which is a function of the same
-//! subject's vector and so takes nothing from the lemma.
+//! subject's vector and so takes nothing from the lemma. The shortest vectors are multiplied by a whole number instead, the
+//! largest `f` with `f^2 |v|_2^2 <= norm^2`; that is the lemma itself, and such factors are found once for each length.
 
 use super::axis::Clip;
 
@@ -21,10 +22,50 @@ const SMALL_SHIFT: u32 = 26;
 /// How many small entries' squares add up in 64 bits.
 const FEW: usize = 1 << 15;
 
-impl Clip {
+/// Squared lengths of vectors, and more than the entries, that factors are kept for.
+const SHORTEST: u32 = 1 << 10;
+
+/// A clip, and what it multiplies vectors of the shortest lengths by.
+#[derive(Debug, Clone)]
+pub(super) struct Scaler {
+    pub(super) clip: Clip,
+    /// By squared length.
+    factors: Vec<i64>,
+}
+
+impl Scaler {
+    pub(super) fn new(clip: Clip) -> Self {
+        Self { clip, factors: (0..SHORTEST).map(|squared| clip.factor(squared)).collect() }
+    }
+
     /// Scales one subject's vector, in place, to fine units and to the bound.
-    pub(super) fn scale(self, entries: &mut [i64]) {
+    pub(super) fn scale(&self, entries: &mut [i64]) {
         let widest = entries.iter().fold(0, |bits, entry| bits | entry.unsigned_abs());
+        // Of entries this small so few can have a squared length that there is a factor for that nothing wraps.
+        if widest < u64::from(SHORTEST) && entries.len() <= FEW {
+            let square = |entry: &i64| entry.wrapping_mul(*entry).unsigned_abs();
+            let squared = usize::try_from(entries.iter().map(square).sum::<u64>()).unwrap_or(usize::MAX);
+            if let Some(factor) = self.factors.get(squared) {
+                entries.iter_mut().for_each(|entry| *entry = entry.wrapping_mul(*factor));
+                return;
+            }
+        }
+        self.clip.scale(widest, entries);
+    }
+}
+
+impl Clip {
+    /// The largest whole number that a vector of this squared length, which may be 0, can be multiplied by.
+    fn factor(self, squared: u32) -> i64 {
+        let bound = u128::from(self.bound());
+        if u128::from(squared) <= bound * bound {
+            return i64::try_from(self.per_one()).unwrap_or(0);
+        }
+        let norm = u128::from(self.norm());
+        i64::try_from((norm * norm).checked_div(squared.into()).unwrap_or(0).isqrt()).unwrap_or(0)
+    }
+
+    fn scale(self, widest: u64, entries: &mut [i64]) {
         if widest < SMALL && entries.len() <= FEW {
             self.scale_small(widest, entries)
         } else {
@@ -101,9 +142,11 @@ mod tests {
             let entry = |dice: &mut Dice| dice.below(reach) as i64 * if dice.below(2) == 0 { 1 } else { -1 };
             let entries: Vec<i64> = (0..dice.below(9)).map(|_| entry(&mut dice)).collect();
             let (mut scaled, mut slowly) = (entries.clone(), entries.clone());
-            clip.scale(&mut scaled);
+            Scaler::new(clip).scale(&mut scaled);
             clip.scale_any(entries.iter().fold(0, |bits, entry| bits | entry.unsigned_abs()), &mut slowly);
-            assert_eq!(scaled, slowly, "{entries:?} under {bound}");
+            if norm_squared(&entries) >= u128::from(SHORTEST) {
+                assert_eq!(scaled, slowly, "{entries:?} under {bound}");
+            }
             let most = u128::from(clip.norm()).pow(2);
             assert!(norm_squared(&scaled) <= most, "{entries:?} under {bound}");
             if norm_squared(&entries) <= u128::from(bound).pow(2) {
@@ -125,7 +168,7 @@ mod tests {
     #[test]
     fn two_events_in_two_cells_count_as_one() {
         let mut entries = vec![1, 1];
-        Clip::new(1, Parts::Three).unwrap().scale(&mut entries);
+        Scaler::new(Clip::new(1, Parts::Three).unwrap()).scale(&mut entries);
         let norm = (norm_squared(&entries) as f64).sqrt();
         assert!((norm / MAX as f64 - 1.0).abs() < 1e-6, "{entries:?}");
     }
@@ -135,7 +178,7 @@ mod tests {
         for bound in [1, 3, MAX] {
             let clip = Clip::new(bound, Parts::Three).unwrap();
             let mut entries = vec![i64::MIN, i64::MAX, 0, -1];
-            clip.scale(&mut entries);
+            Scaler::new(clip).scale(&mut entries);
             assert!(norm_squared(&entries) <= u128::from(clip.norm()).pow(2));
         }
         for parts in [Parts::Two, Parts::Three] {

@@ -3,12 +3,14 @@
 //! A subject's vector is complete before it is clipped: its rows are neighbours, over piece ends too. Clipping after the
 //! sum over subjects would bound nothing.
 
-use super::axis::{Clip, Squares};
+use super::axis::Squares;
+use super::clip::Scaler;
 use super::event_axes::{EventAxes, Places, SubjectAxis};
 use super::event_pass::Rows;
 use super::event_tables::Members;
 use super::plan::Slot;
 use super::view::{View, number};
+use super::weights::Weights;
 use zeroize::Zeroize;
 
 /// A table of numbers of events, or of sums over them.
@@ -18,7 +20,8 @@ pub(super) struct MeasureTable {
     pub(super) axes: EventAxes,
     /// What is summed; nothing: each event is one.
     pub(super) sum: Option<Slot>,
-    pub(super) clip: Clip,
+    pub(super) scaler: Scaler,
+    pub(super) weights: Weights,
     pub(super) from: i64,
     pub(super) until: i64,
 }
@@ -37,7 +40,7 @@ pub(super) struct ValueTable {
     pub(super) axes: Vec<SubjectAxis>,
     pub(super) slot: Slot,
     pub(super) adds: Adds,
-    pub(super) clip: Clip,
+    pub(super) scaler: Scaler,
 }
 
 /// What somebody who has a number adds.
@@ -126,11 +129,18 @@ impl<'p> Measured<'p> {
     /// Clips the current subject's vector and adds it, times 0 or 1 for membership.
     pub(super) fn flush(&mut self, members: &Members<'_>, cells: &mut [i64]) {
         let member = i64::from(members.mask.get(self.subject).copied().unwrap_or(0));
-        let base = self.table.start + self.table.axes.offset_of(self.subject, members.views);
+        let first = self.table.axes.offset_of(self.subject, members.views);
+        let base = self.table.start + first;
         let distinct = self.distinct.get(..self.count).unwrap_or_default();
         self.entries.clear();
         self.entries.extend(distinct.iter().map(|place| self.totals.get(*place as usize).copied().unwrap_or(0)));
-        self.table.clip.scale(&mut self.entries);
+        if self.table.weights != Weights::EVEN {
+            let offset = |place: &u32| self.offsets.get(*place as usize).copied().unwrap_or(usize::MAX);
+            let weight = |place: &u32| self.table.weights.at(first.saturating_add(offset(place)));
+            let weights = distinct.iter().map(weight).map(|weight| weight.unwrap_or(Weights::ONE).into());
+            self.entries.iter_mut().zip(weights).for_each(|(entry, weight)| *entry = entry.saturating_mul(weight));
+        }
+        self.table.scaler.scale(&mut self.entries);
         for (place, entry) in distinct.iter().zip(&self.entries) {
             let offset = self.offsets.get(*place as usize).copied().unwrap_or(usize::MAX);
             if let Some(cell) = base.checked_add(offset).and_then(|at| cells.get_mut(at)) {
@@ -159,7 +169,7 @@ impl ValueTable {
         let view = members.views.get(self.slot).copied().unwrap_or(View::Absent);
         for (subject, member) in members.mask.iter().enumerate() {
             let mut entry = [view.value(subject).map_or(0, |value| self.adds.of(value))];
-            self.clip.scale(&mut entry);
+            self.scaler.scale(&mut entry);
             let offset = |axis: &SubjectAxis| {
                 members.views.get(axis.slot).map_or(0, |view| view.code(subject, axis.cells)) as usize * axis.stride
             };

@@ -8,7 +8,7 @@
 //! Guarantees: a subject counts when it is allowed, in the universe and in the segment, unknown being outside. Its
 //! contribution to each table is bounded as the plan says, whatever the data ([`TableSpec::norm_squared`]): one cell of
 //! 1,024 for what a subject has one of, an L2 norm of at most `1,024 * sqrt(l0)` where events spread people over cells,
-//! and the clip's norm for numbers of events and for sums. Every subject costs the same work, match or no match; how long
+//! and the clip's norm for numbers of events and for sums, weighted or not ([`Weights`]). Every subject costs the same work, match or no match; how long
 //! a scan takes depends on how many subjects and events there are, on whether a busy subject's values repeat, and on how many
 //! vectors are longer than their bound.
 //! Does not decide who is allowed and does not add noise.
@@ -27,11 +27,13 @@ mod plan;
 mod sequence_pass;
 mod tables;
 mod view;
+mod weights;
 mod worker;
 
 pub use axis::{Axis, AxisOf, Clip, Count, MAX_NORM, Parts, Squares, TableSpec};
 pub use partial::Partial;
 pub use plan::Plan;
+pub use weights::Weights;
 
 use crate::blocks::{BlockError, Piece};
 use roaring::RoaringBitmap;

@@ -1,6 +1,7 @@
 //! From a table's public description to columns, codes and places.
 
 use super::axis::{Axis, AxisOf, Clip, Count, TableSpec};
+use super::clip::Scaler;
 use super::condition::attribute_nodes;
 use super::derive::{Derived, Rule};
 use super::event_axes::{EventAxes, EventAxis, RowCode, SubjectAxis};
@@ -38,6 +39,7 @@ impl Plan {
                 }
             }
         }
+        let weights = table.weights.clone();
         match (table.count, event) {
             (Count::Value { column, center, clip }, _) => {
                 self.add_values(start, axes.subjects, column, Adds::Value(center), clip);
@@ -47,12 +49,28 @@ impl Plan {
                 self.add_values(start, axes.subjects, column, Adds::Square(squares), clip);
             }
             (Count::Events(_, clip), Some(event)) => {
-                self.event_plan(event).measures.push(MeasureTable { start, axes, sum: None, clip, from, until });
+                self.event_plan(event).measures.push(MeasureTable {
+                    start,
+                    axes,
+                    sum: None,
+                    scaler: Scaler::new(clip),
+                    weights,
+                    from,
+                    until,
+                });
             }
             (Count::Sum(_, column, clip), Some(event)) => {
                 let events = self.event_plan(event);
                 let sum = Some(slot(&mut events.columns, ColumnKey::of(column)));
-                events.measures.push(MeasureTable { start, axes, sum, clip, from, until });
+                events.measures.push(MeasureTable {
+                    start,
+                    axes,
+                    sum,
+                    scaler: Scaler::new(clip),
+                    weights,
+                    from,
+                    until,
+                });
             }
             (Count::People, Some(event)) => {
                 let of_events = table.axes.iter().filter(|axis| axis.of.event().is_some());
@@ -66,7 +84,7 @@ impl Plan {
 
     fn add_values(&mut self, start: usize, axes: Vec<SubjectAxis>, column: ColumnId, adds: Adds, clip: Clip) {
         let slot = self.attribute(ColumnKey::of(column));
-        self.values.push(ValueTable { start, axes, slot, adds, clip });
+        self.values.push(ValueTable { start, axes, slot, adds, scaler: Scaler::new(clip) });
     }
 
     /// Counts people by what each has one of. More columns than are counted together are first made one.

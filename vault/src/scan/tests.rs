@@ -377,9 +377,19 @@ fn table(dice: &mut Dice) -> TableSpec {
     if dice.below(2) == 0 {
         axes.reverse();
     }
-    let spec = TableSpec { axes, window: window(dice), count };
+    let spec = TableSpec { axes, window: window(dice), count, weights: Weights::EVEN };
     // As a question's plan would refuse it.
-    if spec.cells() > 65_536 { TableSpec::people(vec![], Window::Ever) } else { spec }
+    if spec.cells() > 65_536 {
+        return TableSpec::people(vec![], Window::Ever);
+    }
+    let weights = weights(dice, spec.cells());
+    if dice.below(2) == 0 { spec.weighed(&weights).unwrap_or(spec) } else { spec }
+}
+
+/// From an eighth to eight times.
+fn weights(dice: &mut Dice, cells: usize) -> Weights {
+    let weights: Vec<u16> = (0..cells).map(|_| 8 + dice.below(505) as u16).collect();
+    Weights::new(&weights)
 }
 
 fn tables(dice: &mut Dice) -> Vec<TableSpec> {
@@ -466,6 +476,8 @@ fn contribution(row: &Row, table: &TableSpec) -> Vec<(usize, i64)> {
         | Count::Present { clip, .. }
         | Count::Value { clip, .. }
         | Count::Square { clip, .. } => {
+            let weight = |cell: &usize| table.weights.at(*cell).map_or(1, i64::from);
+            cells.iter_mut().for_each(|(cell, v)| *v *= weight(cell));
             let squared: u128 = cells.values().map(|v: &i64| u128::from(v.unsigned_abs()).pow(2)).sum();
             let bits = cells.values().map(|v| 64 - v.unsigned_abs().leading_zeros()).max().unwrap_or(0);
             let shift = 26 - bits;
@@ -473,6 +485,7 @@ fn contribution(row: &Row, table: &TableSpec) -> Vec<(usize, i64)> {
             let length = (length + u128::from(length * length < squared << (2 * shift))) as i128;
             let scale = |v: i64| match squared <= u128::from(clip.bound()).pow(2) {
                 true => v * clip.per_one() as i64,
+                false if squared < 1_024 => v * (u128::from(clip.norm()).pow(2) / squared).isqrt() as i64,
                 false => (((i128::from(v) * i128::from(clip.norm())) << shift) / length) as i64,
             };
             cells.into_iter().map(|(cell, v)| (cell, scale(v))).collect()

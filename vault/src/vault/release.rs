@@ -18,7 +18,7 @@ use super::{Vault, VaultError};
 use crate::answers::{AnswerKey, Known, asked_in};
 use crate::blocks::block_of;
 use crate::log::{FieldPath, Kind as Happened, Leaf};
-use crate::release::{Answer, Drawn, Plan, PlanError, Question, combine, draw, plan};
+use crate::release::{Answer, Drawn, Plan, PlanError, Question, combine, draw, plan, weigh};
 use crate::scan::{self, Partial, ScanInput};
 use crate::vault::Tree;
 use policy::decide::Reason;
@@ -307,11 +307,8 @@ impl Vault {
         now: Timestamp,
     ) -> Result<Answer, VaultError> {
         let rho = owed.price(question);
-        // The noise is that of what was charged now.
-        let addition = owed.base.as_ref().map(|_| planned(&owed.schema, &Question { rho, ..question.clone() }));
-        let addition = addition.transpose()?;
-        let plan = addition.as_ref().unwrap_or(plan);
-        let noised = self.scan_and_draw(permit, question, plan, owed, now)?;
+        let plan = self.plan_to_draw(permit, question, plan, owed, now)?;
+        let noised = self.scan_and_draw(permit, question, &plan, owed, now)?;
         let info = owed.epoch.info;
         let mut answer = Answer {
             version: 1,
@@ -347,6 +344,26 @@ impl Vault {
         }
         self.log_change(leaf, changes)?;
         Ok(answer)
+    }
+
+    /// Returns the plan whose noise is that of what was charged now: one that adds to a stored answer, or one whose weights a
+    /// pilot has told. A pilot is drawn under the same checks; if this is interrupted another one is, and nobody saw the first.
+    fn plan_to_draw(
+        &self,
+        permit: &Permit,
+        question: &Question,
+        plan: &Plan,
+        owed: &Owed,
+        now: Timestamp,
+    ) -> Result<Plan, VaultError> {
+        let unfit = || VaultError::damaged("noise", "its weights do not fit the question");
+        if let Some((_, base)) = &owed.base {
+            let addition = planned(&owed.schema, &Question { rho: owed.price(question), ..question.clone() })?;
+            return addition.adding_to(base).ok_or_else(unfit);
+        }
+        let Some(pilot) = plan.pilot() else { return Ok(plan.clone()) };
+        let drawn = self.scan_and_draw(permit, question, pilot, owed, now)?;
+        plan.weighed(&weigh(pilot, &drawn)).ok_or_else(unfit)
     }
 
     /// Scans the people allowed at the close and now, and draws once. People who withdraw meanwhile are taken out by

@@ -65,10 +65,21 @@ fn use_json(use_for: &Use) -> Value {
 
 /// Writes a plan for a program.
 pub fn plan_json(plan: &Plan) -> Value {
-    let Plan { rho, percent_of_quarter, sigma, half_width, cells, deadline_millis, readable_from, charge } = plan;
+    let Plan {
+        rho,
+        percent_of_quarter,
+        sigma,
+        half_width,
+        cells,
+        deadline_millis,
+        readable_from,
+        charge,
+        half_widths_differ,
+    } = plan;
     json!({
         "rho": rho, "percent_of_quarter": percent_of_quarter, "sigma": sigma, "half_width": half_width, "cells": cells,
         "deadline_millis": deadline_millis, "readable_from": readable_from, "charge": charge,
+        "half_widths_differ": half_widths_differ,
     })
 }
 

@@ -173,8 +173,9 @@ pub fn plan_words(plan: &Plan, counted: &str) -> String {
         charge if charge.is_empty() || charge == plan.rho => String::new(),
         charge => format!("It was answered before for less: the difference, rho {charge}, would be charged.\n"),
     };
+    let each = if plan.half_widths_differ { "on average (frequent ones more, rare ones less)" } else { "each" };
     format!(
-        "It would cost rho {} ({} of this quarter's budget) for {} cells, each ±{} {} (95 %).\n{added}{readable}Nothing was spent.\n",
+        "It would cost rho {} ({} of this quarter's budget) for {} cells, {each} ±{} {} (95 %).\n{added}{readable}Nothing was spent.\n",
         plan.rho,
         percent(plan.percent_of_quarter),
         plan.cells,

@@ -28,7 +28,7 @@ fn answer(tables: Vec<Table>, as_of_seconds: i64) -> Answer {
 
 fn table(by: Vec<Dimension>, cells: &[(&[u16], i64)]) -> Table {
     let cell = |(codes, people): &(&[u16], i64)| Cell { codes: codes.to_vec(), noised: people * PERSON };
-    Table { by, cells: cells.iter().map(cell).collect(), counted: Counted::People, noise: None }
+    Table { by, cells: cells.iter().map(cell).collect(), counted: Counted::People, noise: None, weights: vec![] }
 }
 
 fn value(estimate: Option<&v1::Estimate>) -> f64 {
@@ -62,6 +62,7 @@ fn means_per_event_need_sums_and_counts() {
         cells: vec![Cell { codes: vec![], noised }],
         counted,
         noise: Some(TableNoise { sigma_1024, half_width_1024: 2 * sigma_1024 }),
+        weights: vec![],
     };
     let orders = one(Counted::Events(event.id, 12), 1_000 * PERSON, 10 * 1_024);
     // 23,500.00 in cents.

@@ -82,7 +82,7 @@ fn kind(dice: &mut Dice, schema: &Schema) -> Kind {
         fields
     };
     let segments = |dice: &mut Dice| (0..1 + dice.below(3)).map(|_| segment(dice, schema)).collect::<Vec<_>>();
-    match dice.below(16) {
+    match dice.below(17) {
         0 => Kind::Size,
         1 => Kind::Breakdown { by: some(dice, 1), window },
         2 | 3 => {
@@ -107,8 +107,22 @@ fn kind(dice: &mut Dice, schema: &Schema) -> Kind {
         }
         13 => Kind::Retention { event: EventTypeId(dice.below(2) as u16), days: days(dice) },
         14 => Kind::Mean { field: FieldRef::Attribute(ColumnId(3)) },
+        15 => by_event_fields(dice, &fields, window),
         _ => Kind::Spread { field: FieldRef::Attribute(ColumnId(3)) },
     }
+}
+
+/// A table that is weighed.
+fn by_event_fields(dice: &mut Dice, fields: &[FieldRef], window: Window) -> Kind {
+    let event = EventTypeId(dice.below(2) as u16);
+    let of_event = |field: &&FieldRef| matches!(field, FieldRef::EventField(of, _) if *of == event);
+    let fields: Vec<FieldRef> = fields.iter().filter(of_event).copied().collect();
+    let bound = dice.pick(&[1, 3, 20]);
+    let mut measures = vec![Measure::Events { event, bound }];
+    if event.0 == 0 && dice.below(2) == 0 {
+        measures.push(Measure::Sum { field: FieldRef::EventField(event, ColumnId(1)), bound: 4 * bound });
+    }
+    Kind::Table { measures, by: vec![By::Field(dice.pick(&fields))], window }
 }
 
 fn table(dice: &mut Dice, fields: &[FieldRef], window: Window) -> Kind {
@@ -213,6 +227,15 @@ fn no_person_moves_a_release_by_more_than_its_plan_declares() {
         others.remove(target as u32);
         for _ in 0..QUESTIONS {
             let (question, plan) = question(&mut dice, &schema);
+            // A pilot is a release of its own, and what comes after it is weighed as it may tell.
+            let (plan, name) = match (plan.pilot().cloned(), dice.below(2)) {
+                (Some(pilot), 0) => (pilot, "pilot"),
+                (Some(_), _) => {
+                    let weights = weights(&mut dice, plan.cells());
+                    (plan.weighed(&weights).unwrap(), "table of events or sums, weighed")
+                }
+                (None, _) => (plan, name(&question.kind)),
+            };
             let resolved = plan.scan(&question.universe, &question.segment, AS_OF, ZONE).unwrap();
             let scan = |blocks, allowed| scanner.scan(&resolved, &ScanInput { blocks, allowed }).unwrap();
             let (here, gone) = (scan(&with, &everyone), scan(&without, &others));
@@ -224,7 +247,7 @@ fn no_person_moves_a_release_by_more_than_its_plan_declares() {
                 "who is not allowed leaves no trace: seed {seed}, {:?}",
                 question.kind
             );
-            let tally = tallies.entry(name(&question.kind)).or_default();
+            let tally = tallies.entry(name).or_default();
             tally.pairs += 1;
             tally.moved += usize::from(moved > 0);
             tally.at_the_bound += usize::from(moved * 1_000 >= declared * 999);
@@ -254,7 +277,7 @@ fn moved(kind: &Kind, here: &[i64], gone: &[i64]) -> u128 {
 }
 
 /// What questions are told apart by.
-const NAMES: [&str; 16] = [
+const NAMES: [&str; 18] = [
     "bands",
     "breakdown by a field",
     "breakdown by an event",
@@ -265,10 +288,12 @@ const NAMES: [&str; 16] = [
     "mean",
     "mean and deviation",
     "overlap",
+    "pilot",
     "portrait",
     "retention",
     "size",
     "table of events or sums",
+    "table of events or sums, weighed",
     "table of people",
     "top values",
 ];

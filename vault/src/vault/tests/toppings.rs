@@ -2,6 +2,8 @@
 
 use super::backups::copy_folder;
 use super::*;
+use crate::release::{By, Measure};
+use policy::schema::EventTypeId;
 use policy::segment::Span;
 
 const PURPOSE: &str = "marketing.segmentation";
@@ -160,4 +162,26 @@ fn what_is_topped_up_is_as_accurate_as_the_whole_price_buys() {
     let off = (squares / n - 1.0) / f64::sqrt(2.0 / n);
     assert!(n == 12.0 * f64::from(QUESTIONS) && off.abs() < 4.9, "{off} standard errors");
     assert_eq!(shop.spent_so_far(), u64::from(QUESTIONS) * HIGH);
+}
+
+#[test]
+fn a_weighed_table_is_topped_up_at_its_weights() {
+    let shop = filled();
+    let by = vec![By::Field(shop.schema.resolve("order.category").unwrap())];
+    let measures = vec![Measure::Events { event: EventTypeId(0), bound: 4 }];
+    let kind = || Kind::Table { measures: measures.clone(), by: by.clone(), window: Window::Ever };
+    let (first, _) = shop.top_up("true", kind(), LOW);
+    let weights = first.tables[0].weights.clone();
+    assert_eq!((weights.len(), first.version), (4, 3));
+    let mut last = first;
+    // Also by less than a pilot could be paid from.
+    for rho in [HIGH, HIGH + 1] {
+        let (better, charged) = shop.top_up("true", kind(), rho);
+        assert!(charged && better.tables[0].weights == weights && better.version == 3);
+        assert_eq!((better.rho.0, shop.spent_so_far()), (rho, rho));
+        let [before, after] = [&last, &better].map(|answer| answer.tables[0].noise.unwrap().sigma_1024);
+        assert!(after <= before + 1, "{after} after {before}");
+        last = better;
+    }
+    assert_eq!(shop.top_up("true", kind(), HIGH), (last, false));
 }
