@@ -54,9 +54,8 @@ pub fn draw_due(app: &App, dataset: &DatasetId) {
         return;
     };
     let (epoch, policies) = (epoch.epoch, app.rules.load().epoch());
-    let same = |tried: &Attempt| {
-        tried.epoch == epoch && tried.policies == policies && Arc::ptr_eq(&tried.schema, &schema)
-    };
+    let same =
+        |tried: &Attempt| tried.epoch == epoch && tried.policies == policies && Arc::ptr_eq(&tried.schema, &schema);
     if app.synopses.lock().0.get(dataset).is_some_and(same) {
         return;
     }
@@ -150,10 +149,7 @@ pub fn take(call: &Call, permit: &Permit, question: &Question) -> Result<Option<
 /// Describes a dataset's synopsis to a caller: all of it to who reads the catalog, and else what the caller may count of it.
 pub fn describe(call: &mut Call, schema: &Schema, reads_catalog: bool) -> Result<v1::GetSynopsisResponse, Failure> {
     let Some(declared) = &schema.synopsis else { return Ok(v1::GetSynopsisResponse { synopsis: None }) };
-    let used = v1::Use {
-        purpose: declared.purpose.to_string(),
-        basis: consent::of_basis(declared.basis).into(),
-    };
+    let used = v1::Use { purpose: declared.purpose.to_string(), basis: consent::of_basis(declared.basis).into() };
     let used_for = call.used_for(schema, Some(used))?;
     let granted = call.permit(Verb::Release, Some(schema), Some(&used_for), &[]);
     let granted = if reads_catalog { granted.ok() } else { Some(granted?) };

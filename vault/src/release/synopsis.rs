@@ -34,7 +34,7 @@ use policy::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// A synopsis that was drawn, as it is stored. Version 1, JSON.
+/// A synopsis that was drawn, as it is stored: in the JSON of a change, and of the state.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Synopsis {

@@ -2,8 +2,8 @@
 
 use super::instant;
 use proto::v1::{
-    Budget, Cell, ContrastRow, Draw, Estimate, EventMean, FromSynopsis, FunnelStep, LawfulBasis, Overlapped, Plan, Quantile, Release,
-    Retained, RetentionCohort, Shared, Table, Use,
+    Budget, Cell, ContrastRow, Draw, Estimate, EventMean, FromSynopsis, FunnelStep, LawfulBasis, Overlapped, Plan,
+    Quantile, Release, Retained, RetentionCohort, Shared, Table, Use,
 };
 use serde_json::{Value, json};
 
@@ -72,7 +72,8 @@ pub fn from_synopsis_json(synopsis: &FromSynopsis) -> Value {
 
 /// Writes a plan for a program.
 pub fn plan_json(plan: &Plan) -> Value {
-    let Plan { rho, percent_of_quarter, sigma, half_width, cells, deadline_millis, readable_from, charge, synopsis } = plan;
+    let Plan { rho, percent_of_quarter, sigma, half_width, cells, deadline_millis, readable_from, charge, synopsis } =
+        plan;
     json!({
         "rho": rho, "percent_of_quarter": percent_of_quarter, "sigma": sigma, "half_width": half_width, "cells": cells,
         "deadline_millis": deadline_millis, "readable_from": readable_from, "charge": charge,

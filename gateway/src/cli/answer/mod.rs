@@ -10,8 +10,8 @@ mod story;
 pub use advice::advice;
 pub use groups::{banded, grids, overlap, ranked};
 pub use json::{
-    budget_json, cohort_json, contrast_json, estimate_json, from_synopsis_json, mean_json, overlapped_json, plan_json, quantile_json,
-    release_json, step_json,
+    budget_json, cohort_json, contrast_json, estimate_json, from_synopsis_json, mean_json, overlapped_json, plan_json,
+    quantile_json, release_json, step_json,
 };
 pub use kinds::{contrast, figure_of, funnel, means_words, retention, sheet, trends};
 pub use numbers::{average, distribution};
@@ -390,7 +390,10 @@ mod tests {
         assert!(words.contains("this quarter, pricing") && !words.contains("synopsis"), "{words}");
         let monthly = Budget { synopsis_spent: "0.03".into(), ..budget.clone() };
         let monthly = budget_words(&monthly, PLAIN);
-        assert!(monthly.contains("this quarter, the synopsis") && monthly.contains("0.030000 of 0.2  15 %"), "{monthly}");
+        assert!(
+            monthly.contains("this quarter, the synopsis") && monthly.contains("0.030000 of 0.2  15 %"),
+            "{monthly}"
+        );
     }
 
     #[test]
@@ -402,7 +405,8 @@ mod tests {
         assert_eq!(release_json(&release).pointer("/synopsis/month"), Some(&json!("2026-11")));
         let plan = Plan { cells: 7, half_width: 35.8, synopsis: Some(synopsis), ..Plan::default() };
         let words = plan_words(&plan, "people");
-        let said = "It is free: from the synopsis of 2026-11 (epoch 31, up to 2026-11-01), for 7 cells, each ±36 people";
+        let said =
+            "It is free: from the synopsis of 2026-11 (epoch 31, up to 2026-11-01), for 7 cells, each ±36 people";
         assert!(words.starts_with(said), "{words}");
         assert_eq!(plan_json(&plan).pointer("/synopsis/epoch"), Some(&json!(31)));
     }

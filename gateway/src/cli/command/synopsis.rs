@@ -26,8 +26,9 @@ fn none(dataset: &str) -> String {
 }
 
 fn words(dataset: &str, synopsis: &Synopsis) -> String {
-    let Synopsis { r#use, fields, window, rho, half_width, total_half_width, standing, leaf, next_day, problem, .. } =
-        synopsis;
+    let Synopsis {
+        r#use, fields, window, rho, half_width, total_half_width, standing, leaf, next_day, problem, ..
+    } = synopsis;
     let percent = answer::percent(synopsis.percent_of_quarter);
     let people = |half_width: &f64| format!("±{} people (95 %)", chart::number(*half_width, 1));
     let mut text = match standing {

@@ -109,7 +109,11 @@ fn a_synopsis_is_drawn_once_a_month_and_paid_for_once() {
     assert_eq!(shop.free("true", Kind::Size), None);
     assert!(shop.draw(OCTOBER));
     let october = shop.vault().synopsis(&shop.schema.dataset).unwrap();
-    assert_eq!((october.month, shop.spent()), (month("2026-10"), (NanoRho(2 * RHO.0), RHO)), "in all, and this quarter");
+    assert_eq!(
+        (october.month, shop.spent()),
+        (month("2026-10"), (NanoRho(2 * RHO.0), RHO)),
+        "in all, and this quarter"
+    );
     assert_ne!(october.release, september.release);
     let statement = shop.vault().budget(&shop.asker(), &ClientId::new("insights").unwrap(), later(OCTOBER)).unwrap();
     assert_eq!(statement.client_spent, NanoRho::ZERO, "of no client's quota");
