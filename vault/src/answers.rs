@@ -32,18 +32,23 @@ impl AnswerKey {
     /// Computes the key of a month's synopsis: format version, dataset, month, kind, purpose, basis, price. Of the epoch, the
     /// description and the policies nothing, so that what was charged is drawn once, whatever changes until then.
     pub(crate) fn of_synopsis(permit: &Permit, question: &Question, month: Month) -> Self {
+        let purpose = permit.purpose().map_or("", |purpose| purpose.as_str());
+        let [kind, basis] = [serde_json::to_string(&question.kind), serde_json::to_string(&permit.basis())];
+        let [kind, basis] = [kind, basis].map(|json| json.unwrap_or_default());
+        let parts = [
+            b"silhouette synopsis 1".as_slice(),
+            question.dataset.as_str().as_bytes(),
+            &month.0.to_le_bytes(),
+            kind.as_bytes(),
+            purpose.as_bytes(),
+            basis.as_bytes(),
+            &question.rho.0.to_le_bytes(),
+        ];
         let mut hash = Sha256::new();
-        let mut field = |bytes: &[u8]| {
-            hash.update((bytes.len() as u64).to_le_bytes());
-            hash.update(bytes);
-        };
-        field(b"silhouette synopsis 1");
-        field(question.dataset.as_str().as_bytes());
-        field(&month.0.to_le_bytes());
-        field(serde_json::to_string(&question.kind).unwrap_or_default().as_bytes());
-        field(permit.purpose().map_or("", |p| p.as_str()).as_bytes());
-        field(serde_json::to_string(&permit.basis()).unwrap_or_default().as_bytes());
-        field(&question.rho.0.to_le_bytes());
+        for part in parts {
+            hash.update((part.len() as u64).to_le_bytes());
+            hash.update(part);
+        }
         Self(hex(&hash.finalize()))
     }
 

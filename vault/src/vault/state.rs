@@ -109,7 +109,7 @@ pub(super) struct Shared {
     pub answers: Answers,
     /// The last synopsis of each dataset.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub synopses: BTreeMap<DatasetId, Synopsis>,
+    pub synopses: BTreeMap<DatasetId, Arc<Synopsis>>,
     /// Audiences held by partners: `partner/purpose/dataset/epoch` -> what was delivered.
     pub held: BTreeMap<String, Vec<HeldAudience>>,
     /// Who was in what partners got in epochs that are over: `partner/purpose/dataset`.
@@ -205,7 +205,7 @@ impl Shared {
             }
             Change::Synopsis { dataset, synopsis } => {
                 self.answers.settle_synopses(dataset);
-                self.synopses.insert(dataset.clone(), Synopsis::clone(synopsis));
+                self.synopses.insert(dataset.clone(), Arc::new(Synopsis::clone(synopsis)));
             }
             Change::Quota { population, client, quota } => {
                 self.ledgers.entry(population.clone()).or_default().set_quota(client, *quota);

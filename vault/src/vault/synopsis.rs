@@ -24,6 +24,7 @@ use policy::privacy::Month;
 use policy::schema::Schema;
 use policy::segment::Segment;
 use policy::time::Timestamp;
+use std::sync::Arc;
 
 /// What an answer from a synopsis is called in the log, before its month.
 pub(super) const FROM_SYNOPSIS: &str = "answer from the synopsis of";
@@ -60,7 +61,7 @@ impl Vault {
     /// The question that a description's synopsis is the answer to.
     fn synopsis_question(&self, permit: &Permit) -> Result<Question, VaultError> {
         let mut state = self.lock()?;
-        let schema = std::sync::Arc::clone(&dataset_of(&mut state, permit)?.schema);
+        let schema = Arc::clone(&dataset_of(&mut state, permit)?.schema);
         drop(state);
         let declared = schema.synopsis.as_ref();
         let declared = declared.filter(|of| permit.purpose() == Some(&of.purpose) && permit.basis() == Some(of.basis));
@@ -84,14 +85,18 @@ impl Vault {
     pub fn synopsis(&self, dataset: &DatasetId) -> Option<Facts> {
         let state = self.state.lock();
         let of = state.datasets.get(state.numbers.get(dataset)?)?;
-        standing(&state, &of.closed, &of.schema).map(Synopsis::facts)
+        let standing = standing(&state, &of.closed, &of.schema)?;
+        drop(state);
+        Some(standing.facts())
     }
 
     /// Returns how accurately the synopsis that stands answers a question; `None` if it does not. From public facts alone;
     /// changes nothing.
     pub fn synopsis_offer(&self, permit: &Permit, question: &Question) -> Result<Option<Offer>, VaultError> {
         let mut state = self.lock()?;
-        Ok(answered(&mut state, permit, question)?.map(|(synopsis, answer)| synopsis.offer(&answer)))
+        let Some((synopsis, schema)) = standing_for(&mut state, permit, question)? else { return Ok(None) };
+        drop(state);
+        Ok(synopsis.answer(&schema, question).map(|answer| synopsis.offer(&answer)))
     }
 
     /// Answers a question from the synopsis that stands, free of charge; `None` if it can't. Logged before it is given.
@@ -102,14 +107,21 @@ impl Vault {
         now: Timestamp,
     ) -> Result<Option<(Answer, Offer)>, VaultError> {
         let mut state = self.lock()?;
-        let Some((synopsis, answer)) = answered(&mut state, permit, question)? else { return Ok(None) };
-        let offer = synopsis.offer(&answer);
+        let Some((synopsis, schema)) = standing_for(&mut state, permit, question)? else { return Ok(None) };
+        drop(state);
+        let Some(answer) = synopsis.answer(&schema, question) else { return Ok(None) };
         let what = format!("{FROM_SYNOPSIS} {}", synopsis.month);
         let leaf = Leaf { of: Some(answer.leaf), ..question_leaf(permit, question, Happened::Outcome, &what, now) };
         let leaves = vec![(Tree::Access, leaf.to_json().into_bytes())];
+        let mut state = self.lock()?;
+        let still = standing_for(&mut state, permit, question)?;
+        if !still.is_some_and(|(still, _)| Arc::ptr_eq(&still, &synopsis)) {
+            return Ok(None);
+        }
         let ticket = self.commit(&mut state, Outgoing { leaves, ..Outgoing::default() })?;
         drop(state);
         ticket.wait()?;
+        let offer = synopsis.offer(&answer);
         Ok(Some((answer, offer)))
     }
 }
@@ -120,23 +132,27 @@ pub(super) fn month_of(closed: &ClosedEpoch, schema: &Schema) -> Option<Month> {
 }
 
 /// Returns the synopsis that stands: that of the month of the last closed epoch, as long as one is asked for.
-fn standing<'a>(state: &'a State, closed: &ClosedEpoch, schema: &Schema) -> Option<&'a Synopsis> {
+fn standing(state: &State, closed: &ClosedEpoch, schema: &Schema) -> Option<Arc<Synopsis>> {
     schema.synopsis.as_ref()?;
     let month = month_of(closed, schema)?;
-    state.shared.synopses.get(&schema.dataset).filter(|synopsis| synopsis.month == month)
+    state.shared.synopses.get(&schema.dataset).filter(|synopsis| synopsis.month == month).cloned()
 }
 
-/// Returns the synopsis that stands and what it says to a question, which the permit must allow as any question of it.
-fn answered(state: &mut State, permit: &Permit, question: &Question) -> Result<Option<(Synopsis, Answer)>, VaultError> {
+/// Returns the synopsis that stands for the use of a question, which the permit must allow as any question of it.
+fn standing_for(
+    state: &mut State,
+    permit: &Permit,
+    question: &Question,
+) -> Result<Option<(Arc<Synopsis>, Arc<Schema>)>, VaultError> {
     require(permit, &[Verb::Release])?;
     if permit.dataset() != Some(&question.dataset) {
         return refuse(Reason::PurposeDenied, "the permit is for another dataset", "ask about the permitted one");
     }
     check_fields(permit, question)?;
     let dataset = dataset_of(state, permit)?;
-    let (closed, schema) = (std::sync::Arc::clone(&dataset.closed), std::sync::Arc::clone(&dataset.schema));
-    let synopsis = standing(state, &closed, &schema).filter(|of| of.is_for(permit.purpose(), permit.basis()));
-    Ok(synopsis.and_then(|synopsis| Some((synopsis.clone(), synopsis.answer(&schema, question)?))))
+    let (closed, schema) = (Arc::clone(&dataset.closed), Arc::clone(&dataset.schema));
+    let standing = standing(state, &closed, &schema);
+    Ok(standing.filter(|of| of.is_for(permit.purpose(), permit.basis())).map(|of| (of, schema)))
 }
 
 /// What is kept of a synopsis that was drawn.
