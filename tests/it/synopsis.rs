@@ -1,6 +1,7 @@
 //! The monthly synopsis as a service meets it: drawn by the gateway itself, answers for free and says so, and leaves everything
 //! else as it is.
 
+use super::cli::{DONE, Desk, Served};
 use harness::gate::{Caller, Gate, reason};
 use harness::shop;
 use proto::v1;
@@ -247,4 +248,51 @@ async fn a_cap_that_is_too_small_refuses_the_synopsis_says_so_and_refuses_nothin
     assert_eq!(month(&scene.synopsis().await.unwrap()), "2026-10");
     assert_eq!(scene.budget().await.synopsis_problem, "");
     assert!(!scene.status().await.problem.contains("synopsis"));
+}
+
+#[test]
+fn the_command_line_says_what_is_free_and_from_which_synopsis() {
+    let mut desk = Desk::new();
+    let config = desk.path("settings.toml");
+    std::fs::write(&config, "grpc = \"127.0.0.1:0\"\nhttp = \"127.0.0.1:0\"\nadmin = \"127.0.0.1:0\"\n").unwrap();
+    desk.ends(DONE, &["init", "--config", "settings.toml"]);
+    let _served = Served::start(&mut desk, &config);
+    desk.ends(DONE, &["client", "create", "--name", "shop", "--role", "producer"]);
+    desk.ends(DONE, &["client", "create", "--name", "ads", "--role", "service", "--purpose", "marketing"]);
+    desk.ends(DONE, &["generate", "--consumers", "200", "--events", "1000", "--out", "files"]);
+    let import = ["import", "--mapping", "files/mapping.toml", "--source", "files", "--key", "shop-key.toml"];
+    desk.ends(DONE, &[&import[..], &["--create-as", "silhouette-key.toml"]].concat());
+    let ask = ["--key", "ads-key.toml"];
+    let (words, _) = desk.ends(DONE, &[&["synopsis", "coop"], &ask[..]].concat());
+    assert!(words.starts_with("`coop` has no monthly synopsis."), "{words}");
+    assert_eq!(desk.json(&[&["synopsis", "coop"], &ask[..]].concat())["synopsis"], serde_json::Value::Null);
+
+    let schema = std::fs::read_to_string(desk.path("files/schema.toml")).unwrap();
+    let synopsis = "[synopsis]\npurpose = \"marketing.portrait\"\nfields = [\"age_band\", \"region\"]\n";
+    std::fs::write(desk.path("monthly.toml"), format!("{schema}\n{synopsis}")).unwrap();
+    let (words, _) = desk.ends(DONE, &["schema", "apply", "monthly.toml"]);
+    assert!(words.contains("for 0.03 of the budget a month"), "{words}");
+    desk.ends(DONE, &["epoch", "close", "-d", "coop"]);
+    let (words, _) = desk.ends(DONE, &[&["synopsis", "coop"], &ask[..]].concat());
+    assert!(words.contains("fields    age_band, region") && words.contains("Free from it"), "{words}");
+    let stands = desk.json(&[&["synopsis", "coop"], &ask[..]].concat());
+    let month = stands["synopsis"]["standing"]["month"].as_str().unwrap().to_owned();
+
+    let question = [&ask[..], &["-d", "coop", "--purpose", "marketing.portrait"]].concat();
+    let (words, _) = desk.ends(DONE, &[&["size"], &question[..]].concat());
+    assert!(words.contains(&format!("free: from the synopsis of {month}")), "{words}");
+    let (words, _) = desk.ends(DONE, &[&["size", "--preview"], &question[..]].concat());
+    assert!(words.starts_with(&format!("It is free: from the synopsis of {month} (epoch 1,")), "{words}");
+    let (words, _) = desk.ends(DONE, &[&["breakdown", "--by", "region"], &question[..]].concat());
+    assert!(words.contains(&format!("free: from the synopsis of {month}")), "{words}");
+    let portrait = desk.json(&[&["portrait", "--fields", "region,age_band"], &question[..]].concat());
+    assert_eq!(portrait["release"]["synopsis"]["month"], month.as_str());
+    assert_eq!(portrait["release"]["name"], stands["synopsis"]["release"]);
+    let paid = desk.json(&[&["size", "--rho", "0.001"], &question[..]].concat());
+    assert_eq!((&paid["release"]["charged"], &paid["release"]["synopsis"]), (&true.into(), &serde_json::Value::Null));
+    let (words, _) = desk.ends(DONE, &[&["budget", "-d", "coop"], &ask[..]].concat());
+    assert!(words.contains("this quarter, the synopsis") && words.contains("0.030000 of 0.2  15 %"), "{words}");
+    let budget = desk.json(&[&["budget", "-d", "coop"], &ask[..]].concat());
+    assert_eq!((&budget["synopsis_spent"], &budget["client_spent"]), (&"0.03".into(), &"0.001".into()));
+    assert_eq!(budget["synopsis_problem"], serde_json::Value::Null);
 }
