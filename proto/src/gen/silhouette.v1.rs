@@ -66,7 +66,7 @@ pub mod segment_source {
     }
 }
 /// How much to spend on an answer: a price, or the accuracy to reach. Nothing set is the published default for the kind
-/// of question. The plan in the response states the other one.
+/// of question, or nothing where the dataset's monthly synopsis answers it. The plan in the response states the other one.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Spend {
     /// One of the two.

@@ -144,10 +144,10 @@ impl Synopsis {
         }
     }
 
-    /// The table of a field, unless the field got more values since.
+    /// The table of a field, unless the field got more values since. All that count people have the noise of the answer.
     fn table(&self, schema: &Schema, field: FieldRef) -> Option<&Table> {
         let at = self.fields.iter().position(|of| *of == field)?;
-        let table = self.answer.tables.get(at)?;
+        let table = self.answer.tables.get(at).filter(|table| table.noise.is_none())?;
         let cells = schema.field(field)?.ty.cardinality()?.checked_add(1)?;
         (table.cells.len() == cells).then_some(table)
     }

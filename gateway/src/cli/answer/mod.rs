@@ -190,10 +190,10 @@ pub fn plan_words(plan: &Plan, counted: &str) -> String {
 
 fn synopsis_words(plan: &Plan, FromSynopsis { month, epoch, as_of_time }: &FromSynopsis) -> String {
     let (half_width, as_of) = (chart::number(plan.half_width, 1), as_of_time.as_ref().map_or_else(String::new, day));
+    let cells = if plan.cells == 1 { "one number,".to_owned() } else { format!("{} cells, each", plan.cells) };
     format!(
-        "It is free: from the synopsis of {month} (epoch {epoch}, up to {as_of}), for {} cells, each ±{half_width} people (95 %).\n\
+        "It is free: from the synopsis of {month} (epoch {epoch}, up to {as_of}), for {cells} ±{half_width} people (95 %).\n\
          For a fresh answer name a price, --rho, or more accuracy, --within.\nNothing was spent.\n",
-        plan.cells,
     )
 }
 
