@@ -75,6 +75,13 @@ impl Shop {
         (statement.lifetime_spent, statement.synopsis_spent)
     }
 
+    /// Who asked what of a person's data, and whether it was released before.
+    fn told(&self, number: usize) -> Vec<(String, String, bool)> {
+        let permit = self.permit_about(Verb::AccessSubject, number);
+        let uses = self.vault().list_uses(&permit, &key(number), later(4 * DAY)).unwrap().uses;
+        uses.releases.into_iter().map(|used| (used.client.to_string(), used.question, used.repeated)).collect()
+    }
+
     fn leaves(&self) -> Vec<crate::log::Leaf> {
         let end = self.vault().durable_sizes().unwrap().of(Tree::Access);
         let leaves = self.vault().log.scan(Tree::Access, 0, end);
@@ -260,7 +267,8 @@ fn a_crash_between_the_charge_and_the_draw_is_drawn_under_the_first_intent_even_
     let mut again = Shop { vault: Some(Vault::open(&config, later(50)).unwrap()), config, ..Shop::monthly() };
     assert_eq!(again.spent(), (RHO, RHO), "it was paid before it was drawn");
     assert_eq!((again.month_due().as_deref(), again.vault().synopsis(&again.schema.dataset)), (Some("2026-09"), None));
-    // Three more epochs close before anybody looks, more than answers are kept for.
+    // Three more epochs close before anybody looks, more than answers are kept for, and somebody joins.
+    again.fill(70, 1, &[PURPOSE]);
     for day in 1..=3 {
         again.close(day * DAY);
     }
@@ -271,7 +279,10 @@ fn a_crash_between_the_charge_and_the_draw_is_drawn_under_the_first_intent_even_
     assert_eq!(second.one_cell.epoch.0, first.one_cell.epoch.0 + 3, "of the epoch that it could read");
     assert_eq!(again.spent(), (RHO, RHO));
     assert!(!again.draw(3 * DAY + 2));
-    assert_eq!(again.free_size("true"), Some(40));
+    assert_eq!(again.free_size("true"), Some(41));
+    // Who may be in it is told of it, though they had not agreed when it was charged.
+    assert_eq!(again.told(70), again.told(3));
+    assert_eq!(again.told(70).len(), 2);
 }
 
 #[test]
@@ -346,13 +357,7 @@ fn a_person_is_told_of_it_as_of_any_release() {
     shop.close(20);
     shop.draw(21);
     shop.free_size("true").unwrap();
-    let uses = |number| {
-        let permit = shop.permit_about(Verb::AccessSubject, number);
-        shop.vault().list_uses(&permit, &key(number), later(50)).unwrap().uses.releases
-    };
-    let told: Vec<_> =
-        uses(3).into_iter().map(|used| (used.client.to_string(), used.question, used.repeated)).collect();
     let question = "synopsis of 2026-09".to_owned();
-    assert_eq!(told, [("system".to_owned(), question.clone(), false), ("insights".to_owned(), question, true)]);
-    assert_eq!(uses(60), [], "who did not agree is in none");
+    assert_eq!(shop.told(3), [("system".to_owned(), question.clone(), false), ("insights".to_owned(), question, true)]);
+    assert_eq!(shop.told(60), [], "who did not agree is in none");
 }
