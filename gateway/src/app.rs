@@ -3,6 +3,7 @@
 use crate::authn::{Authority, AuthorityError, SeenAssertions};
 use crate::clock::Clock;
 use crate::config::{Config, ConfigError, Typed};
+use crate::insight::synopsis::Tried;
 use crate::pace::Pace;
 use crate::records::{self, Client, PolicySet, UnreadableRecord};
 use arc_swap::ArcSwap;
@@ -33,6 +34,8 @@ pub struct App {
     pub config: Config,
     /// When answers leave.
     pub pace: Pace,
+    /// Synopses that are due and could not be drawn.
+    pub synopses: Mutex<Tried>,
     /// Held while a record is read, changed and written.
     pub writing: Mutex<()>,
     /// Bounds vault calls at once.
@@ -85,6 +88,7 @@ impl App {
             seen: SeenAssertions::default(),
             clock,
             pace: Pace::default(),
+            synopses: Mutex::default(),
             writing: Mutex::new(()),
             calls: Arc::new(Semaphore::new(config.concurrent_calls)),
             backup_problem: Mutex::default(),

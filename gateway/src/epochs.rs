@@ -1,10 +1,11 @@
 //! Folding what was written, whenever much of it waits; and closing epochs: once a day, at midnight in each dataset's own
-//! time zone. A steward may close one early.
+//! time zone. A steward may close one early. With the first close of a month its synopsis is drawn, where one is asked for.
 //!
 //! A gateway that was down at midnight closes the epoch when it is up again, and it ends at the latest midnight: rows that
 //! were acknowledged after it are in the epoch all the same, since an epoch holds what was acknowledged before it closed.
 
 use crate::app::App;
+use crate::insight::synopsis;
 use crate::records::system;
 use crate::status::Failure;
 use jiff::tz::TimeZone;
@@ -27,6 +28,8 @@ impl Keeper {
     pub fn close_due(&mut self, app: &App) {
         let now = app.clock.now();
         for (id, schema) in app.vault.schemas().iter() {
+            // What was charged before a crash is drawn before its epoch is over.
+            synopsis::draw_due(app, id);
             let since = *self.since.entry(id.clone()).or_insert(now);
             let last = app.vault.epoch(id).map_or(since, |epoch| epoch.as_of);
             let Some(as_of) = due(&schema.time_zone, last, now) else { continue };
@@ -34,6 +37,7 @@ impl Keeper {
             match closed {
                 Ok(()) => {
                     app.pace.begin_epoch(id);
+                    synopsis::draw_due(app, id);
                     tracing::info!(dataset = %id, "closed the day's epoch");
                 }
                 Err(failure) => {

@@ -47,7 +47,11 @@ pub fn troubles(app: &App) -> impl Iterator<Item = String> {
         .vault
         .mirror_problem()
         .map(|problem| format!("the mirror does not follow, and folds and erasures wait for it: {problem}"));
-    datasets.chain(backup.map(|problem| format!("the backup does not follow: {problem}"))).chain(mirror)
+    let synopses = app.synopses.lock();
+    let synopses: Vec<String> =
+        synopses.problems().map(|(dataset, problem)| format!("dataset {dataset}: {problem}")).collect();
+    let backup = backup.map(|problem| format!("the backup does not follow: {problem}"));
+    datasets.chain(backup).chain(mirror).chain(synopses)
 }
 
 async fn metrics(State(app): State<Arc<App>>) -> impl IntoResponse {

@@ -4,7 +4,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use policy::decide::Principal;
 use policy::id::{ClientId, DatasetId, PartnerId, PurposeId, SegmentId};
-use policy::permit::Role;
+use policy::permit::{Role, SYSTEM};
 use policy::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -200,7 +200,7 @@ impl PolicySet {
 
 /// Returns who the gateway itself is when it works for nobody in particular.
 pub fn system() -> Option<Principal> {
-    Some(Principal { client: ClientId::new("system").ok()?, role: Role::System, purposes: Vec::new() })
+    Some(Principal { client: ClientId::new(SYSTEM).ok()?, role: Role::System, purposes: Vec::new() })
 }
 
 /// Returns the format version that new records carry.

@@ -143,6 +143,9 @@ pub enum Role {
     System,
 }
 
+/// The client that the gateway itself acts as; nobody else can be registered under this name.
+pub const SYSTEM: &str = "system";
+
 impl Role {
     /// Names of all roles, as the rules know them.
     pub const NAMES: [&'static str; 7] = ["service", "partner", "officer", "steward", "producer", "portal", "system"];

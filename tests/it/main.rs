@@ -26,6 +26,7 @@ mod segments;
 mod serving;
 #[path = "../sim/mod.rs"]
 mod sim;
+mod synopsis;
 mod tamper;
 mod tidy;
 mod verifier;

@@ -35,6 +35,24 @@ fn the_tls_of_the_sample_can_be_turned_on() {
 }
 
 #[test]
+fn the_synopsis_of_the_sample_can_be_turned_on_and_the_manuals_is_one() {
+    let text = sample("datasets/coop/schema.toml");
+    let on: Vec<String> = text.split('\n').map(str::to_owned).collect();
+    let from = on.iter().position(|line| line == "# [synopsis]").unwrap();
+    let turned = |(at, line): (usize, &String)| {
+        let is_part = (from..from + 4).contains(&at);
+        if is_part { line.strip_prefix("# ").unwrap().to_owned() } else { line.clone() }
+    };
+    let on = on.iter().enumerate().map(turned).collect::<Vec<_>>().join("\n");
+    let synopsis = policy::schema::parse(&on).unwrap().synopsis.unwrap();
+    assert_eq!((synopsis.fields.len(), synopsis.rho.to_string().as_str()), (4, "0.03"));
+    let page = sample("manual/synopsis.md");
+    let (_, block) = page.split_once("```toml\n").unwrap();
+    let (block, _) = block.split_once("```").unwrap();
+    assert!(on.contains(block.trim_end()), "the manual and the sample ask for the same");
+}
+
+#[test]
 fn the_picture_of_the_readme_is_one_and_carries_no_script() {
     let svg = sample("portrait.svg");
     assert!(svg.starts_with("<svg xmlns=") && svg.ends_with("</svg>\n"));

@@ -153,7 +153,7 @@ impl World {
         let question = self.asks[client];
         let id = client as u8;
         let owed = state.charged(question) > 0 && state.stored(question).is_none();
-        let dearer = (!owed && question % 2 == 0).then(|| state.stored(question + 1)).flatten();
+        let dearer = (!owed && question.is_multiple_of(2)).then(|| state.stored(question + 1)).flatten();
         if let Some(draw) = state.stored(question).or(dearer) {
             let end = state.push(Record::Repeat { question, draw });
             state.phases[client] = Phase::Storing(end, draw);

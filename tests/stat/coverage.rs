@@ -86,6 +86,26 @@ fn what_people_are_shown_holds_at_least_as_often() {
 }
 
 #[test]
+fn answers_from_a_synopsis_hold_as_often_as_they_say() {
+    // Sums of cells, moved to the total of all tables; two-sided at alpha = 7e-6 a segment, N months.
+    let twins = Twins::with_monthly();
+    let truth = [("true", 3.0), ("age_band == \"old\"", 1.0), ("known(age_band)", 2.0), ("!newsletter", 1.0)];
+    let segments = truth.map(|(segment, _)| segment);
+    let n = short_or_long(300, 3_000);
+    let mut held = [0_f64; 4];
+    for nth in 1..=n as i64 {
+        for ((answer, (_, truth)), held) in twins.sizes_of_month(nth, &segments).iter().zip(truth).zip(&mut held) {
+            let off = (answer.tables[0].cells[0].noised as f64 - truth * 1_024.0).abs();
+            *held += f64::from(u8::from(off <= answer.half_width_1024 as f64));
+        }
+    }
+    for (segment, held) in segments.iter().zip(held) {
+        let off = (held / n as f64 - 0.95) / (0.95 * 0.05 / n as f64).sqrt();
+        assert!(off.abs() < REACH, "{segment}: {held} of {n} held, {off} standard errors");
+    }
+}
+
+#[test]
 fn steps_of_a_funnel_hold_as_often_as_they_say() {
     // Sums of cells, each with a standard deviation of its own, rounded up; two-sided at alpha = 7e-6 a step.
     let twins = Twins::new();

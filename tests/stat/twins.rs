@@ -85,6 +85,14 @@ min = "0"
 max = "1000"
 "#;
 
+const MONTHLY: &str = "monthly";
+const SYNOPSIS: &str = r#"
+[synopsis]
+purpose = "marketing.segmentation"
+fields = ["age_band", "newsletter", "order.category"]
+rho = "0.02"
+"#;
+
 const NOW: i64 = 1_790_000_000;
 const DAY: i64 = 86_400;
 /// The day on which the epoch ends, since 1970-01-01.
@@ -163,14 +171,38 @@ impl Twins {
         let rules = Rules::parse(Rules::default_texts(), 1).unwrap();
         let mut twins = Self { _folders: folders, vault, rules, schemas: BTreeMap::new() };
         for name in ["absent", "heavy", "edge", "plain", "alone", "empty"] {
-            let text = SCHEMA.replace("NAME", name);
-            twins.schemas.insert(name, policy::schema::parse(&text).unwrap());
-            let permit = twins.permit(name, Role::Steward, Verb::ManageDataset, None);
-            twins.vault.create_dataset(&permit, &text, at(0)).unwrap();
-            twins.fill(name);
-            twins.close(name, 20);
+            twins.add(name, "");
         }
         twins
+    }
+
+    fn add(&mut self, name: &'static str, more: &str) {
+        let text = format!("{}{more}", SCHEMA.replace("NAME", name));
+        self.schemas.insert(name, policy::schema::parse(&text).unwrap());
+        let permit = self.permit(name, Role::Steward, Verb::ManageDataset, None);
+        self.vault.create_dataset(&permit, &text, at(0)).unwrap();
+        self.fill(name);
+        self.close(name, 20);
+    }
+
+    /// Makes them all, and a dataset that asks for a monthly synopsis and holds the three neighbors.
+    pub(crate) fn with_monthly() -> Self {
+        let mut twins = Self::new();
+        twins.add(MONTHLY, SYNOPSIS);
+        twins
+    }
+
+    /// Answers questions for sizes from the synopsis of a month after the first, which is drawn for it.
+    pub(crate) fn sizes_of_month(&self, nth: i64, segments: &[&'static str]) -> Vec<Answer> {
+        let seconds = nth * 31 * DAY;
+        self.close(MONTHLY, seconds);
+        let drawer = self.permit(MONTHLY, Role::System, Verb::Release, Some(SEGMENTATION));
+        assert!(self.vault.draw_synopsis(&drawer, at(seconds)).unwrap(), "a draw of its own");
+        let answer = |segment: &&'static str| {
+            let (permit, question) = self.question(MONTHLY, Asked { segment, kind: |_| Kind::Size }, SEGMENTATION);
+            self.vault.answer_from_synopsis(&permit, &question, at(seconds)).unwrap().unwrap().0
+        };
+        segments.iter().map(answer).collect()
     }
 
     /// Closes an epoch.

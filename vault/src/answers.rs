@@ -6,7 +6,7 @@
 use crate::release::{Answer, Question};
 use policy::id::{ClientId, DatasetId, EpochId};
 use policy::permit::Permit;
-use policy::privacy::NanoRho;
+use policy::privacy::{Month, NanoRho};
 use policy::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -27,6 +27,29 @@ impl AnswerKey {
     /// Computes what a question has in common at all prices: its key at none, at which nothing is answered.
     pub(crate) fn family(permit: &Permit, question: &Question, schema_hash: &str, epoch: EpochId) -> Self {
         Self::at(permit, question, schema_hash, epoch, NanoRho::ZERO)
+    }
+
+    /// Computes the key of a month's synopsis: format version, dataset, month, kind, purpose, basis, price. Of the epoch, the
+    /// description and the policies nothing, so that what was charged is drawn once, whatever changes until then.
+    pub(crate) fn of_synopsis(permit: &Permit, question: &Question, month: Month) -> Self {
+        let purpose = permit.purpose().map_or("", |purpose| purpose.as_str());
+        let [kind, basis] = [serde_json::to_string(&question.kind), serde_json::to_string(&permit.basis())];
+        let [kind, basis] = [kind, basis].map(|json| json.unwrap_or_default());
+        let parts = [
+            b"silhouette synopsis 1".as_slice(),
+            question.dataset.as_str().as_bytes(),
+            &month.0.to_le_bytes(),
+            kind.as_bytes(),
+            purpose.as_bytes(),
+            basis.as_bytes(),
+            &question.rho.0.to_le_bytes(),
+        ];
+        let mut hash = Sha256::new();
+        for part in parts {
+            hash.update((part.len() as u64).to_le_bytes());
+            hash.update(part);
+        }
+        Self(hex(&hash.finalize()))
     }
 
     fn at(permit: &Permit, question: &Question, schema_hash: &str, epoch: EpochId, rho: NanoRho) -> Self {
@@ -104,6 +127,11 @@ const KNOWN_MICROS: i64 = 7 * 86_400 * 1_000_000;
 /// Names a dataset and its epoch.
 pub(crate) fn asked_in(dataset: &DatasetId, epoch: EpochId) -> String {
     format!("{dataset}/{}", epoch.0)
+}
+
+/// Names where what is owed of a dataset's synopses is kept: in no epoch, so that the end of none forgets it.
+pub(crate) fn synopses_of(dataset: &DatasetId) -> String {
+    format!("{dataset}/synopsis")
 }
 
 /// What is known of a question that arrives.
@@ -185,6 +213,11 @@ impl Answers {
             }
         }
         of.stored.insert(key.clone(), answer);
+    }
+
+    /// Forgets what a dataset's synopses were owed: one was drawn.
+    pub fn settle_synopses(&mut self, dataset: &DatasetId) {
+        self.0.remove(&synopses_of(dataset));
     }
 
     /// Forgets the answers of some epochs, and in time the request ids.

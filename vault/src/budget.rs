@@ -23,6 +23,8 @@ pub struct Statement {
     pub quarter_rate: NanoRho,
     /// The quarter in which the lifetime's cap is reached if that goes on, if it is this one or the next.
     pub lifetime_ends: Option<Quarter>,
+    /// Spent in this quarter on the monthly synopsis, everyone's.
+    pub synopsis_spent: NanoRho,
     /// Spent by this client in this quarter.
     pub client_spent: NanoRho,
     /// This client's quota in a quarter.

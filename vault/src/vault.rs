@@ -35,6 +35,7 @@ mod schemas;
 mod space;
 mod state;
 mod subjects;
+mod synopsis;
 mod tokens;
 mod write;
 

@@ -4,3 +4,4 @@ pub mod parts;
 pub mod plan;
 pub mod question;
 pub mod rfm;
+pub mod synopsis;

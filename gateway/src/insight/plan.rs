@@ -66,6 +66,7 @@ pub fn encode(plan: &Plan, schema: &Schema, deadline_millis: u32) -> v1::Plan {
         deadline_millis,
         readable_from: readable_from(plan),
         charge: plan.rho().to_string(),
+        synopsis: None,
         half_widths_differ: plan.half_widths_differ(),
     }
 }

@@ -1,12 +1,12 @@
 //! From a request to a question the vault can answer: segments and fields resolved as far as the caller may know of them,
 //! permitted, priced, asked, and shown.
 
-use super::plan;
+use super::{plan, synopsis};
 use crate::pace;
 use crate::pipeline::{Call, UsedFor};
 use crate::records::{self, StoredSegment};
 use crate::status::Failure;
-use crate::wire::{names, release};
+use crate::wire::{self, names, release};
 use policy::decide::{Reason, Refusal};
 use policy::id::SegmentId;
 use policy::permit::{Permit, Verb};
@@ -271,7 +271,18 @@ pub fn answer(
     let permit = view.permit(call, [&segment, &universe], &fields)?;
     let dataset = view.schema.dataset.clone();
     let mut question = Question { dataset: dataset.clone(), universe, segment, kind, rho: NanoRho::ZERO };
-    let planned = plan::price(&view.schema, &mut question, spend)?;
+    let planned = plan::price(&view.schema, &mut question, spend.clone())?;
+    if let Some(offer) = synopsis::offered(call, &permit, &question, spend.as_ref())? {
+        if validate_only {
+            let plan = wire::synopsis::plan(&offer);
+            return Ok(Answered { plan, release: None, total: 0, answer: None, schema: view.schema });
+        }
+        // It is gone only if its month ended just now.
+        if let Some((answer, offer)) = synopsis::take(call, &permit, &question)? {
+            let (plan, synopsis) = (wire::synopsis::plan(&offer), Some(wire::synopsis::from(&offer)));
+            return shown(call, view, &permit, (plan, answer, synopsis), &canonical);
+        }
+    }
     let mut plan = plan::encode(&planned, &view.schema, call.app.pace.deadline_millis(&dataset, pace));
     if validate_only {
         plan.charge = call.app.vault.quote(&permit, &question)?.to_string();
@@ -280,15 +291,28 @@ pub fn answer(
     call.pace(&dataset, pace);
     let (answer, charged) = call.app.vault.release_or_top_up(&permit, &question, call.now)?;
     plan.charge = if charged { answer.last_charge() } else { NanoRho::ZERO }.to_string();
+    shown(call, view, &permit, (plan, answer, None), &canonical)
+}
+
+/// Writes an answer; one from no synopsis was charged if its plan says so.
+fn shown(
+    call: &Call,
+    view: View,
+    permit: &Permit,
+    (plan, answer, synopsis): (v1::Plan, Answer, Option<v1::FromSynopsis>),
+    segment: &str,
+) -> Result<Answered, Failure> {
+    let charged = plan.charge != NanoRho::ZERO.to_string();
     let (release, total) = release::encode(
         &answer,
         &release::Context {
             schema: &view.schema,
             client: &call.principal.client,
             used_for: &view.used_for,
-            segment: &canonical,
+            segment,
             charged,
-            statement: Some(call.app.vault.budget(&permit, &call.principal.client, call.now)?),
+            statement: Some(call.app.vault.budget(permit, &call.principal.client, call.now)?),
+            synopsis,
         },
     );
     Ok(Answered { plan, release: Some(release), total, answer: Some(answer), schema: view.schema })

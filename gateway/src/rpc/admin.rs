@@ -2,6 +2,7 @@
 
 use super::{Answers, Service, keys, policies, schemas};
 use crate::http::troubles;
+use crate::insight::synopsis;
 use crate::pipeline::{self, Call};
 use crate::records::{self, Client};
 use crate::status::Failure;
@@ -58,6 +59,7 @@ impl AdminService for Service {
             let as_of = as_of_time.map(|at| time::decode("as_of_time", at)).transpose()?.unwrap_or(call.now);
             let closed = call.app.vault.close_epoch(&permit, as_of, call.now)?;
             call.app.pace.begin_epoch(&schema.dataset);
+            synopsis::draw_due(&call.app, &schema.dataset);
             Ok(v1::CloseEpochResponse { epoch: closed.epoch.0, as_of_time: Some(time::encode(closed.as_of)) })
         })
         .await
@@ -79,7 +81,8 @@ impl AdminService for Service {
             }
             let statement = call.app.vault.budget(&permit, &client, call.now)?;
             let (extensions, budget) = (budget::extensions(&statement), budget::encode(&schema, &client, &statement));
-            Ok(v1::GetBudgetResponse { budget: Some(budget), extensions })
+            let synopsis_problem = call.app.synopses.lock().problem(&schema.dataset).unwrap_or_default().to_owned();
+            Ok(v1::GetBudgetResponse { budget: Some(budget), extensions, synopsis_problem })
         })
         .await
     }

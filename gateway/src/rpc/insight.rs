@@ -1,9 +1,10 @@
 //! Differentially private answers.
 
 use super::Service;
+use super::catalog::reads_catalog;
 use crate::insight::parts;
 use crate::insight::question::{self, Asked, View};
-use crate::insight::rfm;
+use crate::insight::{rfm, synopsis};
 use crate::pace;
 use crate::pipeline;
 use crate::status::Failure;
@@ -271,6 +272,19 @@ impl InsightService for Service {
                 mean: answer.and_then(|answer| insight::mean(answer, &answered.schema)),
                 deviation: answer.and_then(|answer| insight::deviation(answer, &answered.schema)),
             })
+        })
+        .await
+    }
+
+    async fn get_synopsis(
+        &self,
+        request: Request<v1::GetSynopsisRequest>,
+    ) -> Result<Response<v1::GetSynopsisResponse>, Status> {
+        pipeline::unary(&self.0, request, "InsightService/GetSynopsis", |call, request| {
+            let v1::GetSynopsisRequest { dataset } = request;
+            let schema = call.schema(&dataset)?;
+            let all = reads_catalog(call, &schema);
+            synopsis::describe(call, &schema, all)
         })
         .await
     }

@@ -20,6 +20,7 @@ pub fn encode(schema: &Schema, client: &ClientId, statement: &Statement) -> v1::
         ref extensions,
         quarter_rate,
         lifetime_ends,
+        synopsis_spent,
         client_spent,
         client_quota,
     } = *statement;
@@ -46,6 +47,7 @@ pub fn encode(schema: &Schema, client: &ClientId, statement: &Statement) -> v1::
         lifetime_ends: lifetime_ends.map(|quarter| quarter.to_string()).unwrap_or_default(),
         month_spent: month_spent.to_string(),
         month_cap: month_cap.map(|cap| cap.to_string()).unwrap_or_default(),
+        synopsis_spent: synopsis_spent.to_string(),
     }
 }
 

@@ -17,4 +17,5 @@ pub mod release;
 pub mod schema;
 pub mod segment;
 pub mod subject;
+pub mod synopsis;
 pub mod time;

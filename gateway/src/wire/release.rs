@@ -28,6 +28,8 @@ pub struct Context<'a> {
     pub charged: bool,
     /// The ledger after it, if the caller may read it.
     pub statement: Option<Statement>,
+    /// The synopsis that it is from, if it is.
+    pub synopsis: Option<v1::FromSynopsis>,
 }
 
 /// Writes an answer. Also returns one total for all its attribute tables, in people.
@@ -66,6 +68,7 @@ pub fn encode(answer: &Answer, context: &Context<'_>) -> (v1::Release, u64) {
             purpose: context.used_for.purpose.to_string(),
             basis: consent::of_basis(context.used_for.basis).into(),
         }),
+        synopsis: context.synopsis.clone(),
         draws: parts.iter().map(|Part { rho, leaf }| v1::Draw { rho: rho.to_string(), leaf: *leaf }).collect(),
     };
     (release, total.map_or(0, |total| people_to_show(total.value)))

@@ -30,6 +30,14 @@ impl Month {
         u32::try_from(year * 12 + (month - 1)).map_or(Self(0), Self)
     }
 
+    /// Returns the month an instant lies in by the calendar of a time zone; `None` for a zone that nobody knows.
+    pub fn local(instant: Timestamp, zone: &str) -> Option<Self> {
+        let zone = jiff::tz::TimeZone::get(zone).ok()?;
+        let day = jiff::Timestamp::from_microsecond(instant.0).ok()?.to_zoned(zone).date();
+        let months = i32::from(day.year()).checked_mul(12)?.checked_add(i32::from(day.month()) - 1)?;
+        u32::try_from(months).ok().map(Self)
+    }
+
     /// Returns the month after this one.
     pub const fn next(self) -> Self {
         Self(self.0.saturating_add(1))

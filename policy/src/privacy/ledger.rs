@@ -115,18 +115,40 @@ impl Ledger {
     /// `PRICE_ABOVE_CAP` if it could never fit, `QUOTA_EXHAUSTED` or `BUDGET_EXHAUSTED` if it does not fit now.
     pub fn check(&self, client: &ClientId, rho: NanoRho, now: impl Into<Month>, caps: Caps) -> Result<(), Refusal> {
         let month = now.into();
-        let now = month.quarter();
         let quota = self.quota(client, caps);
-        let lifetime = self.lifetime_cap(caps);
-        let most = quota.min(caps.quarter).min(lifetime).min(caps.month.unwrap_or(caps.quarter));
+        let most = quota.min(self.largest(caps));
         if rho > most {
             return Err(price_above_cap(rho, most));
         }
-        let next = now.max(self.quarter).next();
-        let left_to_client = quota.saturating_sub(self.client_spent(client, now));
+        let quarter = month.quarter();
+        let left_to_client = quota.saturating_sub(self.client_spent(client, quarter));
         if rho > left_to_client {
-            return Err(quota_exhausted(rho, left_to_client, quota, next));
+            return Err(quota_exhausted(rho, left_to_client, quota, quarter.max(self.quarter).next()));
         }
+        self.check_caps(rho, month, caps)
+    }
+
+    /// Says whether a charge of the gateway itself, which no client's quota is for, would be accepted now, and why not.
+    ///
+    /// # Errors
+    /// `PRICE_ABOVE_CAP` if it could never fit, `BUDGET_EXHAUSTED` if it does not fit now.
+    pub fn check_standing(&self, rho: NanoRho, now: impl Into<Month>, caps: Caps) -> Result<(), Refusal> {
+        let most = self.largest(caps);
+        if rho > most {
+            return Err(price_above_every_cap(rho, most));
+        }
+        self.check_caps(rho, now.into(), caps)
+    }
+
+    /// Returns the most that one charge could ever be.
+    fn largest(&self, caps: Caps) -> NanoRho {
+        caps.quarter.min(self.lifetime_cap(caps)).min(caps.month.unwrap_or(caps.quarter))
+    }
+
+    fn check_caps(&self, rho: NanoRho, month: Month, caps: Caps) -> Result<(), Refusal> {
+        let now = month.quarter();
+        let lifetime = self.lifetime_cap(caps);
+        let next = now.max(self.quarter).next();
         let left_ever = lifetime.saturating_sub(self.lifetime_spent);
         if rho > left_ever {
             return Err(lifetime_exhausted(rho, left_ever, lifetime));
@@ -219,6 +241,14 @@ fn price_above_cap(rho: NanoRho, most: NanoRho) -> Refusal {
     Refusal::new(
         Reason::PriceAboveCap,
         format!("this costs {rho}, and {most} is the most one client can ever spend in a quarter"),
+        "ask for less accuracy or fewer cells",
+    )
+}
+
+fn price_above_every_cap(rho: NanoRho, most: NanoRho) -> Refusal {
+    Refusal::new(
+        Reason::PriceAboveCap,
+        format!("this costs {rho}, and the caps of these people allow {most} at once"),
         "ask for less accuracy or fewer cells",
     )
 }

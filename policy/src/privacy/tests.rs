@@ -91,6 +91,19 @@ fn quarters_follow_the_calendar() {
 }
 
 #[test]
+fn a_month_is_that_of_the_calendar_on_the_wall() {
+    let local = |seconds, zone| Month::local(Timestamp::from_seconds(seconds), zone).map(|month| month.to_string());
+    // 2026-09-30T23:00:00Z is midnight in London, a day later in Tokyo, and still the day before in New York.
+    let midnight = 1_790_809_200;
+    for (zone, month) in [("Europe/London", "2026-10"), ("Asia/Tokyo", "2026-10"), ("America/New_York", "2026-09")] {
+        assert_eq!(local(midnight, zone).as_deref(), Some(month), "{zone}");
+    }
+    assert_eq!(local(midnight - 1, "Europe/London").as_deref(), Some("2026-09"));
+    assert_eq!(local(midnight, "UTC"), Some(Month::of(Timestamp::from_seconds(midnight)).to_string()));
+    assert_eq!((local(midnight, "Nowhere/At_All"), local(i64::MAX, "UTC")), (None, None));
+}
+
+#[test]
 fn epsilons_round_up_and_deltas_are_exact() {
     assert_eq!(Epsilon::new(3.891).unwrap().to_string(), "3.90");
     assert_eq!(Epsilon::new(f64::NAN), None);

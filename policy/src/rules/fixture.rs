@@ -63,6 +63,7 @@ pub(crate) fn schema() -> Schema {
         cap_lifetime: NanoRho(800_000_000),
         cap_month: None,
         rfm: None,
+        synopsis: None,
         identities: Vec::new(),
         controller: None,
         notice: None,

@@ -52,7 +52,10 @@ fn partners_get_coarse_values_for_their_own_purpose_only() {
 fn nobody_else_gets_a_field() {
     let rules = defaults();
     for who in everyone().iter().filter(|who| !matches!(who.role, Role::Service | Role::Partner(_))) {
-        assert_eq!(row(&rules, who, "marketing.portrait"), [Deny; 6], "{who:?}");
+        // The gateway draws the monthly synopsis of what services may have.
+        let marketing =
+            if who.role == Role::System { row(&rules, &principal(Role::Service), "marketing") } else { [Deny; 6] };
+        assert_eq!(row(&rules, who, "marketing.portrait"), marketing, "{who:?}");
         assert_eq!(row(&rules, who, "sharing.partner.acme"), [Deny; 6], "{who:?}");
     }
 }
@@ -98,6 +101,10 @@ fn verbs_go_to_the_roles_that_need_them() {
     assert_eq!(
         verbs(&principal(Role::System), Some(&schema), None),
         [Verb::Maintain, Verb::IssueToken, Verb::EraseSubject]
+    );
+    assert_eq!(
+        verbs(&principal(Role::System), Some(&schema), Some((&marketing, Consent))),
+        [Verb::Release, Verb::Maintain, Verb::IssueToken, Verb::EraseSubject]
     );
 }
 

@@ -71,6 +71,11 @@ pub fn evolve(old: &Schema, new: &Schema) -> Result<Evolved, EvolveError> {
         (old, new) if old != new => differences.push(Difference::Rfm),
         _ => {}
     }
+    match (&old.synopsis, &new.synopsis) {
+        (Some(_), None) => differences.push(Difference::RemovedSynopsis),
+        (old, Some(new)) if old.as_ref() != Some(new) => differences.push(Difference::Synopsis { rho: new.rho }),
+        _ => {}
+    }
     Ok(Evolved { schema: new.clone(), differences })
 }
 

@@ -13,6 +13,7 @@ pub(crate) mod number;
 mod parse;
 mod raw;
 mod rfm;
+mod synopsis;
 #[cfg(test)]
 #[expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
 mod tests;
@@ -23,6 +24,7 @@ pub use evolve::{Difference, EvolveError, Evolved, evolve};
 pub use identity::{Identity, IdentityKind};
 pub use parse::{CAP_LIFETIME, CAP_QUARTER, SchemaError, parse};
 pub use rfm::{CutPoints, PublicCuts, Rfm};
+pub use synopsis::{DEFAULT_SYNOPSIS_RHO, MAX_SYNOPSIS_CELLS, MAX_SYNOPSIS_FIELDS, Synopsis};
 
 use crate::id::{DatasetId, FieldName, OrganizationId, PopulationId, PurposeId};
 use crate::privacy::{Caps, NanoRho};
@@ -249,6 +251,9 @@ pub struct Schema {
     /// Bands of who bought lately, often and for much. Left out of the hash where there are none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rfm: Option<Rfm>,
+    /// What is released each month for questions to be answered from. Not in the hash.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub synopsis: Option<Synopsis>,
 }
 
 /// A reference to a field of a schema.
@@ -373,10 +378,10 @@ impl Schema {
         of_event || self.field(reference).is_some_and(|field| field.deprecated)
     }
 
-    /// Returns the hash of the description: SHA-256 of its JSON, in hex. Equal schemas, equal hashes. Who is responsible and
-    /// what people are told are left out: no answer depends on them.
+    /// Returns the hash of the description: SHA-256 of its JSON, in hex. Equal schemas, equal hashes. Who is responsible, what
+    /// people are told and what the monthly synopsis is of are left out: no answer to a question depends on them.
     pub fn hash(&self) -> String {
-        let described = Self { controller: None, notice: None, ..self.clone() };
+        let described = Self { controller: None, notice: None, synopsis: None, ..self.clone() };
         // Why no error: a struct of names, numbers and lists always has a JSON form.
         let json = serde_json::to_vec(&described).unwrap_or_default();
         hex(&Sha256::digest(json))

@@ -40,6 +40,13 @@
 //! frequency = [2, 4, 8, 16]        # rising purchases: 1 below the first, the best band from the last on
 //! monetary = ["50.00", "150.00", "400.00", "1000.00"]     # rising sums, likewise
 //!
+//! [synopsis]                       # optional; one release a month, from which many questions are answered free
+//! purpose = "marketing.portrait"   # it answers questions for this purpose, on this basis
+//! basis = "consent"                # default; or "contract", "legitimate_interest"
+//! fields = ["newsletter", "order.category"]    # 1-20 with closed lists of values
+//! window = "90d"                   # optional: only so many days count for fields of events
+//! rho = "0.03"                     # default; what each month's is charged, at most a third of the quarter's budget
+//!
 //! [[identities]]                   # optional: other identifiers that people are known by, each kind for itself
 //! name = "visitor"
 //! display = "Visitor of the web shop"               # default: the name
@@ -208,7 +215,7 @@ pub fn parse(text: &str) -> Result<Schema, SchemaError> {
     let rfm =
         raw.rfm.as_ref().map(|raw| super::rfm::checked(raw.as_ref(), &format!("{}, [rfm]", doc.line(raw)), &events));
     let identities = doc.identities(&raw.identities, &attributes, &events)?;
-    Ok(Schema {
+    let mut schema = Schema {
         version: raw.version,
         organization: doc.name(&raw.organization, OrganizationId::new)?,
         population,
@@ -227,7 +234,13 @@ pub fn parse(text: &str) -> Result<Schema, SchemaError> {
         controller: controller.map(|(line, controller)| controller.checked(&line)).transpose()?,
         notice: notice.map(|(line, notice)| notice.checked(&line)).transpose()?,
         rfm: rfm.transpose()?,
-    })
+        synopsis: None,
+    };
+    if let Some(raw) = &raw.synopsis {
+        let place = format!("{}, [synopsis]", doc.line(raw));
+        schema.synopsis = Some(super::synopsis::checked(raw.as_ref(), &place, &schema)?);
+    }
+    Ok(schema)
 }
 
 fn line(text: &str, offset: usize) -> String {

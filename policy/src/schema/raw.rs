@@ -1,6 +1,7 @@
 //! A schema as it is written, before anything is checked but the names and kinds of keys.
 
 use super::{Controller, DatasetKind, FieldClass, Notice};
+use crate::consent::LawfulBasis;
 use serde::Deserialize;
 use toml::{Spanned, Value};
 
@@ -20,6 +21,7 @@ pub(super) struct RawSchema {
     pub(super) controller: Option<Spanned<Controller>>,
     pub(super) notice: Option<Spanned<Notice>>,
     pub(super) rfm: Option<Spanned<RawRfm>>,
+    pub(super) synopsis: Option<Spanned<RawSynopsis>>,
     #[serde(default)]
     pub(super) identities: Vec<RawIdentity>,
     #[serde(default)]
@@ -38,6 +40,16 @@ pub(super) struct RawRfm {
     pub(super) recency: Vec<Value>,
     pub(super) frequency: Vec<Value>,
     pub(super) monetary: Vec<Value>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawSynopsis {
+    pub(super) purpose: String,
+    pub(super) basis: Option<LawfulBasis>,
+    pub(super) fields: Vec<String>,
+    pub(super) window: Option<String>,
+    pub(super) rho: Option<Value>,
 }
 
 #[derive(Deserialize)]

@@ -1,7 +1,9 @@
 //! Schemas as stewards write them, right and wrong.
 
 use super::*;
+use crate::consent::LawfulBasis;
 use crate::segment::test_schema::EXAMPLE;
+use crate::segment::{Span, Window};
 
 /// The example of the module documentation of `parse`.
 fn documented() -> String {
@@ -102,6 +104,47 @@ fn bands_are_over_rising_public_cut_points() {
         "`monetary` lists 1 to 9 rising cut points, such as",
     );
     changed("monetary = [", "money = [", "line", "unknown field `money`");
+}
+
+#[test]
+fn a_synopsis_is_of_closed_fields_at_a_price_that_a_quarter_bears_three_times() {
+    let schema = parse(&documented()).unwrap();
+    let synopsis = schema.synopsis.clone().unwrap();
+    let fields = ["newsletter", "order.category"].map(|path| schema.resolve(path).unwrap());
+    assert_eq!((synopsis.fields.as_slice(), synopsis.rho), (fields.as_slice(), DEFAULT_SYNOPSIS_RHO));
+    assert_eq!((synopsis.purpose.as_str(), synopsis.basis), ("marketing.portrait", LawfulBasis::Consent));
+    assert_eq!(synopsis.window, Window::Last(Span::Days(90)));
+    assert_eq!(serde_json::from_str::<Schema>(&serde_json::to_string(&schema).unwrap()).unwrap(), schema);
+    let without = Schema { synopsis: None, ..schema.clone() };
+    assert_eq!(schema.hash(), without.hash(), "no answer to a question depends on it");
+    assert!(!serde_json::to_string(&without).unwrap().contains("synopsis"));
+    let fields = "fields = [\"newsletter\", \"order.category\"]";
+    let with = |written: &str, problem: &str| changed(fields, written, "[synopsis]", problem);
+    with("fields = []", "1 to 20 fields, not 0");
+    with("fields = [\"newsletter\", \"order.category\", \"newsletter\"]", "`newsletter` is named twice");
+    with("fields = [\"age_band\", \"order.category\"]", "`age_band` is deprecated");
+    with("fields = [\"household\", \"order.category\"]", "`household` has no closed list of values");
+    with("fields = [\"member_no\", \"order.category\"]", "`member_no` has no closed list of values");
+    with("fields = [\"order\"]", "`order` is no attribute");
+    with("fields = [\"agee\"]", "`agee` is no attribute");
+    with("fields = [\"newsletter\"]", "`window` is for fields of events");
+    changed("window = \"90d\" ", "window = \"soon\" ", "[synopsis]", "a span such as");
+    changed("rho = \"0.03\"", "rho = \"0.07\"", "[synopsis]", "at most 0.066666666 here");
+    changed("rho = \"0.03\"", "rho = \"0\"", "[synopsis]", "`rho` is above 0");
+    changed("quarter = \"0.20\"", "quarter = \"0.20\"\nmonth = \"0.01\"", "[synopsis]", "at most 0.01 here");
+    changed(
+        "purpose = \"marketing.portrait\"",
+        "purpose = \"pricing\"",
+        "[synopsis]",
+        "people are not asked for `pricing`",
+    );
+    changed("basis = \"consent\"", "basis = \"habit\"", "line", "unknown variant `habit`");
+    changed(
+        "name = \"newsletter\"\n",
+        "name = \"newsletter\"\n deprecated = true\n",
+        "[synopsis]",
+        "`newsletter` is deprecated",
+    );
 }
 
 /// Stored answers are found by this hash: whatever changes it makes every dataset pay for its answers again.

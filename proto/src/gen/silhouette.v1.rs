@@ -66,7 +66,7 @@ pub mod segment_source {
     }
 }
 /// How much to spend on an answer: a price, or the accuracy to reach. Nothing set is the published default for the kind
-/// of question. The plan in the response states the other one.
+/// of question, or nothing where the dataset's monthly synopsis answers it. The plan in the response states the other one.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Spend {
     /// One of the two.
@@ -117,10 +117,28 @@ pub struct Plan {
     /// what was charged, or 0. From earlier answers alone.
     #[prost(string, tag = "8")]
     pub charge: ::prost::alloc::string::String,
+    /// The synopsis that answers it free of charge, if one does; `rho` and `charge` are 0 then. A price in `spend` is for a fresh
+    /// answer instead, and so is an accuracy that the synopsis does not reach.
+    #[prost(message, optional, tag = "9")]
+    pub synopsis: ::core::option::Option<FromSynopsis>,
     /// Whether cells will differ in their half-widths, frequent ones having larger and rare ones smaller ones: `sigma` and
     /// `half_width` are then the root of the mean of the squares.
     #[prost(bool, tag = "10")]
     pub half_widths_differ: bool,
+}
+/// The monthly synopsis that an answer is from: a release of everyone that the dataset's description asks for. It stands until
+/// the first epoch of the next month closes.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct FromSynopsis {
+    /// Of which month, by the dataset's calendar: `2026-11`.
+    #[prost(string, tag = "1")]
+    pub month: ::prost::alloc::string::String,
+    /// Number of the closed epoch it was read from.
+    #[prost(uint32, tag = "2")]
+    pub epoch: u32,
+    /// End of that epoch.
+    #[prost(message, optional, tag = "3")]
+    pub as_of_time: ::core::option::Option<::prost_types::Timestamp>,
 }
 /// A statement of one population's ledger and one client's share of it. Every rho is a decimal.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -180,6 +198,9 @@ pub struct Budget {
     /// Cap of a month; empty if the dataset's description sets none.
     #[prost(string, tag = "18")]
     pub month_cap: ::prost::alloc::string::String,
+    /// Spent in this quarter on the monthly synopsis; in `quarter_spent`, and in no client's.
+    #[prost(string, tag = "19")]
+    pub synopsis_spent: ::prost::alloc::string::String,
 }
 /// One noised cell.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -294,6 +315,9 @@ pub struct Release {
     /// charged; empty if it is one draw. Who withdrew in between is in the earlier ones alone, and counts in part.
     #[prost(message, repeated, tag = "15")]
     pub draws: ::prost::alloc::vec::Vec<Draw>,
+    /// The synopsis that it is from, if it is: then it follows from that release alone, whose name, leaf and price these are.
+    #[prost(message, optional, tag = "16")]
+    pub synopsis: ::core::option::Option<FromSynopsis>,
 }
 /// A lawful basis for a use. Each call names exactly one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
@@ -1964,6 +1988,9 @@ pub struct GetBudgetResponse {
     /// What moved the lifetime's cap, the first first.
     #[prost(message, repeated, tag = "2")]
     pub extensions: ::prost::alloc::vec::Vec<BudgetExtension>,
+    /// Why the synopsis that is due is not drawn; empty if it is, or none is.
+    #[prost(string, tag = "3")]
+    pub synopsis_problem: ::prost::alloc::string::String,
 }
 /// One extension of a lifetime's cap.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -6229,6 +6256,61 @@ pub struct MeanResponse {
     #[prost(message, optional, tag = "4")]
     pub deviation: ::core::option::Option<Estimate>,
 }
+/// A look at a dataset's monthly synopsis.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetSynopsisRequest {
+    /// `datasets/{d}`. Required.
+    #[prost(string, tag = "1")]
+    pub dataset: ::prost::alloc::string::String,
+}
+/// A monthly synopsis, as the dataset's description asks for it; the one that stands, where it differs.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Synopsis {
+    /// For which use: it answers no question for another.
+    #[prost(message, optional, tag = "1")]
+    pub r#use: ::core::option::Option<Use>,
+    /// The fields that the caller may count, as written.
+    #[prost(string, repeated, tag = "2")]
+    pub fields: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Which events count for fields of events.
+    #[prost(message, optional, tag = "3")]
+    pub window: ::core::option::Option<Window>,
+    /// What each month's is charged: rho as a decimal.
+    #[prost(string, tag = "4")]
+    pub rho: ::prost::alloc::string::String,
+    /// The same as per cent of the population's cap of a quarter.
+    #[prost(double, tag = "5")]
+    pub percent_of_quarter: f64,
+    /// Half-width of the 95 % interval of one cell, noise only, in people.
+    #[prost(double, tag = "6")]
+    pub half_width: f64,
+    /// Likewise of how many people there are in all; 0 if no field of it counts everyone.
+    #[prost(double, tag = "7")]
+    pub total_half_width: f64,
+    /// Which one stands; absent if none does.
+    #[prost(message, optional, tag = "8")]
+    pub standing: ::core::option::Option<FromSynopsis>,
+    /// Name of its release: `datasets/{d}/releases/{r}`; empty if none stands.
+    #[prost(string, tag = "9")]
+    pub release: ::prost::alloc::string::String,
+    /// Index of its leaf in the access tree of the log.
+    #[prost(uint64, tag = "10")]
+    pub leaf: u64,
+    /// The day from which on the next one is due, `2026-12-01`: with the first close of an epoch that ends then or later. Empty
+    /// before the first close.
+    #[prost(string, tag = "11")]
+    pub next_day: ::prost::alloc::string::String,
+    /// Why the one that is due is not drawn; empty if it is, or will be with the next close.
+    #[prost(string, tag = "12")]
+    pub problem: ::prost::alloc::string::String,
+}
+/// A monthly synopsis.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct GetSynopsisResponse {
+    /// The synopsis; absent if the dataset's description asks for none.
+    #[prost(message, optional, tag = "1")]
+    pub synopsis: ::core::option::Option<Synopsis>,
+}
 /// Lengths of periods, in the dataset's calendar.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
@@ -6643,6 +6725,32 @@ pub mod insight_service_client {
                 .insert(GrpcMethod::new("silhouette.v1.InsightService", "Mean"));
             self.inner.unary(req, path, codec).await
         }
+        /// Says of which fields a dataset's monthly synopsis is, what it cost and how accurate it is; never what is in it. Questions
+        /// that it answers are answered from it free of charge.
+        pub async fn get_synopsis(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GetSynopsisRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetSynopsisResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/silhouette.v1.InsightService/GetSynopsis",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("silhouette.v1.InsightService", "GetSynopsis"));
+            self.inner.unary(req, path, codec).await
+        }
     }
 }
 /// Generated server implementations.
@@ -6736,6 +6844,15 @@ pub mod insight_service_server {
             &self,
             request: tonic::Request<super::MeanRequest>,
         ) -> std::result::Result<tonic::Response<super::MeanResponse>, tonic::Status>;
+        /// Says of which fields a dataset's monthly synopsis is, what it cost and how accurate it is; never what is in it. Questions
+        /// that it answers are answered from it free of charge.
+        async fn get_synopsis(
+            &self,
+            request: tonic::Request<super::GetSynopsisRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetSynopsisResponse>,
+            tonic::Status,
+        >;
     }
     /// Differentially private answers about the members of a segment.
     #[derive(Debug)]
@@ -7335,6 +7452,51 @@ pub mod insight_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = MeanSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/silhouette.v1.InsightService/GetSynopsis" => {
+                    #[allow(non_camel_case_types)]
+                    struct GetSynopsisSvc<T: InsightService>(pub Arc<T>);
+                    impl<
+                        T: InsightService,
+                    > tonic::server::UnaryService<super::GetSynopsisRequest>
+                    for GetSynopsisSvc<T> {
+                        type Response = super::GetSynopsisResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::GetSynopsisRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as InsightService>::get_synopsis(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = GetSynopsisSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(

@@ -27,6 +27,7 @@
 //!   what squares within the bounds are, scaled as above to half of the largest; also a function of the subject's own value, so
 //!   `D^2` is the sum of the three. One subject at a bound of the field comes to all three at once: nothing can be saved;
 //! - *the most frequent values*: proof in `top`;
+//! - *the monthly synopsis*: a portrait of everyone; what is answered from it is post-processing, as `synopsis` says;
 //! - *several tables*: their cells are disjoint coordinates of one vector, so squared norms add. What part of the price each
 //!   gets is what part of that sum its own is: equal for tables of people, two to three for events and sums (`shape`), by
 //!   scales that are fixed before any data.
@@ -52,6 +53,7 @@ mod plan;
 mod question;
 pub mod ratio;
 mod shape;
+mod synopsis;
 mod top;
 
 pub(crate) use combine::combine;
@@ -64,6 +66,8 @@ pub use plan::{
     PlanError, plan, price_for,
 };
 pub use question::{Answer, By, Cell, Counted, Dimension, Kind, Measure, Part, Question, Table, TableNoise};
+pub(crate) use synopsis::Synopsis;
+pub use synopsis::{Facts, Offer};
 
 #[cfg(test)]
 #[expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]

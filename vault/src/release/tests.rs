@@ -1,6 +1,7 @@
 //! Plans, prices, the map and the noise. Statistical tests name their N and alpha; noise can't be seeded.
 
 mod noise;
+mod synopsis;
 
 use super::draw::{distance, gaussian, nano_up};
 use super::*;

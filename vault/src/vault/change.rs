@@ -5,7 +5,8 @@
 
 use crate::erasure::ErasureReceipt;
 use crate::holds::Ground;
-use policy::id::{ClientId, PopulationId};
+use crate::release::Synopsis;
+use policy::id::{ClientId, DatasetId, PopulationId};
 use policy::privacy::{Extension, Ledger, Month, NanoRho, Quarter};
 use policy::schema::FieldRef;
 use policy::time::Timestamp;
@@ -90,6 +91,13 @@ pub(crate) enum Change {
         /// Key of the answer of a higher price that it was answered from, if it was.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         better: Option<String>,
+    },
+    /// The synopsis of a month was drawn, and stands instead of the one before.
+    Synopsis {
+        /// Of which dataset.
+        dataset: DatasetId,
+        /// The synopsis.
+        synopsis: Box<Synopsis>,
     },
     /// A client's quota was set.
     Quota {

@@ -5,6 +5,7 @@ use super::deliver;
 use super::recover::{DatasetRecord, VaultRecord};
 use super::state::Shared;
 use crate::holds::Ground;
+use crate::release::Synopsis;
 use policy::id::ClientId;
 use policy::privacy::NanoRho;
 use policy::schema::{EventTypeId, FieldRef};
@@ -75,6 +76,9 @@ pub(crate) fn state_seeds() -> Vec<Vec<u8>> {
         changes.push(Change::Spent { population: population.clone(), spent });
         changes.push(Change::Quota { population, client, quota: NanoRho(5) });
     }
+    if let (Ok(dataset), Some(synopsis)) = (policy::id::DatasetId::new("shop"), synopsis()) {
+        changes.push(Change::Synopsis { dataset, synopsis: Box::new(synopsis) });
+    }
     if let Ok(ground) = Ground::new("tax-act-147") {
         let fields = [FieldRef::Event(EventTypeId(0))].into();
         let placed = Timestamp(7);
@@ -93,6 +97,20 @@ pub(crate) fn state_seeds() -> Vec<Vec<u8>> {
     let mut seeds: Vec<Vec<u8>> = changes.iter().map(change).collect();
     seeds.push(serde_json::to_vec(&shared).unwrap_or_default());
     seeds
+}
+
+/// A small synopsis.
+fn synopsis() -> Option<Synopsis> {
+    let answer = r#"{"version":1,"release":"ab","epoch":3,"as_of_seconds":1793491200,"tables":[],"sigma_1024":9,
+        "half_width_1024":18,"rho":30000000,"not_private":false,"leaf":9}"#;
+    Some(Synopsis {
+        month: policy::privacy::Month(24_322),
+        purpose: policy::id::PurposeId::new("marketing.portrait").ok()?,
+        basis: policy::consent::LawfulBasis::Consent,
+        fields: vec![FieldRef::Event(EventTypeId(0))],
+        window: policy::segment::Window::Ever,
+        answer: serde_json::from_str(answer).ok()?,
+    })
 }
 
 /// Reads a bitmap of people.

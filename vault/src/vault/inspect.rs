@@ -8,7 +8,7 @@ use crate::budget::Statement;
 use crate::log::{Decision, Kind, Leaf, LogError, Sizes, Word};
 use policy::decide::{Reason, Refusal};
 use policy::id::{ClientId, DatasetId, PurposeId};
-use policy::permit::{Permit, Role, Verb};
+use policy::permit::{Permit, Role, SYSTEM, Verb};
 use policy::privacy::{Month, NanoRho, Quarter};
 use policy::time::Timestamp;
 use std::collections::BTreeMap;
@@ -22,6 +22,8 @@ impl Vault {
         let now = now.max(state.latest);
         let (month, quarter) = (Month::of(now), Quarter::of(now));
         let caps = self.caps(&state, &population);
+        // The gateway itself is charged for nothing else.
+        let synopsis = ClientId::new(SYSTEM).ok();
         let ledger = state.shared.ledgers.entry(population).or_default();
         Ok(Statement {
             quarter_spent: ledger.quarter_spent(quarter),
@@ -33,6 +35,7 @@ impl Vault {
             extensions: ledger.extensions().to_vec(),
             quarter_rate: ledger.rate(now, caps),
             lifetime_ends: ledger.lifetime_ends(now, caps),
+            synopsis_spent: synopsis.map_or(NanoRho::ZERO, |system| ledger.client_spent(&system, quarter)),
             client_spent: ledger.client_spent(client, quarter),
             client_quota: ledger.quota(client, caps),
         })

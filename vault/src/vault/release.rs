@@ -13,9 +13,10 @@ use super::change::Change;
 use super::commit::Outgoing;
 use super::epochs::ClosedEpoch;
 use super::state::State;
+use super::synopsis::{kept, month_of};
 use super::write::{dataset_of, leaf_of, refuse, require};
 use super::{Vault, VaultError};
-use crate::answers::{AnswerKey, Known, asked_in};
+use crate::answers::{AnswerKey, Known, asked_in, synopses_of};
 use crate::blocks::block_of;
 use crate::log::{FieldPath, Kind as Happened, Leaf};
 use crate::release::{Answer, Drawn, Plan, PlanError, Question, combine, draw, plan, weigh};
@@ -39,6 +40,10 @@ const FEW_BLOCKS: usize = 8;
 /// A question whose charge is in the log.
 pub(super) struct Owed {
     key: AnswerKey,
+    /// Where it is kept among the answers.
+    asked_in: String,
+    /// The month that it is the synopsis of, if it is one.
+    month: Option<Month>,
     /// What the question has in common at all prices, if answers of it add up.
     family: Option<AnswerKey>,
     leaf: u64,
@@ -70,12 +75,19 @@ pub(super) enum Counting {
     ThisPrice,
     /// Those of other prices too.
     AnyPrice,
+    /// It is the synopsis of the epoch's month, and counts for the whole of it.
+    Synopsis,
 }
 
 impl Owed {
     /// Returns what is charged for it: the difference to what was charged before.
     fn price(&self, question: &Question) -> NanoRho {
         question.rho.saturating_sub(self.base.as_ref().map_or(NanoRho::ZERO, |(_, base)| base.rho))
+    }
+
+    /// Returns what it is called in the log.
+    fn word(&self, question: &Question) -> String {
+        self.month.map_or_else(|| question.kind.word().to_owned(), |month| format!("synopsis of {month}"))
     }
 }
 
@@ -106,7 +118,7 @@ impl Vault {
     pub fn quote(&self, permit: &Permit, question: &Question) -> Result<NanoRho, VaultError> {
         require(permit, &[Verb::Release, Verb::Audience])?;
         let (_, schema) = self.plan_of(permit, question)?;
-        check_fields(permit, question, &schema)?;
+        check_fields(permit, question)?;
         let mut state = self.lock()?;
         let epoch = dataset_of(&mut state, permit)?.closed.info.epoch;
         let (key, asked_in) =
@@ -128,14 +140,24 @@ impl Vault {
     ) -> Result<(Answer, bool), VaultError> {
         require(permit, &[Verb::Release, Verb::Audience])?;
         let (plan, schema) = self.plan_of(permit, question)?;
-        check_fields(permit, question, &schema)?;
+        check_fields(permit, question)?;
         match self.begin_release(permit, question, &schema, counting, now)? {
             Begun::Stored(answer) => Ok((*answer, false)),
-            Begun::Owed(owed) => {
-                let _drawing = Drawing { vault: self, key: &owed.key };
-                Ok((self.draw_owed(permit, question, &plan, &owed, now)?, owed.charged))
-            }
+            Begun::Owed(owed) => Ok((self.draw_begun(permit, question, &plan, &owed, now)?, owed.charged)),
         }
+    }
+
+    /// Draws what is owed; those who wait for it look again however that ends.
+    pub(super) fn draw_begun(
+        &self,
+        permit: &Permit,
+        question: &Question,
+        plan: &Plan,
+        owed: &Owed,
+        now: Timestamp,
+    ) -> Result<Answer, VaultError> {
+        let _drawing = Drawing { vault: self, key: &owed.key };
+        self.draw_owed(permit, question, plan, owed, now)
     }
 
     /// Plans a question without asking it: public numbers only.
@@ -177,7 +199,21 @@ impl Vault {
                 );
             }
             let (schema, epoch, number) = (Arc::clone(&dataset.schema), Arc::clone(&dataset.closed), dataset.number);
-            let key = AnswerKey::of(permit, question, &schema.hash(), epoch.info.epoch);
+            let (asked_in, key, month) = match counting {
+                Counting::Synopsis => {
+                    let month = month_of(&epoch, &schema);
+                    let month = month.ok_or_else(|| VaultError::damaged("epoch", "its end is in no month"))?;
+                    let drawn = state.shared.synopses.get(&schema.dataset).filter(|drawn| drawn.month >= month);
+                    if let Some(drawn) = drawn {
+                        return Ok(Begun::Stored(Box::new(drawn.answer.clone())));
+                    }
+                    (synopses_of(&schema.dataset), AnswerKey::of_synopsis(permit, question, month), Some(month))
+                }
+                Counting::ThisPrice | Counting::AnyPrice => {
+                    let key = AnswerKey::of(permit, question, &schema.hash(), epoch.info.epoch);
+                    (asked_in(&schema.dataset, epoch.info.epoch), key, None)
+                }
+            };
             if state.shared.answers.is_reused(permit.client(), permit.request_id(), &key) {
                 return refuse(
                     Reason::RequestIdReused,
@@ -189,9 +225,8 @@ impl Vault {
                 self.drawn.wait(&mut state);
                 continue;
             }
-            let asked_in = asked_in(&schema.dataset, epoch.info.epoch);
             let family = AnswerKey::family(permit, question, &schema.hash(), epoch.info.epoch);
-            let family = Some(family).filter(|_| question.kind.adds_up());
+            let family = Some(family).filter(|_| question.kind.adds_up() && month.is_none());
             match state.shared.answers.know(&asked_in, &key) {
                 Known::Stored(answer) => {
                     return self.repeat(permit, question, state, (asked_in, key, None), *answer, now);
@@ -199,7 +234,19 @@ impl Vault {
                 Known::Owed(leaf, base) => {
                     let base = base.map(|base| based_on(&state, &asked_in, base)).transpose()?;
                     state.drawing.insert(key.as_str().to_owned());
-                    return Ok(Begun::Owed(Owed { key, family, leaf, charged: false, base, epoch, schema, number }));
+                    let charged = false;
+                    return Ok(Begun::Owed(Owed {
+                        key,
+                        asked_in,
+                        month,
+                        family,
+                        leaf,
+                        charged,
+                        base,
+                        epoch,
+                        schema,
+                        number,
+                    }));
                 }
                 Known::New => {}
             }
@@ -211,7 +258,7 @@ impl Vault {
                 best => best.map(|(key, answer)| (key, Box::new(answer))),
             };
             let leaf = self.next_leaf(Tree::Access);
-            let owed = Owed { key, family, leaf, charged: true, base, epoch, schema, number };
+            let owed = Owed { key, asked_in, month, family, leaf, charged: true, base, epoch, schema, number };
             let ticket = self.charge(permit, question, &mut state, &owed, now)?;
             state.drawing.insert(owed.key.as_str().to_owned());
             drop(state);
@@ -268,8 +315,12 @@ impl Vault {
         let ledger = state.shared.ledgers.entry(population.clone()).or_default();
         let rho = owed.price(question);
         // The change that is committed below records it, live and in replay alike.
-        ledger.check(permit.client(), rho, month, caps).map_err(VaultError::Refused)?;
-        let mut leaf = question_leaf(permit, question, Happened::Intent, question.kind.word(), now);
+        let fits = match owed.month {
+            Some(_) => ledger.check_standing(rho, month, caps),
+            None => ledger.check(permit.client(), rho, month, caps),
+        };
+        fits.map_err(VaultError::Refused)?;
+        let mut leaf = question_leaf(permit, question, Happened::Intent, &owed.word(question), now);
         if let Some((_, base)) = &owed.base {
             leaf = leaf.count("adds to what was charged at entry", base.leaf)?;
         }
@@ -283,7 +334,7 @@ impl Vault {
             .map(|field| (FieldPath::of(&owed.schema, field), Treatment::Aggregate))
             .collect();
         let change = Change::Charge {
-            asked_in: asked_in(&owed.schema.dataset, owed.epoch.info.epoch),
+            asked_in: owed.asked_in.clone(),
             population,
             client: permit.client().clone(),
             rho,
@@ -332,9 +383,17 @@ impl Vault {
         let leaf = Leaf {
             of: Some(owed.leaf),
             epoch: Some(info.epoch),
-            ..question_leaf(permit, question, Happened::Outcome, question.kind.word(), now)
+            ..question_leaf(permit, question, Happened::Outcome, &owed.word(question), now)
         };
-        let (asked_in, answer_key) = (asked_in(&owed.schema.dataset, info.epoch), owed.key.as_str().to_owned());
+        if let Some(month) = owed.month {
+            let synopsis = Change::Synopsis {
+                dataset: owed.schema.dataset.clone(),
+                synopsis: kept(permit, question, month, answer.clone())?,
+            };
+            self.log_change(leaf, vec![synopsis])?;
+            return Ok(answer);
+        }
+        let (asked_in, answer_key) = (owed.asked_in.clone(), owed.key.as_str().to_owned());
         let family = owed.family.as_ref().map(|family| family.as_str().to_owned());
         let mut changes = vec![Change::Answer { asked_in: asked_in.clone(), key: answer_key.clone(), bytes, family }];
         if !owed.charged {
@@ -494,7 +553,7 @@ pub(super) fn touched(question: &Question) -> BTreeSet<FieldRef> {
 }
 
 /// The gateway decides; this is the vault's own check of the same table, in case a caller asked for less than it uses.
-fn check_fields(permit: &Permit, question: &Question, _schema: &Schema) -> Result<(), VaultError> {
+pub(super) fn check_fields(permit: &Permit, question: &Question) -> Result<(), VaultError> {
     let least = if permit.verb() == Verb::Audience { Treatment::Generalise } else { Treatment::Aggregate };
     if touched(question).iter().all(|field| permit.treatment(*field) >= least) {
         return Ok(());
@@ -506,7 +565,7 @@ fn check_fields(permit: &Permit, question: &Question, _schema: &Schema) -> Resul
     )
 }
 
-fn question_leaf(permit: &Permit, question: &Question, kind: Happened, what: &str, now: Timestamp) -> Leaf {
+pub(super) fn question_leaf(permit: &Permit, question: &Question, kind: Happened, what: &str, now: Timestamp) -> Leaf {
     use sha2::{Digest, Sha256};
     let text = format!("{}\n{}\n{:?}", question.universe.canonical(), question.segment.canonical(), question.kind);
     Leaf { question: Some(Sha256::digest(text.as_bytes()).into()), ..leaf_of(permit, kind, what, now) }

@@ -8,6 +8,7 @@ use crate::answers::{AnswerKey, Answers};
 use crate::consent::ConsentBitmaps;
 use crate::index::Index;
 use crate::keys::KeyTree;
+use crate::release::Synopsis;
 use policy::id::{DatasetId, PopulationId};
 use policy::privacy::{Ledger, Month};
 use policy::schema::Schema;
@@ -106,6 +107,9 @@ pub(super) struct Shared {
     pub ledgers: BTreeMap<PopulationId, Ledger>,
     /// Stored answers.
     pub answers: Answers,
+    /// The last synopsis of each dataset.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub synopses: BTreeMap<DatasetId, Arc<Synopsis>>,
     /// Audiences held by partners: `partner/purpose/dataset/epoch` -> what was delivered.
     pub held: BTreeMap<String, Vec<HeldAudience>>,
     /// Who was in what partners got in epochs that are over: `partner/purpose/dataset`.
@@ -198,6 +202,10 @@ impl Shared {
                 if let Some(better) = better {
                     self.answers.answer_by(asked_in, &key, AnswerKey::from_stored(better.clone()));
                 }
+            }
+            Change::Synopsis { dataset, synopsis } => {
+                self.answers.settle_synopses(dataset);
+                self.synopses.insert(dataset.clone(), Arc::new(Synopsis::clone(synopsis)));
             }
             Change::Quota { population, client, quota } => {
                 self.ledgers.entry(population.clone()).or_default().set_quota(client, *quota);

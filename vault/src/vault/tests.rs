@@ -20,6 +20,7 @@ mod payment;
 mod retention;
 mod rotations;
 mod subjects;
+mod synopses;
 mod toppings;
 mod versions;
 

@@ -2,8 +2,8 @@
 
 use super::instant;
 use proto::v1::{
-    Budget, Cell, ContrastRow, Draw, Estimate, EventMean, FunnelStep, LawfulBasis, Overlapped, Plan, Quantile, Release,
-    Retained, RetentionCohort, Shared, Table, Use,
+    Budget, Cell, ContrastRow, Draw, Estimate, EventMean, FromSynopsis, FunnelStep, LawfulBasis, Overlapped, Plan,
+    Quantile, Release, Retained, RetentionCohort, Shared, Table, Use,
 };
 use serde_json::{Value, json};
 
@@ -25,6 +25,7 @@ pub fn release_json(release: &Release) -> Value {
         segment,
         r#use,
         draws,
+        synopsis,
     } = release;
     let draws: Vec<Value> = draws.iter().map(|Draw { rho, leaf }| json!({ "rho": rho, "leaf": leaf })).collect();
     json!({
@@ -32,7 +33,7 @@ pub fn release_json(release: &Release) -> Value {
         "half_width": half_width, "rho": rho, "percent_of_quarter": percent_of_quarter, "charged": charged,
         "budget": budget.as_ref().map(budget_json), "epoch": epoch, "as_of": as_of_time.as_ref().map(instant),
         "not_private": not_private, "leaf": leaf, "segment": segment, "use": r#use.as_ref().map(use_json),
-        "draws": draws,
+        "draws": draws, "synopsis": synopsis.as_ref().map(from_synopsis_json),
     })
 }
 
@@ -63,6 +64,12 @@ fn use_json(use_for: &Use) -> Value {
     json!({ "purpose": purpose, "basis": basis })
 }
 
+/// Writes which synopsis an answer is from.
+pub fn from_synopsis_json(synopsis: &FromSynopsis) -> Value {
+    let FromSynopsis { month, epoch, as_of_time } = synopsis;
+    json!({ "month": month, "epoch": epoch, "as_of": as_of_time.as_ref().map(instant) })
+}
+
 /// Writes a plan for a program.
 pub fn plan_json(plan: &Plan) -> Value {
     let Plan {
@@ -74,12 +81,13 @@ pub fn plan_json(plan: &Plan) -> Value {
         deadline_millis,
         readable_from,
         charge,
+        synopsis,
         half_widths_differ,
     } = plan;
     json!({
         "rho": rho, "percent_of_quarter": percent_of_quarter, "sigma": sigma, "half_width": half_width, "cells": cells,
         "deadline_millis": deadline_millis, "readable_from": readable_from, "charge": charge,
-        "half_widths_differ": half_widths_differ,
+        "synopsis": synopsis.as_ref().map(from_synopsis_json), "half_widths_differ": half_widths_differ,
     })
 }
 
@@ -104,6 +112,7 @@ pub fn budget_json(budget: &Budget) -> Value {
         lifetime_ends,
         month_spent,
         month_cap,
+        synopsis_spent,
     } = budget;
     json!({
         "population": population, "quarter_spent": quarter_spent, "quarter_cap": quarter_cap,
@@ -113,6 +122,7 @@ pub fn budget_json(budget: &Budget) -> Value {
         "lifetime_cap_epsilon": lifetime_cap_epsilon, "lifetime_extended": lifetime_extended,
         "quarter_rate": quarter_rate, "lifetime_ends": (!lifetime_ends.is_empty()).then_some(lifetime_ends),
         "month_spent": month_spent, "month_cap": (!month_cap.is_empty()).then_some(month_cap),
+        "synopsis_spent": synopsis_spent,
     })
 }
 

@@ -10,15 +10,15 @@ mod story;
 pub use advice::advice;
 pub use groups::{banded, grids, overlap, ranked};
 pub use json::{
-    budget_json, cohort_json, contrast_json, estimate_json, mean_json, overlapped_json, plan_json, quantile_json,
-    release_json, step_json,
+    budget_json, cohort_json, contrast_json, estimate_json, from_synopsis_json, mean_json, overlapped_json, plan_json,
+    quantile_json, release_json, step_json,
 };
 pub use kinds::{contrast, figure_of, funnel, means_words, retention, sheet, trends};
 pub use numbers::{average, distribution};
 pub use story::{contrast_story, story};
 
 use super::chart::{self, Bar, Canvas, Facts, Figure, Panel, Portrait, Unit};
-use proto::v1::{Budget, Cell, Plan, Release, Table};
+use proto::v1::{Budget, Cell, FromSynopsis, Plan, Release, Table};
 
 /// Reads a decimal of rho; 0 for what is not one.
 fn rho(text: &str) -> f64 {
@@ -123,6 +123,8 @@ fn facts(release: &Release) -> Facts {
         format!("{} of this quarter's budget, added to an earlier answer", percent(share))
     } else if release.charged {
         format!("{} of this quarter's budget", percent(release.percent_of_quarter))
+    } else if let Some(synopsis) = &release.synopsis {
+        format!("free: from the synopsis of {}", synopsis.month)
     } else {
         "free: this answer was released before".to_owned()
     };
@@ -151,7 +153,7 @@ fn permille(share: f64) -> u16 {
 }
 
 /// Writes per cent with at most one digit after the point; what is not nothing or not all is not written so.
-fn percent(value: f64) -> String {
+pub fn percent(value: f64) -> String {
     if value > 0.0 && value < 0.05 {
         return "<0.1 %".to_owned();
     }
@@ -164,6 +166,9 @@ fn percent(value: f64) -> String {
 
 /// Says what an answer costs and how accurate it will be. `counted` is what the first table counts: `people`.
 pub fn plan_words(plan: &Plan, counted: &str) -> String {
+    if let Some(synopsis) = &plan.synopsis {
+        return synopsis_words(plan, synopsis);
+    }
     let readable = match plan.readable_from {
         0 => String::new(),
         people => format!("Readable for segments of about {} people and more.\n", chart::grouped(people)),
@@ -181,6 +186,15 @@ pub fn plan_words(plan: &Plan, counted: &str) -> String {
         plan.cells,
         chart::number(plan.half_width, 1),
         counted,
+    )
+}
+
+fn synopsis_words(plan: &Plan, FromSynopsis { month, epoch, as_of_time }: &FromSynopsis) -> String {
+    let (half_width, as_of) = (chart::number(plan.half_width, 1), as_of_time.as_ref().map_or_else(String::new, day));
+    let cells = if plan.cells == 1 { "one number,".to_owned() } else { format!("{} cells, each", plan.cells) };
+    format!(
+        "It is free: from the synopsis of {month} (epoch {epoch}, up to {as_of}), for {cells} ±{half_width} people (95 %).\n\
+         For a fresh answer name a price, --rho, or more accuracy, --within.\nNothing was spent.\n",
     )
 }
 
@@ -219,6 +233,9 @@ pub fn budget_words(budget: &Budget, canvas: Canvas) -> String {
     ];
     if !budget.month_cap.is_empty() {
         rows.insert(0, ("this month, everyone".to_owned(), meter(&budget.month_spent, &budget.month_cap)));
+    }
+    if rho(&budget.synopsis_spent) > 0.0 {
+        rows.push(("this quarter, the synopsis".to_owned(), meter(&budget.synopsis_spent, &budget.quarter_cap)));
     }
     let mut text = format!("Privacy spent on the people of `{}`, as rho\n", budget.population);
     for (who, (bar, spent, cap, share)) in rows {
@@ -371,6 +388,27 @@ mod tests {
         let ends = Budget { quarter_rate: "0.2".into(), lifetime_ends: "2027-Q1".into(), ..budget.clone() };
         let ends = budget_words(&ends, PLAIN);
         assert!(ends.contains("at the rate of 0.2 a quarter the lifetime's cap is reached in 2027-Q1"), "{ends}");
-        assert!(words.contains("this quarter, pricing"), "{words}");
+        assert!(words.contains("this quarter, pricing") && !words.contains("synopsis"), "{words}");
+        let monthly = Budget { synopsis_spent: "0.03".into(), ..budget.clone() };
+        let monthly = budget_words(&monthly, PLAIN);
+        assert!(
+            monthly.contains("this quarter, the synopsis") && monthly.contains("0.030000 of 0.2  15 %"),
+            "{monthly}"
+        );
+    }
+
+    #[test]
+    fn an_answer_from_a_synopsis_says_so() {
+        let as_of_time = Some(parse_instant("2026-11-01T00:00:00Z").unwrap());
+        let synopsis = FromSynopsis { month: "2026-11".into(), epoch: 31, as_of_time };
+        let release = Release { charged: false, synopsis: Some(synopsis.clone()), ..release() };
+        assert!(price_words(&release).starts_with("price: free: from the synopsis of 2026-11; "));
+        assert_eq!(release_json(&release).pointer("/synopsis/month"), Some(&json!("2026-11")));
+        let plan = Plan { cells: 7, half_width: 35.8, synopsis: Some(synopsis), ..Plan::default() };
+        let words = plan_words(&plan, "people");
+        let said =
+            "It is free: from the synopsis of 2026-11 (epoch 31, up to 2026-11-01), for 7 cells, each ±36 people";
+        assert!(words.starts_with(said), "{words}");
+        assert_eq!(plan_json(&plan).pointer("/synopsis/epoch"), Some(&json!(31)));
     }
 }

@@ -17,6 +17,7 @@ mod schema;
 mod segment;
 mod start;
 mod subject;
+mod synopsis;
 
 pub use ask::{AudienceArgs, BreakdownArgs, PortraitArgs, Question, SizeArgs, Spending, Who, Within};
 pub use audit::{AuditCommand, Decided, Tree};
@@ -38,6 +39,7 @@ pub use schema::SchemaCommand;
 pub use segment::SegmentCommand;
 pub use start::{DemoArgs, FsckArgs, InitArgs, ServeArgs};
 pub use subject::{CorrectArgs, EraseArgs, PairArgs, SubjectCommand, Whose};
+pub use synopsis::SynopsisArgs;
 
 use clap::{Parser, Subcommand};
 
@@ -86,6 +88,8 @@ pub enum Command {
     Breakdown(BreakdownArgs),
     /// Who the people of a segment are, field by field; drawn here and, with --svg, as a picture.
     Portrait(PortraitArgs),
+    /// What is released each month, so that questions are answered free from it.
+    Synopsis(SynopsisArgs),
     /// How a segment differs from the rest, field by field, with an index: 100 is the same.
     Compare(CompareArgs),
     /// How many people take step after step, and which part goes on.

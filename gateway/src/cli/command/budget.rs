@@ -30,8 +30,13 @@ pub async fn run(args: BudgetArgs, session: &Session, canvas: Canvas) -> Result<
     let budget = answer.budget.unwrap_or_default();
     let mut words = answer::budget_words(&budget, canvas);
     answer.extensions.iter().for_each(|extension| words.push_str(&extension_words(extension)));
+    if !answer.synopsis_problem.is_empty() {
+        words.push_str(&format!("  NOT DRAWN: {}\n", answer.synopsis_problem));
+    }
     let mut json = answer::budget_json(&budget);
     if let Value::Object(members) = &mut json {
+        let problem = Some(answer.synopsis_problem).filter(|problem| !problem.is_empty());
+        members.insert("synopsis_problem".into(), json!(problem));
         members.insert("extensions".into(), answer.extensions.iter().map(extension_json).collect());
     }
     Ok(Shown::new(words, json))

@@ -17,6 +17,7 @@ pub(super) mod schema;
 mod segment;
 pub(super) mod steward;
 pub(super) mod subject;
+mod synopsis;
 
 use super::args::{BackupCommand, Basis, Cli, Command, For, Global, Spending, Who};
 use super::error::{CliError, Exit};
@@ -81,6 +82,7 @@ async fn remote(command: Command, context: &Context, session: &Session) -> Resul
         Command::Size(args) => ask::size(args.question, session, context.out.canvas()).await,
         Command::Breakdown(args) => ask::breakdown(args, session, context.out.canvas()).await,
         Command::Portrait(args) => ask::portrait(args, session, context.out.canvas()).await,
+        Command::Synopsis(args) => synopsis::run(args, session).await,
         Command::Compare(args) => insight::compare(args, session, context.out.canvas()).await,
         Command::Funnel(args) => insight::funnel(args, session, context.out.canvas()).await,
         Command::Trend(args) => insight::trend(args, session, context.out.canvas()).await,

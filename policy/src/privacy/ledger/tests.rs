@@ -48,6 +48,25 @@ fn what_can_never_fit_is_said_to_be_too_dear() {
 }
 
 #[test]
+fn what_the_gateway_itself_is_charged_is_within_the_caps_and_of_no_quota() {
+    let mut ledger = Ledger::default();
+    assert_eq!(charge(&mut ledger, "a", 60, NOW), Ok(()));
+    let check = |ledger: &Ledger, rho, caps| ledger.check_standing(NanoRho(rho), NOW, caps).map_err(|no| no.reason);
+    assert_eq!(check(&ledger, 140, CAPS), Ok(()), "more than the half that a client may have");
+    assert_eq!(check(&ledger, 141, CAPS), Err(Reason::BudgetExhausted));
+    assert_eq!(check(&ledger, 201, CAPS), Err(Reason::PriceAboveCap));
+    let lifetime = Caps { lifetime: NanoRho(150), ..CAPS };
+    assert_eq!(check(&ledger, 91, lifetime), Err(Reason::BudgetExhausted));
+    let monthly = Caps { month: Some(NanoRho(50)), ..CAPS };
+    assert_eq!(check(&ledger, 51, monthly), Err(Reason::PriceAboveCap));
+    // What was charged to a quarter alone counts in its last month.
+    let next_quarter = |rho| ledger.check_standing(NanoRho(rho), NOW.next(), monthly).map_err(|no| no.reason);
+    assert_eq!((check(&ledger, 50, monthly), next_quarter(50)), (Err(Reason::BudgetExhausted), Ok(())));
+    ledger.record(&client("system"), NanoRho(140), NOW);
+    assert_eq!(charge(&mut ledger, "b", 1, NOW), Err(Reason::BudgetExhausted));
+}
+
+#[test]
 fn a_quota_is_at_most_half_the_cap() {
     let mut ledger = Ledger::default();
     assert_eq!(ledger.quota(&client("a"), CAPS), NanoRho(100));

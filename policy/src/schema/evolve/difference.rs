@@ -1,5 +1,6 @@
 //! What a version changes, for people.
 
+use crate::privacy::NanoRho;
 use crate::schema::FieldClass;
 use std::fmt;
 
@@ -25,6 +26,8 @@ pub enum Difference {
     Display { path: String },
     AddedRfm,
     Rfm,
+    Synopsis { rho: NanoRho },
+    RemovedSynopsis,
 }
 
 impl fmt::Display for Difference {
@@ -80,6 +83,13 @@ impl fmt::Display for Difference {
             Self::Rfm => {
                 f.write_str("`rfm` cuts its bands elsewhere: segments that name them mean other people from now on")
             }
+            Self::Synopsis { rho } => write!(
+                f,
+                "each month's synopsis is of what `synopsis` names, for {rho} of the budget a month, from the next one on"
+            ),
+            Self::RemovedSynopsis => f.write_str(
+                "no synopsis is released any more, and none is answered from: questions cost what they cost",
+            ),
         }
     }
 }

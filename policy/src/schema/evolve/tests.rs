@@ -121,6 +121,23 @@ fn bands_may_come_and_move_but_not_go() {
 }
 
 #[test]
+fn a_synopsis_comes_changes_and_goes_and_says_so() {
+    let with = |fields: &str| {
+        let synopsis = format!("[synopsis]\npurpose = \"marketing.portrait\"\nfields = [{fields}]\n");
+        parse(&format!("{EXAMPLE}\n{synopsis}")).unwrap()
+    };
+    let (none, one, other) = (parse(EXAMPLE).unwrap(), with("\"age_band\""), with("\"region\""));
+    let rho = crate::schema::DEFAULT_SYNOPSIS_RHO;
+    let told = |old, new| evolve(old, new).unwrap().differences;
+    assert_eq!(told(&none, &one), [Difference::Synopsis { rho }]);
+    assert_eq!(told(&one, &other), [Difference::Synopsis { rho }]);
+    assert_eq!(told(&one, &one), []);
+    assert_eq!(told(&one, &none), [Difference::RemovedSynopsis]);
+    let words = Difference::Synopsis { rho }.to_string();
+    assert!(words.contains("for 0.03 of the budget a month"), "{words}");
+}
+
+#[test]
 fn kinds_of_identifiers_are_only_added() {
     let kinds = |names: &[(&str, u8)]| {
         let tables =

@@ -1,7 +1,7 @@
 //! Who used one person's data, out of the log and out of what partners hold.
 //!
 //! A release names no person. It is listed when what this person had agreed to allowed its purpose and basis both when its
-//! epoch closed and when it was asked: then the person may have been counted in it, or not; nobody can tell, this list
+//! epoch closed and when it was asked, or drawn: then the person may have been counted in it, or not; nobody can tell, this list
 //! included. An epoch ends somewhat before it is closed, so a consent given in between lists a release too many, never one
 //! too few. An audience is listed for who was in it when it was delivered; of the epochs before those that partners hold
 //! audiences of, only to whom and for what.
@@ -14,6 +14,7 @@
 use super::super::deliver::decode;
 use super::super::links::Through;
 use super::super::recipients::is_of;
+use super::super::synopsis::FROM_SYNOPSIS;
 use super::super::{Tree, Vault, VaultError};
 use super::person::History;
 use crate::log::{Decision, Kind, Leaf};
@@ -35,10 +36,12 @@ pub(super) struct Timeline {
     limits: Vec<(Timestamp, bool)>,
 }
 
-/// A question in the log that this person allowed.
+/// A question in the log.
 struct Asked {
     fields: Vec<String>,
     question: String,
+    /// Whether this person allowed it: when it was asked, or when it was drawn, which after a crash may be in a later epoch.
+    allowed: bool,
 }
 
 /// The uses of a person's data, releases counted.
@@ -150,10 +153,15 @@ impl Vault {
                 Kind::Epoch => {
                     leaf.epoch.map(|epoch| closes.insert(epoch, leaf.t));
                 }
-                Kind::Intent if allows(timeline, &closes, &leaf) => {
-                    asked.insert(index, Asked::of(&leaf));
+                Kind::Intent => {
+                    asked.insert(index, Asked::of(&leaf, allows(timeline, &closes, &leaf)));
                 }
-                Kind::Outcome => release(&asked, index, &leaf).into_iter().for_each(&mut each),
+                Kind::Outcome => {
+                    if let Some(asked) = leaf.of.and_then(|of| asked.get_mut(&of)) {
+                        asked.allowed |= allows(timeline, &closes, &leaf);
+                    }
+                    release(&asked, index, &leaf).into_iter().for_each(&mut each);
+                }
                 Kind::Audience => {
                     if let Some(holder) = holder_of(&leaf) {
                         deliveries.entry(holder).or_default().push_back((leaf.t, index));
@@ -217,10 +225,11 @@ impl Vault {
 }
 
 impl Asked {
-    fn of(leaf: &Leaf) -> Self {
+    fn of(leaf: &Leaf, allowed: bool) -> Self {
         Self {
             fields: leaf.fields.keys().map(|path| path.as_str().to_owned()).collect(),
             question: leaf.what.as_ref().map(|what| what.as_str().to_owned()).unwrap_or_default(),
+            allowed,
         }
     }
 }
@@ -233,7 +242,7 @@ fn allows(timeline: &Timeline, closes: &HashMap<EpochId, Timestamp>, leaf: &Leaf
 }
 
 fn release(asked: &HashMap<u64, Asked>, index: u64, leaf: &Leaf) -> Option<ReleaseUse> {
-    let question = asked.get(&leaf.of?)?;
+    let question = asked.get(&leaf.of?).filter(|question| question.allowed)?;
     Some(ReleaseUse {
         client: leaf.client.clone()?,
         purpose: leaf.purpose.clone()?,
@@ -242,7 +251,10 @@ fn release(asked: &HashMap<u64, Asked>, index: u64, leaf: &Leaf) -> Option<Relea
         fields: question.fields.clone(),
         at: leaf.t,
         leaf: index,
-        repeated: leaf.what.as_ref().is_some_and(|what| what.as_str() == STORED),
+        repeated: leaf
+            .what
+            .as_ref()
+            .is_some_and(|what| what.as_str() == STORED || what.as_str().starts_with(FROM_SYNOPSIS)),
     })
 }
 

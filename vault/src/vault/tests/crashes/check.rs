@@ -183,6 +183,12 @@ pub(super) fn go_on(
     assert!([before.versions.max(1), after.versions].contains(&versions), "{versions} versions");
     let spent = charges(stage, cast, now(2));
     assert!([before.charges, after.charges].contains(&spent), "{spent} charges, not {}", before.charges);
+    let drawn = stage.vault().synopsis(&cast.schema.dataset).is_some();
+    assert!(drawn || !before.synopsis, "the synopsis is gone");
+    assert!(
+        !drawn || before.synopsis || (after.synopsis && spent == after.charges),
+        "a synopsis that nobody was charged for"
+    );
     let extended = extensions(stage, cast, now(2));
     assert!([before.extensions, after.extensions].contains(&extended), "{extended}, not {}", before.extensions);
     if epochs == before.epochs {
@@ -201,6 +207,11 @@ pub(super) fn go_on(
         charged = after.charges;
         assert_eq!(charges(stage, cast, now(11)), charged, "the act that was tried again");
         assert_eq!(extensions(stage, cast, now(11)), after.extensions, "the act that was tried again");
+        assert_eq!(
+            stage.vault().synopsis(&cast.schema.dataset).is_some(),
+            after.synopsis,
+            "the act that was tried again"
+        );
     }
     for act in [Act::Join(LATE), Act::Tick, Act::Close] {
         stage.play(cast, &act, now(20)).unwrap();

@@ -39,6 +39,8 @@ pub(super) enum Act {
     Ask(&'static str, &'static str),
     /// Asks the same at twice the price, for the difference.
     TopUp(&'static str, &'static str),
+    /// Draws the month's synopsis.
+    Synopsis,
     /// Extends the lifetime's cap, under this request id.
     Extend(&'static str),
     /// Signs checkpoints.
@@ -83,6 +85,7 @@ pub(super) fn script() -> Vec<Act> {
         Join(125..140),
         Close,
         Describe,
+        Synopsis,
         Ask("q3", "true"),
         Audience("a1"),
         Order(40..60),
@@ -138,6 +141,8 @@ pub(super) struct World {
     pub epochs: u64,
     /// Questions charged.
     pub charges: u64,
+    /// The month's synopsis was drawn.
+    pub synopsis: bool,
     /// Extensions of the lifetime's cap.
     pub extensions: usize,
     /// Questions answered in the last closed epoch: request id and segment.
@@ -173,6 +178,7 @@ impl World {
                 world.answered.push((request, text));
             }
             Act::Audience(_) | Act::TopUp(..) => world.charges += 1,
+            Act::Synopsis => (world.synopsis, world.charges) = (true, world.charges + 1),
             Act::Extend(_) => world.extensions += 1,
             Act::Erase(who) => {
                 world.members.retain(|number, _| !who.contains(number));
@@ -216,6 +222,8 @@ impl World {
 pub(super) const COST: NanoRho = NanoRho(200_000_000_000_000);
 /// Enough for all that is asked.
 const BUDGET: &str = "\"4000000\"";
+/// At the same price as all that is asked.
+const SYNOPSIS: &str = "[synopsis]\npurpose = \"marketing.segmentation\"\nfields = [\"age_band\"]\nrho = \"200000\"\n";
 const VISIT: &str = "[[events]]\nname = \"visit\"\n";
 /// Longer than the script takes, so that the next close dates what everyone has.
 const CHILDREN: &str = "display = \"Children\"\nretention_days = 30";
@@ -233,7 +241,7 @@ pub(super) struct Cast {
 
 impl Cast {
     pub(super) fn new() -> Self {
-        let description = SCHEMA.replace("\"100000\"", BUDGET);
+        let description = format!("{}{SYNOPSIS}", SCHEMA.replace("\"100000\"", BUDGET));
         let schema = policy::schema::parse(&description).unwrap();
         let rules = Rules::parse(Rules::default_texts(), 1).unwrap();
         Self { rules, description, schema, permits: Mutex::default() }
@@ -386,6 +394,10 @@ impl Stage {
                 let question = Question { rho: NanoRho(2 * COST.0), ..question_of(cast, text) };
                 let (answer, _) = self.vault().release_or_top_up(&cast.service(request), &question, now)?;
                 assert_eq!((answer.parts.len(), answer.rho), (2, question.rho));
+            }
+            Act::Synopsis => {
+                let drawer = cast.permit("system", "", Role::System, Verb::Release, Some("marketing.segmentation"));
+                let _ = self.vault().draw_synopsis(&drawer, now)?;
             }
             Act::Extend(request) => self.extend(cast, request, now)?,
             Act::Tick => self.vault().tick(now)?,
