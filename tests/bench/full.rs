@@ -64,7 +64,8 @@ fn parts(rehearsal: &Rehearsal, options: &Options) -> Result<Vec<(&'static str, 
     let bound = u64::from(options.events.max(1));
     let amount = Measure::Sum { field: Rehearsal::amount(1), bound: bound * 5_000 };
     let counted = Measure::Events { event: EVENT, bound };
-    let table = |measures: Vec<Measure>, by: By| Kind::Table { measures, by: vec![by], window: Window::Ever };
+    let table =
+        |measures: Vec<Measure>, by: By| Kind::Table { measures, by: vec![by], window: Window::Ever, weighed: false };
     let days = Rehearsal::weeks(WEEKS);
     Ok(vec![
         ("beside the rest", true, Kind::Contrast { of, fields, window: Window::Ever }),

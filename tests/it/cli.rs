@@ -331,6 +331,18 @@ fn every_question_of_marketing(desk: &Desk, ask: &[&str], from: &str) {
     assert!(table.contains("2 to below 4"), "{table}");
     let table = words(&["table", "--count", "order:12", "--count", "order.amount:300.00"]);
     assert!(table.contains("order.amount per order: ") && table.contains("Who reaches a bound"), "{table}");
+    let by_product = ["table", "--by", "order.category", "--count", "order:12", "--weighed"];
+    let json = desk.json(&[&by_product[..], ask].concat());
+    let table = &json["release"]["tables"][0];
+    let half = |cell: &Value| cell["high"].as_f64().unwrap() - cell["low"].as_f64().unwrap();
+    let halves: Vec<f64> = table["cells"].as_array().unwrap().iter().map(half).collect();
+    let squares = halves.iter().map(|half| half * half / 4.0).sum::<f64>() / halves.len() as f64;
+    let stated = json["plan"]["half_width"].as_f64().unwrap();
+    assert!(squares.sqrt() <= 1.001 * stated && squares.sqrt() > 0.9 * stated, "{halves:?}, {stated}");
+    assert_eq!(json["plan"]["half_widths_differ"], true);
+    assert!(words(&[&by_product[..], &["--preview"]].concat()).contains("on average (frequent ones more, rare ones"));
+    let (_, refused) = desk.ends(REFUSED, &[&["table", "--by", "region", "--weighed"], ask].concat());
+    assert!(refused.contains("by fields of events alone, with at least four cells"), "{refused}");
     assert!(words(&["table", "--weekdays-of", "order"]).contains("Wednesday"));
     let back = words(&["retention", "order", "--by-month", "--from", from, "--svg", "r.svg"]);
     assert!(back.contains("FIRST MONTH") && back.contains("+1"), "{back}");

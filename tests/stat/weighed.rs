@@ -4,10 +4,12 @@
 //! here from the weights that an answer states, in floating point, by the definition and not by the scan.
 
 use crate::bounds::rho_at_least;
-use crate::kinds::{by_field, events, table};
+use crate::kinds::{by_field, events};
 use crate::short_or_long;
 use crate::twins::{Asked, HEAVY, PLAIN, Pair, SEGMENTATION, Twins, categories};
+use policy::segment::Window;
 use vault::release::Answer;
+use vault::release::Kind;
 
 const BOUND: f64 = 12.0;
 /// As in the audit of the other kinds.
@@ -18,8 +20,15 @@ const LEFT: f64 = 31.0 / 32.0;
 /// Standard errors: two-sided alpha = 7e-6.
 const REACH: f64 = 4.5;
 
-const ASKED: Asked =
-    Asked { segment: "true", kind: |schema| table(vec![events(BOUND as u64)], by_field(schema, "order.category")) };
+const ASKED: Asked = Asked {
+    segment: "true",
+    kind: |schema| Kind::Table {
+        measures: vec![events(BOUND as u64)],
+        by: by_field(schema, "order.category"),
+        window: Window::Ever,
+        weighed: true,
+    },
+};
 
 /// What one person adds to each cell of an answer, in events.
 fn added(person: &[f64], weights: &[f64]) -> Vec<f64> {

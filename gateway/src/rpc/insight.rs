@@ -164,10 +164,10 @@ impl InsightService for Service {
 
     async fn tabulate(&self, request: Request<v1::TabulateRequest>) -> Result<Response<v1::TabulateResponse>, Status> {
         pipeline::unary(&self.0, request, "InsightService/Tabulate", |call, request| {
-            let v1::TabulateRequest { ask, measures, by, window } = request;
+            let v1::TabulateRequest { ask, measures, by, window, weighed } = request;
             let answered = question::answer(call, parts::asked(ask), TABLE, |_, view, _| {
                 let (measures, by) = (parts::measures(view, measures)?, parts::dimensions(view, by)?);
-                Ok(Kind::Table { measures, by, window: question::window(window)? })
+                Ok(Kind::Table { measures, by, window: question::window(window)?, weighed })
             })?;
             let means = answered.answer.as_ref().map(|answer| insight::means(answer, &answered.schema));
             Ok(v1::TabulateResponse {
@@ -189,7 +189,12 @@ impl InsightService for Service {
                 if !by.is_empty() {
                     dimensions.push(By::Field(view.closed_field("by", &by)?));
                 }
-                Ok(Kind::Table { measures: parts::measures(view, measures)?, by: dimensions, window: Window::Ever })
+                Ok(Kind::Table {
+                    measures: parts::measures(view, measures)?,
+                    by: dimensions,
+                    window: Window::Ever,
+                    weighed: false,
+                })
             })?;
             let means = answered.answer.as_ref().map(|answer| insight::means(answer, &answered.schema));
             let open = answered.answer.as_ref().is_some_and(|answer| insight::last_is_open(answer, &answered.schema));
@@ -246,7 +251,7 @@ impl InsightService for Service {
             let answered = question::answer(call, parts::asked(ask), TABLE, |_, view, _| {
                 let bins = bins.map(v1::dimension::Dimension::Bins);
                 let by = parts::dimensions(view, vec![v1::Dimension { dimension: bins }])?;
-                Ok(Kind::Table { measures: vec![Measure::People], by, window: Window::Ever })
+                Ok(Kind::Table { measures: vec![Measure::People], by, window: Window::Ever, weighed: false })
             })?;
             let quantiles = answered.answer.as_ref().map(|a| insight::quantiles(a, &answered.schema, &permilles));
             Ok(v1::DistributionResponse {

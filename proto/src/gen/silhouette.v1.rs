@@ -6030,6 +6030,11 @@ pub struct TabulateRequest {
     /// Which events count.
     #[prost(message, optional, tag = "4")]
     pub window: ::core::option::Option<Window>,
+    /// Whether rare cells are told more finely and frequent ones more coarsely, after a first look for a thirty-second part of the
+    /// price: for events and sums by fields of events alone, with at least four cells. Bounds hold in the same measure: in rare
+    /// cells less of one person counts, in frequent ones more.
+    #[prost(bool, tag = "5")]
+    pub weighed: bool,
 }
 /// A mean per event: a sum divided by the number of events, both of one release, each clipped person by person.
 #[derive(Clone, PartialEq, ::prost::Message)]

@@ -52,7 +52,7 @@ fn membership_of_someone_who_never_stops_buying() {
     let (others, person) = ([i64::try_from(OTHERS).unwrap()], [1_024 * i64::try_from(BOUND).unwrap()]);
     let attack = |world: &World, trial: u64| {
         let measures = vec![Measure::Events { event: EventTypeId(0), bound: BOUND }];
-        let kind = Kind::Table { measures, by: Vec::new(), window: Window::Ever };
+        let kind = Kind::Table { measures, by: Vec::new(), window: Window::Ever, weighed: false };
         evidence(&world.ask(&Asked { kind, ..Asked::size("true", price(trial)) }).0, &others, &person)
     };
     pair.attack(trials, attack).fail_at_the_bound("membership of someone with 50 orders", paid(trials));

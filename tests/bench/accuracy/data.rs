@@ -18,6 +18,8 @@ pub(super) struct Data {
     pub(super) keys: Vec<String>,
     pub(super) records: Records,
     pub(super) grid: Grid,
+    /// Whether groups are known to be uneven, so that ours are asked to be weighed.
+    pub(super) weighed: bool,
 }
 
 /// Bounds to try.
@@ -60,6 +62,7 @@ impl Data {
                 rows: vec![16, 18, 20],
                 groups: vec![[10, 5, 200], [12, 6, 300], [14, 6, 400]],
             },
+            weighed: true,
         }
     }
 
@@ -111,6 +114,7 @@ impl Data {
                 rows: vec![150, 250, 400, 600, 900],
                 groups: vec![[8, 40, 1_000], [10, 60, 1_500], [13, 80, 2_000], [13, 120, 3_000]],
             },
+            weighed: false,
         })
     }
 

@@ -70,7 +70,7 @@ impl Ours {
             }
             let by = vec![By::Field(Rehearsal::category(field))];
             let share = NanoRho(rho.0 / u64::from(asked.fields()));
-            self.rehearsal.ask(Kind::Table { measures, by, window: Window::Ever }, share)?;
+            self.rehearsal.ask(Kind::Table { measures, by, window: Window::Ever, weighed: data.weighed }, share)?;
             let truth =
                 |list: &[f64]| list.iter().copied().skip(usize::from(field) * keys).take(keys).collect::<Vec<_>>();
             let (counts, sums) = (truth(&counts), truth(&sums));

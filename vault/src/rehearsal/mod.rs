@@ -139,7 +139,8 @@ impl Rehearsal {
             Measure::Events { event: EVENT, bound },
             Measure::Sum { field: Self::amount(1), bound: bound * MEAN_CENTS },
         ];
-        let kind = Kind::Table { measures, by: vec![By::Field(Self::category(0))], window: Window::Ever };
+        let kind =
+            Kind::Table { measures, by: vec![By::Field(Self::category(0))], window: Window::Ever, weighed: false };
         Self::build_over(folder, &Source::Random(shape), threads, kind, Expr::Const(true))
     }
 

@@ -60,7 +60,9 @@ fn given_records_are_counted_and_added_by_each_of_their_fields() {
         ];
         let by = vec![By::Field(Rehearsal::category(field))];
         // So much is paid that noise is some units.
-        rehearsal.ask(Kind::Table { measures, by, window: Window::Ever }, NanoRho(1_000_000_000_000)).unwrap();
+        rehearsal
+            .ask(Kind::Table { measures, by, window: Window::Ever, weighed: false }, NanoRho(1_000_000_000_000))
+            .unwrap();
         let tables = rehearsal.draw(&rehearsal.scan().unwrap()).unwrap();
         let cells = |table: &Table| table.cells.iter().map(|cell| cell.noised / scan::UNIT).collect::<Vec<i64>>();
         tables.iter().map(cells).collect::<Vec<_>>()

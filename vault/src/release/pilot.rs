@@ -19,9 +19,10 @@
 //! Weights are scaled so that the mean of the variances over cells is that of even weights, rounded in its favor: the stated
 //! half-width is the root of that mean, and is known before anything is spent.
 //!
-//! Which tables: those of events and sums over fields of events alone, with [`LEAST_CELLS`] cells or more. Where a dimension is
-//! over subjects, somebody is in one row of the table and a bound would mean other things in other rows; periods and hours
-//! are too even to gain.
+//! Which tables: those of events and sums over fields of events alone, with [`LEAST_CELLS`] cells or more, that are asked to be
+//! weighed. They are not unless it is asked, since a bound means something else then: whoever has all they have in one rare cell
+//! counts for less of it, and in a frequent one for more. Where a dimension is over subjects, somebody is in one row of the
+//! table and a bound would mean other things in other rows; periods and hours are too even to gain.
 
 use super::draw::Drawn;
 use super::plan::Plan;
@@ -54,7 +55,7 @@ pub(super) fn price_with(noise: u128) -> u128 {
 
 /// Returns what the pilot of a kind asks, if it has one.
 pub(super) fn of(kind: &Kind, cells: usize) -> Option<Kind> {
-    let Kind::Table { measures, by, window } = kind else { return None };
+    let Kind::Table { measures, by, window, weighed: true } = kind else { return None };
     let is_field = |by: &By| matches!(by, By::Field(FieldRef::EventField(..)));
     if cells < LEAST_CELLS || by.is_empty() || !by.iter().all(is_field) {
         return None;
@@ -63,7 +64,12 @@ pub(super) fn of(kind: &Kind, cells: usize) -> Option<Kind> {
         Measure::Events { event, .. } | Measure::Sum { field: FieldRef::EventField(event, _), .. } => Some(*event),
         Measure::People | Measure::Sum { .. } => None,
     })?;
-    Some(Kind::Table { measures: vec![Measure::Events { event, bound: 1 }], by: by.clone(), window: *window })
+    Some(Kind::Table {
+        measures: vec![Measure::Events { event, bound: 1 }],
+        by: by.clone(),
+        window: *window,
+        weighed: false,
+    })
 }
 
 /// Returns the weights of cells after what was drawn for a pilot.
@@ -96,7 +102,7 @@ fn root(cell: u128) -> u128 {
 #[expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 mod tests {
     use super::*;
-    use crate::release::{Question, plan, price_for};
+    use crate::release::{PlanError, Question, plan, price_for};
     use policy::schema::Schema;
     use policy::segment::{Segment, Window};
 
@@ -108,12 +114,16 @@ mod tests {
         let [field, amount] = ["order.category", "order.amount"].map(|path| schema.resolve(path).unwrap());
         let FieldRef::EventField(event, _) = field else { unreachable!("of an event") };
         let measures = vec![Measure::Events { event, bound: 8 }, Measure::Sum { field: amount, bound: 40_000 }];
-        Kind::Table { measures, by: vec![By::Field(field)], window: Window::Ever }
+        Kind::Table { measures, by: vec![By::Field(field)], window: Window::Ever, weighed: true }
+    }
+
+    fn asked(schema: &Schema, kind: Kind, rho: u64) -> Result<Plan, PlanError> {
+        let (universe, segment, dataset) = (Segment::everyone(), Segment::everyone(), schema.dataset.clone());
+        plan(schema, &Question { dataset, universe, segment, kind, rho: NanoRho(rho) })
     }
 
     fn planned(schema: &Schema, kind: Kind, rho: u64) -> Plan {
-        let (universe, segment, dataset) = (Segment::everyone(), Segment::everyone(), schema.dataset.clone());
-        plan(schema, &Question { dataset, universe, segment, kind, rho: NanoRho(rho) }).unwrap()
+        asked(schema, kind, rho).unwrap()
     }
 
     /// What a pilot draws where noise is nothing: events by cell.
@@ -178,21 +188,30 @@ mod tests {
             assert!(had <= u64::from(half_width) * 1_024 && had > u64::from(half_width) * 1_000, "{half_width}: {had}");
         }
         // At the least price there is nothing to divide.
-        assert_eq!(planned(&schema, by_category(&schema), 31).pilot(), None);
+        assert_eq!(asked(&schema, by_category(&schema), 31), Err(PlanError::Price));
     }
 
     #[test]
     fn only_tables_of_events_by_fields_of_events_have_one() {
         let schema = schema();
-        let Kind::Table { measures, by, window } = by_category(&schema) else { unreachable!("a table") };
+        let Kind::Table { measures, by, window, .. } = by_category(&schema) else { unreachable!("a table") };
         let Some(FieldRef::EventField(event, _)) = schema.resolve("order.category") else {
             unreachable!("of an event")
         };
         let has = |measures: &[Measure], by: Vec<By>| {
-            let kind = Kind::Table { measures: measures.to_vec(), by, window };
-            planned(&schema, kind, 10_000_000).pilot().is_some()
+            let kind = Kind::Table { measures: measures.to_vec(), by, window, weighed: true };
+            match asked(&schema, kind, 10_000_000) {
+                Ok(plan) => plan.half_widths_differ(),
+                Err(problem) => {
+                    assert_eq!(problem, PlanError::NotWeighed);
+                    false
+                }
+            }
         };
         assert!(has(&measures, by.clone()) && has(&measures[1..], by.clone()));
+        // Nor where it was not asked for.
+        let plain = Kind::Table { measures: measures.clone(), by: by.clone(), window, weighed: false };
+        assert!(!planned(&schema, plain, 10_000_000).half_widths_differ());
         assert!(!has(&[Measure::People], by.clone()));
         assert!(!has(&measures, vec![]) && !has(&measures, vec![By::Hours(event)]));
         let region = By::Field(schema.resolve("region").unwrap());

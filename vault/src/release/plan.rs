@@ -96,6 +96,9 @@ pub enum PlanError {
     /// Nothing, or more than can be added up.
     #[error("a bound is at least 1 and at most {} units of its field", scan::MAX_NORM)]
     Bound,
+    /// Nothing to weigh.
+    #[error("cells can be weighed in tables of events and sums by fields of events alone, with at least four cells")]
+    NotWeighed,
     /// Too many cells.
     #[error("{0} cells are more than {MAX_CELLS}")]
     TooManyCells(usize),
@@ -133,6 +136,9 @@ pub fn plan(schema: &Schema, question: &Question) -> Result<Plan, PlanError> {
         return Err(PlanError::Price);
     }
     let pilot = pilot_of(schema, question, &shapes)?.map(Box::new);
+    if matches!(question.kind, Kind::Table { weighed: true, .. }) && pilot.is_none() {
+        return Err(PlanError::NotWeighed);
+    }
     let noise_rho =
         rho.saturating_sub(selection).saturating_sub(pilot.as_ref().map_or(NanoRho::ZERO, |pilot| pilot.rho));
     let sigma = sigma_for(norm_squared, noise_rho).ok_or(PlanError::Price)?;
@@ -144,8 +150,11 @@ pub fn plan(schema: &Schema, question: &Question) -> Result<Plan, PlanError> {
 fn pilot_of(schema: &Schema, question: &Question, shapes: &[Shape]) -> Result<Option<Plan>, PlanError> {
     let Some(kind) = pilot::of(&question.kind, cells_of(shapes)) else { return Ok(None) };
     let rho = pilot::price_of(question.rho);
-    if rho == NanoRho::ZERO || weighed(shapes, &Weights::new(&[Weights::ONE])).is_none() {
+    if weighed(shapes, &Weights::new(&[Weights::ONE])).is_none() {
         return Ok(None);
+    }
+    if rho == NanoRho::ZERO {
+        return Err(PlanError::Price);
     }
     // It has no pilot of its own.
     let (shapes, norm_squared) = shape(schema, &kind)?;
@@ -217,25 +226,18 @@ impl Plan {
 
     /// Weighs cells after a pilot.
     pub(crate) fn weighed(&self, weights: &Weights) -> Option<Self> {
-        let noise_rho = self.noise_rho;
-        self.weighed_for(weights, noise_rho)
-    }
-
-    /// Plans to add to an answer: its weights, and the whole price for the noise.
-    pub(crate) fn adding_to(&self, answer: &Answer) -> Option<Self> {
-        let weights = Weights::new(&answer.tables.first()?.weights);
-        let for_pilot = self.pilot.as_ref().map_or(NanoRho::ZERO, |pilot| pilot.rho);
-        if weights == Weights::EVEN && for_pilot == NanoRho::ZERO {
-            return Some(self.clone());
-        }
-        self.weighed_for(&weights, NanoRho(self.noise_rho.0.saturating_add(for_pilot.0)))
-    }
-
-    fn weighed_for(&self, weights: &Weights, noise_rho: NanoRho) -> Option<Self> {
         let shapes = weighed(&self.shapes, weights)?;
         let norm_squared = norm_squared_of(&shapes);
-        let sigma = sigma_for(norm_squared, noise_rho)?;
-        Some(Self { shapes, norm_squared, noise_rho, sigma, pilot: None, ..self.clone() })
+        let sigma = sigma_for(norm_squared, self.noise_rho)?;
+        Some(Self { shapes, norm_squared, sigma, pilot: None, ..self.clone() })
+    }
+
+    /// Plans to add to an answer for a price: at its weights, without another pilot.
+    pub(crate) fn adding_to(&self, answer: &Answer, rho: NanoRho) -> Option<Self> {
+        let weights = Weights::new(&answer.tables.first()?.weights);
+        let plan = if weights == Weights::EVEN { self.clone() } else { self.weighed(&weights)? };
+        let sigma = sigma_for(plan.norm_squared, rho)?;
+        Some(Self { rho, noise_rho: rho, sigma, pilot: None, ..plan })
     }
 
     /// Returns what is to be selected.

@@ -75,6 +75,10 @@ pub enum Kind {
         by: Vec<By>,
         /// Which events count.
         window: Window,
+        /// Whether rare cells are told more finely and frequent ones more coarsely ([`super::Plan::half_widths_differ`]). For
+        /// events and sums by fields of events alone, with at least four cells. Left out of keys where it is not.
+        #[serde(skip_serializing_if = "std::ops::Not::not")]
+        weighed: bool,
     },
     /// How many of those who did something first in one period did it again in others.
     Retention {

@@ -81,7 +81,7 @@ pub(super) fn shapes(schema: &Schema, kind: &Kind) -> Result<Vec<Shape>, PlanErr
             let axes = crossed(schema, axes)?;
             if axes.is_empty() { Err(PlanError::FieldCount(0)) } else { Ok(vec![Shape::people(axes, Window::Ever)]) }
         }
-        Kind::Table { measures, by, window } => table(schema, measures, by, *window),
+        Kind::Table { measures, by, window, weighed: _ } => table(schema, measures, by, *window),
         Kind::Retention { event, days } => retention(schema, *event, days),
         Kind::Top { field, k, window } => {
             let (mut axis, dimension) = field_axis(schema, *field)?;

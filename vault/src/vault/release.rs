@@ -417,8 +417,7 @@ impl Vault {
     ) -> Result<Plan, VaultError> {
         let unfit = || VaultError::damaged("noise", "its weights do not fit the question");
         if let Some((_, base)) = &owed.base {
-            let addition = planned(&owed.schema, &Question { rho: owed.price(question), ..question.clone() })?;
-            return addition.adding_to(base).ok_or_else(unfit);
+            return plan.adding_to(base, owed.price(question)).ok_or_else(unfit);
         }
         let Some(pilot) = plan.pilot() else { return Ok(plan.clone()) };
         let drawn = self.scan_and_draw(permit, question, pilot, owed, now)?;

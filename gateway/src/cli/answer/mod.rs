@@ -407,7 +407,7 @@ mod tests {
         let plan = Plan { cells: 7, half_width: 35.8, synopsis: Some(synopsis), ..Plan::default() };
         let words = plan_words(&plan, "people");
         let said =
-            "It is free: from the synopsis of 2026-11 (epoch 31, up to 2026-11-01), for 7 cells, each ±36 people";
+            "It is free: from the synopsis of 2026-11 (epoch 31, up to 2026-11-01), for 7 cells, each ±35.8 people";
         assert!(words.starts_with(said), "{words}");
         assert_eq!(plan_json(&plan).pointer("/synopsis/epoch"), Some(&json!(31)));
     }

@@ -115,7 +115,7 @@ pub async fn compare(args: CompareArgs, session: &Session, canvas: Canvas) -> Re
 /// Counts people, events or sums by fields, times and numbers.
 pub async fn table(args: TableArgs, session: &Session, canvas: Canvas) -> Result<Shown, CliError> {
     use dimension::Dimension as Of;
-    let TableArgs { question, counts, by, hours_of, weekdays_of, bins, window, picture } = args;
+    let TableArgs { question, counts, by, hours_of, weekdays_of, bins, weighed, window, picture } = args;
     let (ask, title) = ask(question, MEASUREMENT, &picture);
     let counted = counts.first().map_or("people".to_owned(), |count| count.of.clone());
     let bins = bins.into_iter().map(|Edges { field, edges }| Of::Bins(Bins { field, edges }));
@@ -126,6 +126,7 @@ pub async fn table(args: TableArgs, session: &Session, canvas: Canvas) -> Result
         measures: counts.into_iter().map(measure).collect(),
         by: by.map(|dimension| Dimension { dimension: Some(dimension) }).collect(),
         window: window_of(&window),
+        weighed,
     };
     let answer = session.insight().tabulate(session.request(request).await?).await?.into_inner();
     let plan = answer.plan.unwrap_or_default();

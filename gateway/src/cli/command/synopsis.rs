@@ -125,7 +125,7 @@ mod tests {
             "The synopsis of 2026-11 of `farm`: epoch 31, up to 2026-11-01; entry 7 of the log.",
             "age_band, order.category; events of the last 90d",
             "rho 0.03 a month (15 % of a quarter's budget)",
-            "one cell  ±36 people (95 %)",
+            "one cell  ±35.8 people (95 %)",
             "with the first close from 2026-12-01 on",
             "Free from it, for this purpose",
         ] {

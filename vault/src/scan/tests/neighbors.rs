@@ -122,7 +122,7 @@ fn by_event_fields(dice: &mut Dice, fields: &[FieldRef], window: Window) -> Kind
     if event.0 == 0 && dice.below(2) == 0 {
         measures.push(Measure::Sum { field: FieldRef::EventField(event, ColumnId(1)), bound: 4 * bound });
     }
-    Kind::Table { measures, by: vec![By::Field(dice.pick(&fields))], window }
+    Kind::Table { measures, by: vec![By::Field(dice.pick(&fields))], window, weighed: true }
 }
 
 fn table(dice: &mut Dice, fields: &[FieldRef], window: Window) -> Kind {
@@ -144,7 +144,7 @@ fn table(dice: &mut Dice, fields: &[FieldRef], window: Window) -> Kind {
         3 => By::Bins { field: FieldRef::Attribute(ColumnId(3)), edges: vec![-10, 0, 7, 25] },
         _ => By::Field(dice.pick(fields)),
     };
-    Kind::Table { measures, by: (0..dice.below(3)).map(|_| by(dice)).collect(), window }
+    Kind::Table { measures, by: (0..dice.below(3)).map(|_| by(dice)).collect(), window, weighed: false }
 }
 
 /// A question that can be asked, and its plan.

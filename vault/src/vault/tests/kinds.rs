@@ -45,7 +45,7 @@ fn events_and_sums_are_counted_up_to_a_bound_a_person() {
     let [age, amount] = ["age_band", "order.amount"].map(|path| shop.schema.resolve(path).unwrap());
     let event = EventTypeId(0);
     let measures = vec![Measure::Events { event, bound: 20 }, Measure::Sum { field: amount, bound: 5_000 }];
-    let kind = Kind::Table { measures, by: vec![By::Field(age)], window: Window::Ever };
+    let kind = Kind::Table { measures, by: vec![By::Field(age)], window: Window::Ever, weighed: false };
     let (answer, _) = shop.ask("true", kind).unwrap();
     assert_eq!(answer.tables[0].counted, Counted::Events(event, 20));
     // 50 times 12.50, and 49 times beside the bound of 50.00.
@@ -68,7 +68,7 @@ fn trends_and_retention_are_over_local_days() {
     let days: Vec<i32> = (0..4).map(|week| first + 7 * week).collect();
     let event = EventTypeId(0);
     let by = vec![By::Periods { event, days: days.clone() }];
-    let trend = Kind::Table { measures: vec![Measure::People], by, window: Window::Ever };
+    let trend = Kind::Table { measures: vec![Measure::People], by, window: Window::Ever, weighed: false };
     assert_eq!(tables(&shop, trend), [[10, 100, 0]]);
     let retention = tables(&shop, Kind::Retention { event, days });
     // By first week: nobody outside; of the first week's ten all came back; then ninety.

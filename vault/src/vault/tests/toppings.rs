@@ -169,7 +169,7 @@ fn a_weighed_table_is_topped_up_at_its_weights() {
     let shop = filled();
     let by = vec![By::Field(shop.schema.resolve("order.category").unwrap())];
     let measures = vec![Measure::Events { event: EventTypeId(0), bound: 4 }];
-    let kind = || Kind::Table { measures: measures.clone(), by: by.clone(), window: Window::Ever };
+    let kind = || Kind::Table { measures: measures.clone(), by: by.clone(), window: Window::Ever, weighed: true };
     let (first, _) = shop.top_up("true", kind(), LOW);
     let weights = first.tables[0].weights.clone();
     assert_eq!((weights.len(), first.version), (4, 3));
