@@ -2,7 +2,7 @@
 //!
 //! Draws stay as they are in the stored answer; what is shown here is never negative and, for portraits, adds up.
 
-use super::question::{Answer, Counted, Dimension, Table};
+use super::question::{Answer, Cell, Counted, Dimension, Table};
 
 /// A cell as it is shown, in people.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,16 +48,53 @@ pub fn shared_total(answer: &Answer) -> Option<Estimate> {
     Some(Estimate { value, sigma: u64::try_from(variance.isqrt() + 1).ok()? })
 }
 
+/// Returns the tables of the members of a segment (`member` is 1) or of the rest (0), where an answer has both in disjoint
+/// cells. Without their first dimension these are an answer of their own, and its total is that of the half.
+pub fn half(answer: &Answer, member: u16) -> Answer {
+    let cell = |cell: &Cell| match cell.codes.as_slice() {
+        [first, rest @ ..] if *first == member => Some(Cell { codes: rest.to_vec(), noised: cell.noised }),
+        _ => None,
+    };
+    let half = |table: &Table| Table {
+        by: table.by.iter().skip(1).cloned().collect(),
+        cells: table.cells.iter().filter_map(cell).collect(),
+        ..table.clone()
+    };
+    let halves = answer.tables.iter().filter(|table| has_halves(table));
+    Answer { tables: halves.map(half).collect(), ..answer.clone() }
+}
+
+/// Says whether a table is of the members of a segment and of the rest, in disjoint cells.
+pub fn has_halves(table: &Table) -> bool {
+    table.by.first() == Some(&Dimension::Member)
+}
+
 /// Returns a table's cells as they are shown. With a shared total, a table that counts everyone once is first moved to
-/// it: the difference is spread evenly, which is the least-squares fit.
+/// it: the difference is spread evenly, which is the least-squares fit. Where an answer is of members and the rest, each half
+/// is moved to its own total, and these add up to that of all.
 pub fn shown(answer: &Answer, table: &Table, total: Option<Estimate>) -> Vec<ShownCell> {
-    let cells = i64::try_from(table.cells.len()).unwrap_or(i64::MAX).max(1);
-    let sum: i64 = table.cells.iter().map(|cell| cell.noised).sum();
+    if total.is_none() || !has_halves(table) || !covers_everyone(table) {
+        return moved(answer, table, &[total]);
+    }
+    let halves = [0, 1].map(|member| shared_total(&half(answer, member)));
+    moved(answer, table, &halves)
+}
+
+/// Moves the parts of a table, as long as each other and one after the other, to a total each.
+fn moved(answer: &Answer, table: &Table, totals: &[Option<Estimate>]) -> Vec<ShownCell> {
+    let length = table.cells.len().div_ceil(totals.len().max(1)).max(1);
+    let parts = table.cells.chunks(length).zip(totals);
+    parts.flat_map(|(cells, total)| part(answer, table, cells, *total)).collect()
+}
+
+fn part(answer: &Answer, table: &Table, part: &[Cell], total: Option<Estimate>) -> Vec<ShownCell> {
+    let cells = i64::try_from(part.len()).unwrap_or(i64::MAX).max(1);
+    let sum: i64 = part.iter().map(|cell| cell.noised).sum();
     let shift = total.filter(|_| covers_everyone(table)).map_or(0, |total| (total.value - sum).div_euclid(cells));
     let half_width = table.noise.map_or(answer.half_width_1024, |noise| noise.half_width_1024);
     let half = i64::try_from(half_width).unwrap_or(i64::MAX);
     let people = |units: i64| (units.max(0) + UNIT / 2).unsigned_abs() / UNIT.unsigned_abs();
-    let show = |cell: &super::Cell| {
+    let show = |cell: &Cell| {
         let value = cell.noised.saturating_add(shift);
         ShownCell {
             codes: cell.codes.clone(),
@@ -67,7 +104,7 @@ pub fn shown(answer: &Answer, table: &Table, total: Option<Estimate>) -> Vec<Sho
             unclamped: cell.noised.saturating_add(UNIT / 2).div_euclid(UNIT),
         }
     };
-    table.cells.iter().map(show).collect()
+    part.iter().map(show).collect()
 }
 
 /// How many took at least each step, from the first on (which is everyone), given the cells of who took how many: draws of
@@ -111,8 +148,8 @@ pub fn differ(a: Estimate, b: Estimate) -> bool {
     gap * gap * 10_000 > variance * 196 * 196
 }
 
-/// Whether each member is in exactly one cell: nothing that is about events, and no selection of cells.
-fn covers_everyone(table: &Table) -> bool {
+/// Says whether each member is in exactly one cell of a table: nothing that is about events, and no selection of cells.
+pub fn covers_everyone(table: &Table) -> bool {
     let whole = table.cells.first().is_none_or(|cell| cell.codes.iter().all(|code| *code == 0));
     whole && table.counted == Counted::People && table.by.iter().all(Dimension::covers_everyone)
 }

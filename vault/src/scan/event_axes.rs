@@ -1,6 +1,6 @@
 //! In which cell of a table an event lies.
 
-use super::event_pass::Rows;
+use super::rows::Rows;
 use super::plan::Slot;
 use super::view::View;
 use policy::segment::LocalDays;

@@ -5,12 +5,11 @@
 //! `floor(UNIT * sqrt(l0 / m))`, so that the integer norm squared, `m * w^2`, is at most `UNIT^2 * l0` for every `m`.
 
 use super::event_axes::Places;
-use super::event_pass::{Quota, Rows, open_rows};
 use super::measure::{MeasureTable, Measured};
 use super::plan::{EventPlan, EventTable};
+use super::rows::{Pieces, Rows};
 use super::view::View;
-use crate::blocks::{BlockError, Buffer, Piece};
-use std::sync::Arc;
+use crate::blocks::{BlockError, Buffer};
 use zeroize::Zeroize;
 
 /// What a subject with `m` distinct cells adds to each of them under the bound `l0`.
@@ -31,32 +30,30 @@ pub(super) struct Members<'a> {
 /// Adds all tables of one event type over a block to `cells`.
 pub(super) fn run_tables(
     plan: &EventPlan,
-    pieces: &[Arc<Piece>],
+    pieces: &Pieces<'_>,
     members: &Members<'_>,
     buffer: &mut Buffer,
     cells: &mut [i64],
 ) -> Result<(), BlockError> {
     let mut tallies: Vec<Tally<'_>> = plan.tables.iter().map(Tally::new).collect();
     let mut measured: Vec<Measured<'_>> = plan.measures.iter().map(Measured::new).collect();
-    let mut quota = Quota::default();
     let mut places = Places::default();
-    for piece in pieces {
-        let rows = open_rows(piece, plan, &mut quota, buffer)?;
+    pieces.each(plan, buffer, |rows| {
         for tally in &mut tallies {
-            tally.table.axes.place(&rows, (tally.table.from, tally.table.until), &mut places);
-            tally.take(&rows, &places, members, cells);
+            tally.table.axes.place(rows, (tally.table.from, tally.table.until), &mut places);
+            tally.take(rows, &places, members, cells);
         }
         let mut placed: Option<&MeasureTable> = None;
         for measured in &mut measured {
             let table = measured.table;
             // Tables of one question differ in what they measure, seldom in where.
             if placed.is_none_or(|before| !before.places_like(table)) {
-                table.axes.place(&rows, (table.from, table.until), &mut places);
+                table.axes.place(rows, (table.from, table.until), &mut places);
                 placed = Some(table);
             }
-            measured.take(&rows, &places, members, cells);
+            measured.take(rows, &places, members, cells);
         }
-    }
+    })?;
     tallies.iter_mut().for_each(|tally| tally.flush(members, cells));
     measured.iter_mut().for_each(|measured| measured.flush(members, cells));
     Ok(())

@@ -5,7 +5,7 @@
 
 use super::axis::{Clip, Squares};
 use super::event_axes::{EventAxes, Places, SubjectAxis};
-use super::event_pass::Rows;
+use super::rows::Rows;
 use super::event_tables::Members;
 use super::plan::Slot;
 use super::view::{View, number};

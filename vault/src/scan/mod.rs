@@ -24,6 +24,7 @@ mod event_tables;
 mod measure;
 mod partial;
 mod plan;
+mod rows;
 mod sequence_pass;
 mod tables;
 mod view;

@@ -8,7 +8,7 @@
 //! Every event of the types concerned is walked over, match or no match. Times are wiped.
 
 use super::condition::{Masks, Truth};
-use super::event_pass::Rows;
+use super::rows::Rows;
 use super::plan::{ABSENT, SequencePlan, TrackPlan};
 use zeroize::Zeroize;
 
