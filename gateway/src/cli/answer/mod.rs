@@ -5,6 +5,7 @@ mod groups;
 mod json;
 mod kinds;
 mod numbers;
+mod profile;
 mod story;
 
 pub use advice::advice;
@@ -14,6 +15,7 @@ pub use json::{
     release_json, step_json,
 };
 pub use kinds::{contrast, figure_of, funnel, means_words, retention, sheet, trends};
+pub use profile::{profile, profile_json};
 pub use numbers::{average, distribution};
 pub use story::{contrast_story, story};
 

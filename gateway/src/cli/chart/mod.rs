@@ -7,20 +7,22 @@
 mod figure;
 mod groups;
 mod kinds;
+mod profile;
 mod svg;
 mod table;
 mod terminal;
 
 pub use figure::{Figure, Unit, grouped, number, share};
 pub use groups::{Average, Distribution, Grid, Grids, Overlap, Part, QuantileAt, Set};
+pub use profile::{Of, Profile, ProfilePanel, ProfileRow};
 pub use kinds::{Cohort, Contrast, Contrasted, Funnel, Retention, Series, Sheet, Stage, Trend};
 pub use svg::{
-    average_svg, bars_svg, contrast_svg, distribution_svg, funnel_svg, grids_svg, overlap_svg, portrait_svg,
+    average_svg, bars_svg, contrast_svg, distribution_svg, funnel_svg, grids_svg, overlap_svg, portrait_svg, profile_svg,
     retention_svg, trend_svg,
 };
 pub use table::table;
 pub use terminal::{
-    Canvas, bars, contrast, fact_lines, funnel, grids, heading, index_words, meter, overlap, panels, retention,
+    Canvas, bars, contrast, fact_lines, funnel, grids, heading, index_words, meter, overlap, panels, profile, retention,
 };
 
 /// One labelled figure of a panel.

@@ -13,6 +13,7 @@ pub(super) mod insight;
 mod keys;
 pub(super) mod local;
 mod numbers;
+mod profile;
 pub(super) mod schema;
 mod segment;
 pub(super) mod steward;
@@ -80,6 +81,7 @@ async fn remote(command: Command, context: &Context, session: &Session) -> Resul
         Command::Segment(command) => segment::run(command, session, context.out.canvas()).await,
         Command::Size(args) => ask::size(args.question, session, context.out.canvas()).await,
         Command::Breakdown(args) => ask::breakdown(args, session, context.out.canvas()).await,
+        Command::Portrait(args) if args.whole.whole => profile::whole(args, session, context.out.canvas()).await,
         Command::Portrait(args) => ask::portrait(args, session, context.out.canvas()).await,
         Command::Compare(args) => insight::compare(args, session, context.out.canvas()).await,
         Command::Funnel(args) => insight::funnel(args, session, context.out.canvas()).await,

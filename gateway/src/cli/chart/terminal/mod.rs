@@ -3,8 +3,10 @@
 
 mod groups;
 mod kinds;
+mod profile;
 
 pub use groups::{grids, overlap};
+pub use profile::profile;
 pub use kinds::{contrast, funnel, heading, index_words, retention};
 
 use super::{Bar, Facts, Panel, Portrait, share};

@@ -1,0 +1,328 @@
+//! A whole portrait as one wide page: what it says in words, then a card for each table, in three columns.
+
+use super::page::{GAP, HEADER, MARGIN, PADDING, Page, Svg, clip, clip_to, count, text_width, wide_page};
+use super::times;
+use crate::cli::chart::{Figure, Of, Profile, ProfilePanel, ProfileRow, index_words, wrapped};
+use std::fmt::Write as _;
+
+const WIDTH: f64 = 1600.0;
+const COLUMNS: usize = 3;
+/// Width of a card.
+pub(super) const CARD: f64 = (WIDTH - 2.0 * MARGIN - 2.0 * GAP) / 3.0;
+pub(super) const TOP: f64 = 54.0;
+const BOTTOM: f64 = 14.0;
+const ROW: f64 = 26.0;
+const ADVICE_LINE: f64 = 17.0;
+/// A card with more rows than this shows the largest, in their order.
+const MAX_ROWS: usize = 10;
+/// Room for a share and an index at the right of a row.
+const FIGURES: f64 = 128.0;
+/// Lines of what the portrait says.
+const SAY: f64 = 25.0;
+/// Letters of a line of what it says, in one of two columns.
+const LETTERS: usize = 100;
+
+/// Draws a whole portrait. The result is a whole SVG document.
+pub fn profile_svg(profile: &Profile) -> String {
+    let story = Story::of(profile);
+    let cards = place(&profile.panels, HEADER + story.height());
+    let bottom = cards.iter().map(|card| card.y + card.height).fold(HEADER + story.height() - GAP, f64::max);
+    let headline = headline(profile);
+    let notes = profile.notes();
+    let about = Page {
+        kind: "Whole portrait",
+        title: &profile.sheet.title,
+        expression: &profile.sheet.expression,
+        headline: headline.as_ref().map(|(figure, words)| (figure.as_str(), words.as_str())),
+        marks: "Whiskers",
+        notes: &notes,
+        facts: &profile.sheet.facts,
+        described: &described(profile),
+    };
+    wide_page(&about, WIDTH, bottom, |svg| {
+        story.draw(svg);
+        for card in &cards {
+            card.draw(svg, profile.is_compared());
+        }
+    })
+}
+
+fn headline(profile: &Profile) -> Option<(String, String)> {
+    let size = profile.size?;
+    let part = profile.part().map_or_else(String::new, |part| format!(", {part:.0} % of {}", clip(&profile.base, 40)));
+    let words = match size.margin() {
+        0 => "people".to_owned(),
+        _ if size.may_be_nothing() => "people (95 %)".to_owned(),
+        margin => format!("people, ±{margin} (95 %)"),
+    };
+    Some((size.short(), words + &part))
+}
+
+/// What the portrait says, in lines of two columns; what can't be read comes last.
+struct Story {
+    columns: [Vec<(bool, String)>; 2],
+    advice: Vec<String>,
+}
+
+impl Story {
+    fn of(profile: &Profile) -> Self {
+        // The size is the headline.
+        let said = profile.text.iter().skip(usize::from(profile.size.is_some()));
+        let sentences: Vec<Vec<String>> = said.map(|sentence| wrapped(sentence, LETTERS)).collect();
+        let lines: usize = sentences.iter().map(Vec::len).sum();
+        let mut columns = [Vec::new(), Vec::new()];
+        let [left, right] = &mut columns;
+        for sentence in sentences {
+            let column = if left.len() < lines.div_ceil(2) { &mut *left } else { &mut *right };
+            column.extend(sentence.into_iter().enumerate().map(|(nth, line)| (nth == 0, line)));
+        }
+        let advice = profile.unreadable.iter().flat_map(|advice| wrapped(advice, 2 * LETTERS)).collect();
+        Self { columns, advice }
+    }
+
+    fn lines(&self) -> usize {
+        self.columns.iter().map(Vec::len).max().unwrap_or(0)
+    }
+
+    fn height(&self) -> f64 {
+        let lines = self.lines() + self.advice.len();
+        if lines == 0 { 0.0 } else { count(lines) * SAY + 30.0 + GAP }
+    }
+
+    fn draw(&self, svg: &mut Svg) {
+        let height = self.height() - GAP;
+        if height <= 0.0 {
+            return;
+        }
+        let width = WIDTH - 2.0 * MARGIN;
+        svg.raw(&format!(
+            "<g><rect class=\"card\" x=\"{MARGIN}\" y=\"{HEADER}\" width=\"{width}\" height=\"{height:.1}\" rx=\"14\"/>"
+        ));
+        for (column, x) in self.columns.iter().zip([MARGIN + PADDING, MARGIN + PADDING + width / 2.0]) {
+            for (nth, (is_first, line)) in column.iter().enumerate() {
+                let y = HEADER + 34.0 + count(nth) * SAY;
+                if *is_first {
+                    svg.raw(&format!("<circle class=\"dot\" cx=\"{:.1}\" cy=\"{:.1}\" r=\"4\"/>", x + 4.0, y - 5.0));
+                }
+                svg.text(x + 18.0, y, "say", line);
+            }
+        }
+        for (nth, line) in self.advice.iter().enumerate() {
+            svg.text(MARGIN + PADDING, HEADER + 34.0 + count(self.lines() + nth) * SAY, "advice say", line);
+        }
+        svg.raw("</g>");
+    }
+}
+
+/// A panel with its place on the page.
+pub(super) struct Card<'a> {
+    pub(super) panel: &'a ProfilePanel,
+    rows: Vec<&'a ProfileRow>,
+    pub(super) x: f64,
+    pub(super) y: f64,
+    height: f64,
+}
+
+/// Lays the panels out, each under the shortest column: the tallest first, so that columns end together.
+fn place(panels: &[ProfilePanel], top: f64) -> Vec<Card<'_>> {
+    let mut order: Vec<(usize, &ProfilePanel)> = panels.iter().enumerate().collect();
+    order.sort_by(|(_, a), (_, b)| height(b).total_cmp(&height(a)));
+    let mut columns: [(f64, Vec<usize>); COLUMNS] = std::array::from_fn(|_| (0.0, Vec::new()));
+    for (number, panel) in order {
+        let shortest = columns.iter_mut().min_by(|(a, _), (b, _)| a.total_cmp(b));
+        if let Some((depth, numbers)) = shortest {
+            *depth += height(panel) + GAP;
+            numbers.push(number);
+        }
+    }
+    let mut cards = Vec::new();
+    // Columns are in the order of what begins them, and so are panels within one.
+    columns.iter_mut().for_each(|(_, numbers)| numbers.sort_unstable());
+    columns.sort_by_key(|(_, numbers)| numbers.first().copied().unwrap_or(usize::MAX));
+    for (column, (_, numbers)) in columns.iter().enumerate() {
+        let mut y = top;
+        for panel in numbers.iter().filter_map(|number| panels.get(*number)) {
+            let x = MARGIN + count(column) * (CARD + GAP);
+            let height = height(panel);
+            cards.push(Card { panel, rows: shown_rows(panel), x, y, height });
+            y += height + GAP;
+        }
+    }
+    cards
+}
+
+fn height(panel: &ProfilePanel) -> f64 {
+    let hidden = hidden(panel) > 0;
+    let body = match panel.of {
+        Of::Values | Of::Ranked => count(shown_rows(panel).len() + usize::from(hidden)) * ROW,
+        Of::Hours | Of::Weekdays | Of::Trend => times::HEIGHT,
+    };
+    TOP + body + ADVICE_LINE * count(advice(panel).len()) + BOTTOM
+}
+
+fn hidden(panel: &ProfilePanel) -> usize {
+    panel.hidden + panel.rows.len() - shown_rows(panel).len()
+}
+
+/// Picks the rows to draw: all, or the largest, in their order.
+fn shown_rows(panel: &ProfilePanel) -> Vec<&ProfileRow> {
+    let mut order: Vec<(usize, &ProfileRow)> = panel.rows.iter().enumerate().collect();
+    order.sort_by(|(_, a), (_, b)| b.people.length().total_cmp(&a.people.length()));
+    order.truncate(MAX_ROWS);
+    order.sort_by_key(|(place, _)| *place);
+    order.into_iter().map(|(_, row)| row).collect()
+}
+
+fn advice(panel: &ProfilePanel) -> Vec<String> {
+    panel.advice.as_deref().map_or_else(Vec::new, |advice| wrapped(advice, 68))
+}
+
+impl Card<'_> {
+    fn draw(&self, svg: &mut Svg, compared: bool) {
+        let Self { panel, x, y, height, .. } = self;
+        svg.raw(&format!(
+            "<g><rect class=\"card\" x=\"{x:.1}\" y=\"{y:.1}\" width=\"{CARD:.1}\" height=\"{height:.1}\" rx=\"14\"/>"
+        ));
+        svg.text(x + PADDING, y + 33.0, "head", &clip_to(&panel.title, CARD - 2.0 * PADDING - 150.0));
+        let end = x + CARD - PADDING;
+        match (panel.of, compared) {
+            (Of::Values | Of::Ranked, true) => svg.text_end(end, y + 33.0, "soft tiny", "| rest   share   index"),
+            (Of::Ranked, false) => svg.text_end(end, y + 33.0, "soft tiny", "a person can be in several"),
+            (Of::Hours | Of::Weekdays, true) => svg.text_end(end, y + 33.0, "soft tiny", "line: the rest"),
+            _ => {}
+        }
+        match panel.of {
+            Of::Values | Of::Ranked => self.bars(svg, compared),
+            Of::Hours | Of::Weekdays => times::columns(svg, self),
+            Of::Trend => times::line(svg, self),
+        }
+        for (nth, line) in advice(panel).iter().enumerate() {
+            let below = count(advice(panel).len() - nth) * ADVICE_LINE;
+            svg.text(x + PADDING, y + height - BOTTOM - below + 12.0, "advice small", line);
+        }
+        svg.raw("</g>");
+    }
+
+    fn bars(&self, svg: &mut Svg, compared: bool) {
+        let label = self.rows.iter().map(|row| text_width(&row.compared.label)).fold(70.0, f64::max).min(CARD * 0.32);
+        let figures = if compared { FIGURES } else { 110.0 };
+        let lengths = self.rows.iter().map(|row| length(row, compared).interval().1);
+        let rests = self.rows.iter().filter_map(|row| row.compared.rest).map(|rest| rest.length());
+        let scale = lengths.chain(rests.filter(|_| compared)).fold(f64::MIN_POSITIVE, f64::max);
+        let start = self.x + PADDING + label + 10.0;
+        let place = Bars { start, length: self.x + CARD - PADDING - figures - start, scale, end: self.x + CARD - PADDING };
+        for (nth, row) in self.rows.iter().enumerate() {
+            let y = self.y + TOP + count(nth) * ROW;
+            svg.raw("<g>");
+            svg.element("title", &row_words(row, compared));
+            svg.text(self.x + PADDING, y + 13.5, "", &clip_to(&row.compared.label, label + 6.0));
+            place.bar(svg, row, compared, y);
+            if compared { place.compared(svg, row, y) } else { place.plain(svg, row, y) }
+            svg.raw("</g>");
+        }
+        let more = hidden(self.panel);
+        if more > 0 {
+            let y = self.y + TOP + count(self.rows.len()) * ROW + 13.5;
+            svg.text(self.x + PADDING, y, "soft small", &format!("and {more} smaller ones"));
+        }
+    }
+}
+
+/// What a bar is as long as: the share where there is one to compare, or people.
+fn length(row: &ProfileRow, compared: bool) -> Figure {
+    if compared { row.compared.share.unwrap_or_default() } else { row.people }
+}
+
+/// Where bars and figures go.
+struct Bars {
+    start: f64,
+    length: f64,
+    scale: f64,
+    end: f64,
+}
+
+impl Bars {
+    fn at(&self, value: f64) -> f64 {
+        self.start + self.length * (value / self.scale).clamp(0.0, 1.0)
+    }
+
+    fn bar(&self, svg: &mut Svg, row: &ProfileRow, compared: bool, y: f64) {
+        let figure = length(row, compared);
+        let (top, middle) = (y + 2.0, y + 9.0);
+        svg.raw(&format!(
+            "<rect class=\"track\" x=\"{:.1}\" y=\"{top:.1}\" width=\"{:.1}\" height=\"14\" rx=\"4\"/>",
+            self.start, self.length
+        ));
+        let class = match (row.compared.differs, row.compared.index) {
+            (true, Some(index)) if index.value < 100.0 => "less",
+            _ => "f0",
+        };
+        let class = if ["not known", "none of these"].contains(&row.compared.label.as_str()) { "unknown" } else { class };
+        let filled = self.at(figure.length()) - self.start;
+        if filled > 0.3 {
+            svg.raw(&format!(
+                "<rect class=\"{class}\" x=\"{:.1}\" y=\"{top:.1}\" width=\"{filled:.1}\" height=\"14\" rx=\"{:.1}\"/>",
+                self.start,
+                filled.min(4.0)
+            ));
+        }
+        let (low, high) = figure.interval();
+        let (from, to) = (self.at(low), self.at(high));
+        if to - from > 2.0 {
+            let (up, down) = (middle - 3.0, middle + 3.0);
+            svg.raw(&format!("<path class=\"whisker\" d=\"M{from:.1} {up:.1}V{down:.1}M{from:.1} {middle:.1}H{to:.1}M{to:.1} {up:.1}V{down:.1}\"/>"));
+        }
+        if let Some(rest) = row.compared.rest.filter(|_| compared) {
+            let x = self.at(rest.length());
+            svg.raw(&format!("<path class=\"tick\" d=\"M{x:.1} {:.1}V{:.1}\"/>", top - 2.5, top + 16.5));
+        }
+    }
+
+    /// The share, and the index in a pill where a difference is shown.
+    fn compared(&self, svg: &mut Svg, row: &ProfileRow, y: f64) {
+        let share = row.compared.share.map_or_else(|| "?".to_owned(), Figure::short);
+        svg.text_end(self.end - 60.0, y + 13.5, "share num", &share);
+        match row.compared.index {
+            Some(index) if row.compared.differs => {
+                let class = if index.value > 100.0 { "pillmore" } else { "pillless" };
+                let x = self.end - 48.0;
+                svg.raw(&format!("<rect class=\"{class}\" x=\"{x:.1}\" y=\"{:.1}\" width=\"48\" height=\"19\" rx=\"9.5\"/>", y - 0.5));
+                svg.text_middle(x + 24.0, y + 13.5, "num share", &format!("{:.0}", index.value));
+            }
+            Some(_) => svg.text_middle(self.end - 24.0, y + 13.5, "soft small", "≈"),
+            None => svg.text_middle(self.end - 24.0, y + 13.5, "soft small", "?"),
+        }
+    }
+
+    fn plain(&self, svg: &mut Svg, row: &ProfileRow, y: f64) {
+        svg.text_end(self.end - 44.0, y + 13.5, "soft small num", &row.people.short());
+        let share = row.compared.share.map_or_else(String::new, Figure::short);
+        svg.text_end(self.end, y + 13.5, "share num", &share);
+    }
+}
+
+fn row_words(row: &ProfileRow, compared: bool) -> String {
+    let words = |share: Option<Figure>| share.map_or_else(|| "too few to tell".to_owned(), Figure::words);
+    let mut text = format!("{}: {} people, {}", row.compared.label, row.people.words(), words(row.compared.share));
+    if compared {
+        let index = row.compared.index.map_or_else(String::new, |index| format!("index {}, ", index_words(index)));
+        let _infallible = write!(text, " of these, {} of the rest, {index}{}", words(row.compared.rest), row.compared.verdict());
+    }
+    text
+}
+
+fn described(profile: &Profile) -> String {
+    let mut words = String::new();
+    if profile.sheet.facts.not_private {
+        words.push_str("Not private: a test dataset. ");
+    }
+    if let Some(size) = profile.size {
+        let _infallible = write!(words, "{} people. ", size.words());
+    }
+    words.push_str(&profile.text.join(" "));
+    for panel in &profile.panels {
+        let rows: Vec<String> = panel.rows.iter().map(|row| row_words(row, profile.is_compared())).collect();
+        let _infallible = write!(words, " {}: {}.", panel.title, rows.join("; "));
+    }
+    words
+}
