@@ -29,13 +29,17 @@ fn text(response: &v1::ProfileResponse) -> Vec<String> {
         return text;
     }
     text.extend(standing_out(&readable));
+    let groups: Vec<String> = readable.iter().filter_map(|panel| largest(panel)).take(2 * MOST).collect();
+    text.extend((!groups.is_empty()).then(|| format!("Largest groups: {}.", groups.join("; "))));
     let told = |panel: &&v1::ProfilePanel| match panel.part.as_str() {
-        "fields" | "bands" => largest(panel),
         "hours" => busiest(panel).map(|runs| format!("Busiest hours ({}): {runs}.", panel.display.to_lowercase())),
         "weekdays" => busiest(panel).map(|runs| format!("Busiest days ({}): {runs}.", panel.display.to_lowercase())),
-        _ => Some(trend(panel, change.as_ref())),
+        _ => None,
     };
     text.extend(readable.iter().filter_map(told));
+    // Halves of a trend can be told apart where its periods can't.
+    let trends = panels.iter().filter(|panel| panel.part == "trend");
+    text.extend(trends.filter_map(|panel| trend(panel, change.as_ref()?)));
     text
 }
 
@@ -88,6 +92,9 @@ fn deviations(index: &v1::Estimate) -> f64 {
 
 /// Names the largest group of a panel, if it is larger than the next by more than noise explains.
 fn largest(panel: &v1::ProfilePanel) -> Option<String> {
+    if !["fields", "bands"].contains(&panel.part.as_str()) {
+        return None;
+    }
     let mut known: Vec<(&v1::ProfileRow, v1::Estimate)> =
         panel.rows.iter().filter(|row| !is_unknown(row)).filter_map(|row| Some((row, row.people?))).collect();
     known.sort_by(|(_, a), (_, b)| b.value.total_cmp(&a.value));
@@ -95,8 +102,7 @@ fn largest(panel: &v1::ProfilePanel) -> Option<String> {
     let gap = stands_out_of(known.len()) * half(a).hypot(half(b)) / Z_95;
     let share = first.share.map_or_else(String::new, |share| format!(" ({:.0} %)", share.value));
     (a.value - b.value > gap && a.low > 0.0).then(|| {
-        let title = panel.display.to_lowercase();
-        format!("The largest group by {title}: {}{share}.", words(&first.label))
+        format!("{} {}{share}", panel.display.to_lowercase(), words(&first.label))
     })
 }
 
@@ -134,17 +140,17 @@ fn busiest(panel: &v1::ProfilePanel) -> Option<String> {
     (!runs.is_empty()).then(|| runs.iter().map(run).collect::<Vec<_>>().join(", "))
 }
 
-fn trend(panel: &v1::ProfilePanel, change: Option<&v1::Estimate>) -> String {
-    let title = capitalized(&panel.display);
-    match change {
-        Some(change) if change.low > 0.0 || change.high < 0.0 => {
-            let direction = if change.value > 0.0 { "rising" } else { "falling" };
-            let v1::Estimate { value, low, high } = change;
-            format!("{title}: {direction}, {value:+.0} % ({low:+.0} to {high:+.0}) from the first half of the time to the second.")
-        }
-        Some(_) => format!("{title}: no change shown from the first half of the time to the second."),
-        None => format!("{title}: too few people to tell a trend."),
+fn trend(panel: &v1::ProfilePanel, change: &v1::Estimate) -> Option<String> {
+    let days: Vec<&str> = panel.rows.iter().map(|row| row.label.as_str()).collect();
+    let (title, from) = (capitalized(&panel.display), days.first()?);
+    let v1::Estimate { value, low, high } = change;
+    if *low <= 0.0 && *high >= 0.0 {
+        return Some(format!("{title} since {from}: no change shown between the first half and the second."));
     }
+    let direction = if *value > 0.0 { "rising" } else { "falling" };
+    Some(format!(
+        "{title} since {from}: {direction}, {value:+.0} % ({low:+.0} to {high:+.0}) from the first half to the second."
+    ))
 }
 
 fn name(panel: &v1::ProfilePanel, row: &v1::ProfileRow) -> String {

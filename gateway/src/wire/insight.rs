@@ -111,6 +111,8 @@ fn rows(answer: &Answer, table: &Table, totals: [Option<Estimate>; 2], schema: &
 /// little wider than it must be.
 pub(super) fn part(cell: Estimate, total: Estimate) -> Option<v1::Estimate> {
     let Interval { middle, low, high } = ratio::quotient(cell, total)?;
+    // A draw far below nothing leaves its noise, which is not nothing.
+    let high = high.max((high - low) / 2.0);
     let within = |part: f64| part.clamp(0.0, 1.0);
     percent(Interval { middle: within(middle), low: within(low), high: within(high) })
 }

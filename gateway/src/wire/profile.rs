@@ -6,7 +6,7 @@ use crate::insight::advice::{Noise, Unreadable, unreadable};
 use policy::privacy::NanoRho;
 use policy::schema::Schema;
 use proto::v1;
-use vault::release::display::{self, Estimate, ShownCell};
+use vault::release::display::{self, Estimate};
 use vault::release::ratio;
 use vault::release::{Answer, Cell, Dimension, Table};
 
@@ -40,6 +40,17 @@ impl Part {
         }
     }
 
+    /// What its rows are called.
+    fn rows(self) -> &'static str {
+        match self {
+            Self::Fields => "values",
+            Self::Bands => "bands",
+            Self::Hours => "hours",
+            Self::Weekdays => "weekdays",
+            Self::Trend => "periods",
+        }
+    }
+
     /// Says whether its shares are of when people did something, and not of people.
     pub fn is_of_times(self) -> bool {
         matches!(self, Self::Hours | Self::Weekdays | Self::Trend)
@@ -61,7 +72,8 @@ pub struct Panel {
     pub counts_fully_in: u32,
 }
 
-/// The members' half of an answer, that of the rest if there is one, and the total of each.
+/// The members' half of an answer, that of the rest if there is one, and the total of each, to which all that counts everyone
+/// adds up.
 struct Halves {
     members: Answer,
     rest: Option<Answer>,
@@ -71,8 +83,9 @@ struct Halves {
 impl Halves {
     fn of(answer: &Answer) -> Self {
         let compared = answer.tables.iter().any(display::has_halves);
-        let members = if compared { display::half(answer, 1) } else { answer.clone() };
-        let rest = compared.then(|| display::half(answer, 0));
+        let answer = display::consistent(answer);
+        let rest = compared.then(|| display::half(&answer, 0));
+        let members = if compared { display::half(&answer, 1) } else { answer };
         let totals = [Some(&members), rest.as_ref()].map(|half| half.and_then(display::shared_total));
         Self { members, rest, totals }
     }
@@ -85,22 +98,21 @@ impl Halves {
         left: Option<NanoRho>,
     ) -> v1::ProfilePanel {
         let Panel { part, name, display, labels, counts_fully_in } = panel;
-        let others = self.rest.as_ref().and_then(|rest| rest.tables.get(place));
-        let [all, _] = self.totals;
-        let row = |(cell, shown): (&Cell, &ShownCell)| {
+        let others = self.rest.as_ref().zip(self.rest.as_ref().and_then(|rest| rest.tables.get(place)));
+        let row = |cell: &Cell| {
             let code = cell.codes.first().copied().unwrap_or_default();
             let described = || table.by.first().map_or_else(String::new, |by| dimension_label(schema, by, code));
             let label = labels.get(usize::from(code)).cloned().unwrap_or_else(described);
-            self.row(label, shown_people(&self.members, cell, shown), *part, Compared::of(self, cell, table, others))
+            let people = shown_people(&self.members, cell);
+            self.row(label, people, *part, Compared::of((&self.members, table), others, &cell.codes))
         };
         let display = if display.is_empty() { name.clone() } else { display.clone() };
-        let advice = advice(&self.members, table, &display.to_lowercase(), left);
-        let shown = display::shown(&self.members, table, all);
+        let advice = advice(&self.members, table, &format!("{} of {}", part.rows(), display.to_lowercase()), left);
         v1::ProfilePanel {
             part: part.word().to_owned(),
             name: name.clone(),
             display,
-            rows: table.cells.iter().zip(&shown).map(row).collect(),
+            rows: table.cells.iter().map(row).collect(),
             counts_fully_in: *counts_fully_in,
             advice: advice.unwrap_or_default(),
         }
@@ -133,7 +145,7 @@ pub fn encode(answer: &Answer, schema: &Schema, panels: &[Panel], left: Option<N
         release: None,
         members,
         rest,
-        panels: named.map(|(place, (table, panel))| halves.panel(place, (table, panel), schema, left)).collect(),
+        panels: named.map(|(place, named)| halves.panel(place, named, schema, left)).collect(),
         change: trend.and_then(|(_, (table, _))| change(&halves.members, table, last_is_open)),
         last_is_open: trend.is_some() && last_is_open,
         text: Vec::new(),
@@ -147,14 +159,12 @@ struct Compared {
 }
 
 impl Compared {
-    fn of(halves: &Halves, cell: &Cell, table: &Table, others: Option<&Table>) -> Self {
+    fn of((answer, table): (&Answer, &Table), others: Option<(&Answer, &Table)>, codes: &[u16]) -> Self {
         let split = |answer: &Answer, table: &Table| {
-            let (here, elsewhere): (Vec<&Cell>, Vec<&Cell>) =
-                table.cells.iter().partition(|other| other.codes == cell.codes);
+            let (here, elsewhere): (Vec<&Cell>, Vec<&Cell>) = table.cells.iter().partition(|cell| cell.codes == codes);
             [here, elsewhere].map(|cells| sum(answer, &cells))
         };
-        let rest = halves.rest.as_ref().zip(others).map(|(rest, table)| split(rest, table));
-        Self { members: split(&halves.members, table), rest }
+        Self { members: split(answer, table), rest: others.map(|(rest, table)| split(rest, table)) }
     }
 
     /// Of times, the part of all times; else the part of all people.
@@ -186,11 +196,10 @@ fn sum(answer: &Answer, cells: &[&Cell]) -> Estimate {
     }
 }
 
-#[expect(clippy::cast_precision_loss, reason = "for display")]
-fn shown_people(answer: &Answer, cell: &Cell, shown: &ShownCell) -> v1::Estimate {
+fn shown_people(answer: &Answer, cell: &Cell) -> v1::Estimate {
     let half = i64::try_from(answer.half_width_1024).unwrap_or(i64::MAX);
     let [low, high] = [cell.noised.saturating_sub(half), cell.noised.saturating_add(half)].map(people_of);
-    v1::Estimate { value: shown.people as f64, low, high }
+    v1::Estimate { value: people_of(cell.noised).max(0.0), low, high }
 }
 
 fn people(total: Estimate) -> v1::Estimate {
@@ -224,7 +233,7 @@ fn advice(answer: &Answer, table: &Table, words: &str, left: Option<NanoRho>) ->
     let price = price.map_or_else(String::new, |price| format!(", pay rho {price}"));
     let rows = draws.len();
     Some(format!(
-        "Too few people for {rows} rows of {words} beside all else: leave other parts out{price}, or widen the segment."
+        "Too few people for {rows} {words}: leave other parts out{price}, or widen the segment."
     ))
 }
 

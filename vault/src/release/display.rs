@@ -73,28 +73,14 @@ pub fn has_halves(table: &Table) -> bool {
 /// it: the difference is spread evenly, which is the least-squares fit. Where an answer is of members and the rest, each half
 /// is moved to its own total, and these add up to that of all.
 pub fn shown(answer: &Answer, table: &Table, total: Option<Estimate>) -> Vec<ShownCell> {
-    if total.is_none() || !has_halves(table) || !covers_everyone(table) {
-        return moved(answer, table, &[total]);
-    }
-    let halves = [0, 1].map(|member| shared_total(&half(answer, member)));
-    moved(answer, table, &halves)
-}
-
-/// Moves the parts of a table, as long as each other and one after the other, to a total each.
-fn moved(answer: &Answer, table: &Table, totals: &[Option<Estimate>]) -> Vec<ShownCell> {
-    let length = table.cells.len().div_ceil(totals.len().max(1)).max(1);
-    let parts = table.cells.chunks(length).zip(totals);
-    parts.flat_map(|(cells, total)| part(answer, table, cells, *total)).collect()
-}
-
-fn part(answer: &Answer, table: &Table, part: &[Cell], total: Option<Estimate>) -> Vec<ShownCell> {
-    let cells = i64::try_from(part.len()).unwrap_or(i64::MAX).max(1);
-    let sum: i64 = part.iter().map(|cell| cell.noised).sum();
-    let shift = total.filter(|_| covers_everyone(table)).map_or(0, |total| (total.value - sum).div_euclid(cells));
+    let shifts = match total {
+        Some(_) if has_halves(table) => shifts(table, &totals_of_halves(answer)),
+        _ => shifts(table, &[total]),
+    };
     let half_width = table.noise.map_or(answer.half_width_1024, |noise| noise.half_width_1024);
     let half = i64::try_from(half_width).unwrap_or(i64::MAX);
     let people = |units: i64| (units.max(0) + UNIT / 2).unsigned_abs() / UNIT.unsigned_abs();
-    let show = |cell: &Cell| {
+    let show = |(cell, shift): (&Cell, i64)| {
         let value = cell.noised.saturating_add(shift);
         ShownCell {
             codes: cell.codes.clone(),
@@ -104,7 +90,41 @@ fn part(answer: &Answer, table: &Table, part: &[Cell], total: Option<Estimate>) 
             unclamped: cell.noised.saturating_add(UNIT / 2).div_euclid(UNIT),
         }
     };
-    part.iter().map(show).collect()
+    table.cells.iter().zip(shifts).map(show).collect()
+}
+
+/// Returns an answer all of whose tables that count everyone once add up to their shared total, or each half of them to its
+/// own, as [`shown`] has it. What it states of its noise is a little more than what is left of it in those.
+pub fn consistent(answer: &Answer) -> Answer {
+    let totals = if answer.tables.iter().any(has_halves) {
+        totals_of_halves(answer).to_vec()
+    } else {
+        vec![shared_total(answer)]
+    };
+    let moved = |table: &Table| {
+        let cells = table.cells.iter().zip(shifts(table, &totals));
+        let cells =
+            cells.map(|(cell, shift)| Cell { codes: cell.codes.clone(), noised: cell.noised.saturating_add(shift) });
+        Table { cells: cells.collect(), ..table.clone() }
+    };
+    Answer { tables: answer.tables.iter().map(moved).collect(), ..answer.clone() }
+}
+
+/// Those of the rest first, as their codes are.
+fn totals_of_halves(answer: &Answer) -> [Option<Estimate>; 2] {
+    [0, 1].map(|member| shared_total(&half(answer, member)))
+}
+
+/// By how much each cell of a table is moved, whose parts, as long as each other and one after the other, have a total each.
+fn shifts(table: &Table, totals: &[Option<Estimate>]) -> Vec<i64> {
+    let length = table.cells.len().div_ceil(totals.len().max(1)).max(1);
+    let shift = |(part, total): (&[Cell], &Option<Estimate>)| {
+        let cells = i64::try_from(part.len()).unwrap_or(i64::MAX).max(1);
+        let sum: i64 = part.iter().map(|cell| cell.noised).sum();
+        let total = total.filter(|_| covers_everyone(table));
+        vec![total.map_or(0, |total| (total.value - sum).div_euclid(cells)); part.len()]
+    };
+    table.cells.chunks(length).zip(totals).flat_map(shift).collect()
 }
 
 /// How many took at least each step, from the first on (which is everyone), given the cells of who took how many: draws of

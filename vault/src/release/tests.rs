@@ -431,6 +431,12 @@ mod display {
         assert_eq!(people(0), [85, 25, 7, 5]);
         assert_eq!(people(1), [95, 15, 8, 4]);
         assert_eq!(people(2), [7, 3], "not everyone did something");
+        let moved = consistent(&answer);
+        let sums = [0, 1].map(|table: usize| {
+            let sum = |member: u16| moved.tables[table].cells.iter().filter(move |cell| cell.codes[0] == member);
+            [0, 1].map(|member| sum(member).map(|cell| cell.noised / UNIT).sum::<i64>())
+        });
+        assert_eq!((sums, moved.tables[2] == answer.tables[2]), ([[110, 12]; 2], true));
     }
 
     #[test]

@@ -21,6 +21,7 @@ mod derive;
 mod event_axes;
 mod event_pass;
 mod event_tables;
+mod few;
 mod measure;
 mod partial;
 mod plan;

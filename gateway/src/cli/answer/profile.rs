@@ -6,7 +6,7 @@ use proto::v1;
 use serde_json::{Value, json};
 
 /// Most rows of a field of events: the most frequent.
-const MOST: usize = 8;
+const MOST: usize = 6;
 
 /// A panel is left out if its half-width is more than this part of the average row: half of what is there might be noise.
 const HOPELESS_PART: f64 = 2.0;

@@ -82,8 +82,8 @@ impl Profile {
         let mut notes = Vec::new();
         if self.is_compared() {
             notes.push(format!(
-                "Index: a share of these over the share of everyone, 100 being the same; of rows that are the same in truth, one \
-                 in twenty looks different. The base: {}.",
+                "Index: a share of these over the share of everyone ({}), 100 being the same; ≈ where no difference is shown. Of \
+                 rows that are the same in truth, one in twenty looks different.",
                 self.base
             ));
         }

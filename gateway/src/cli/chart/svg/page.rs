@@ -19,14 +19,14 @@ text{font-family:Inter,'Segoe UI','Helvetica Neue',Arial,'Noto Sans','DejaVu San
 .head{font-size:15px;font-weight:650}.num{font-variant-numeric:tabular-nums}.share{font-weight:600}\
 .track{fill:#f1ede4}.bar{fill:url(#ink)}.unknown{fill:#c9c3b8}.whisker{stroke:#1d1b26;stroke-width:1.4;fill:none;opacity:.62}\
 .face{fill:url(#ink)}.halo{fill:#e4efe9}.left{fill:url(#ink)}.stamp{fill:#f6f4ef;stroke:#c22f3d;stroke-width:3}\
-.advice{fill:#a2570f}.grid{stroke:#e7e2d8}.axis{stroke:#8d8797}.flow{fill:#e4efe9}.inside{font-weight:600}.say{font-size:14.5px}.dot{fill:#3fb28f}.tick{stroke:#1d1b26;stroke-width:2.4;opacity:.75}.pill{fill:#e4efe9}.pillless{fill:#f6e3d8}.pillmore{fill:#cfe8dd}.step{fill:none;stroke:#8d8797;stroke-width:1.6}\
+.advice{fill:#a2570f}.grid{stroke:#e7e2d8}.axis{stroke:#8d8797}.flow{fill:#e4efe9}.inside{font-weight:600}.say{font-size:16px}.lab{font-size:14px}.val{font-size:14px;font-weight:600}.same{fill:#8ab8ab}.dot{fill:#3fb28f}.tick{stroke:#1d1b26;stroke-width:2.4;opacity:.75}.pill{fill:#e4efe9}.pillless{fill:#f6e3d8}.pillmore{fill:#cfe8dd}.step{fill:none;stroke:#8d8797;stroke-width:1.6}\
 .less{fill:#c8643b}.rest{fill:#b9b2a6}.even{stroke:#8d8797;stroke-dasharray:3 4}.band{stroke:none;opacity:.17}.line{fill:none;stroke-width:2.6;stroke-linejoin:round}\
 .s0{stroke:#12806a}.s1{stroke:#d1742b}.s2{stroke:#3f6fbf}.s3{stroke:#8a4f9e}.s4{stroke:#a08718}\
 .f0{fill:#12806a}.f1{fill:#d1742b}.f2{fill:#3f6fbf}.f3{fill:#8a4f9e}.f4{fill:#a08718}.hollow{fill:#fff}.tiny{font-size:10.5px}\
 .heat{fill:#12806a}.onheat{fill:#fff;font-weight:600}.stamptext{fill:#c22f3d;font-size:21px;font-weight:800;letter-spacing:2px}\
 @media (prefers-color-scheme:dark){text{fill:#eceaf2}.page{fill:#17161d}.card{fill:#211f29;stroke:#34313f}\
 .mono,.soft{fill:#a7a1b3}.track{fill:#2c2936}.unknown{fill:#5a5566}.whisker{stroke:#fff;opacity:.75}.halo{fill:#213530}\
-.advice{fill:#f0b36a}.grid{stroke:#34313f}.flow{fill:#213530}.hollow{fill:#211f29}.tick{stroke:#fff;opacity:.8}.pillless{fill:#4a2f22}.pillmore{fill:#1f463a}.rest{fill:#6b6577}.stamp{fill:#17161d;stroke:#ff7a85}.stamptext{fill:#ff7a85}}";
+.advice{fill:#f0b36a}.grid{stroke:#34313f}.flow{fill:#213530}.hollow{fill:#211f29}.same{fill:#4c7a6e}.tick{stroke:#fff;opacity:.8}.pillless{fill:#4a2f22}.pillmore{fill:#1f463a}.rest{fill:#6b6577}.stamp{fill:#17161d;stroke:#ff7a85}.stamptext{fill:#ff7a85}}";
 
 /// What a page says about itself, beside its figures.
 #[derive(Debug, Clone, Copy)]

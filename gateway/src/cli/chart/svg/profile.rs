@@ -1,26 +1,28 @@
-//! A whole portrait as one wide page: what it says in words, then a card for each table, in three columns.
+//! A whole portrait as one wide page: what it says in words, then a card for each table, in four columns.
 
-use super::page::{GAP, HEADER, MARGIN, PADDING, Page, Svg, clip, clip_to, count, text_width, wide_page};
+use super::page::{HEADER, MARGIN, Page, Svg, clip, clip_to, count, text_width, wide_page};
 use super::times;
 use crate::cli::chart::{Figure, Of, Profile, ProfilePanel, ProfileRow, index_words, wrapped};
 use std::fmt::Write as _;
 
 const WIDTH: f64 = 1600.0;
-const COLUMNS: usize = 3;
+const COLUMNS: usize = 4;
+const GAP: f64 = 18.0;
+pub(super) const PADDING: f64 = 18.0;
 /// Width of a card.
-pub(super) const CARD: f64 = (WIDTH - 2.0 * MARGIN - 2.0 * GAP) / 3.0;
-pub(super) const TOP: f64 = 54.0;
-const BOTTOM: f64 = 14.0;
+pub(super) const CARD: f64 = (WIDTH - 2.0 * MARGIN - 3.0 * GAP) / 4.0;
+pub(super) const TOP: f64 = 52.0;
+const BOTTOM: f64 = 10.0;
 const ROW: f64 = 26.0;
 const ADVICE_LINE: f64 = 17.0;
 /// A card with more rows than this shows the largest, in their order.
-const MAX_ROWS: usize = 10;
+const MAX_ROWS: usize = 8;
 /// Room for a share and an index at the right of a row.
-const FIGURES: f64 = 128.0;
+const FIGURES: f64 = 112.0;
 /// Lines of what the portrait says.
-const SAY: f64 = 25.0;
+const SAY: f64 = 26.0;
 /// Letters of a line of what it says, in one of two columns.
-const LETTERS: usize = 100;
+const LETTERS: usize = 82;
 
 /// Draws a whole portrait. The result is a whole SVG document.
 pub fn profile_svg(profile: &Profile) -> String {
@@ -174,7 +176,7 @@ fn shown_rows(panel: &ProfilePanel) -> Vec<&ProfileRow> {
 }
 
 fn advice(panel: &ProfilePanel) -> Vec<String> {
-    panel.advice.as_deref().map_or_else(Vec::new, |advice| wrapped(advice, 68))
+    panel.advice.as_deref().map_or_else(Vec::new, |advice| wrapped(advice, 50))
 }
 
 impl Card<'_> {
@@ -183,12 +185,15 @@ impl Card<'_> {
         svg.raw(&format!(
             "<g><rect class=\"card\" x=\"{x:.1}\" y=\"{y:.1}\" width=\"{CARD:.1}\" height=\"{height:.1}\" rx=\"14\"/>"
         ));
-        svg.text(x + PADDING, y + 33.0, "head", &clip_to(&panel.title, CARD - 2.0 * PADDING - 150.0));
+        svg.text(x + PADDING, y + 32.0, "head", &clip_to(&panel.title, CARD - 2.0 * PADDING - 80.0));
         let end = x + CARD - PADDING;
         match (panel.of, compared) {
-            (Of::Values | Of::Ranked, true) => svg.text_end(end, y + 33.0, "soft tiny", "| rest   share   index"),
-            (Of::Ranked, false) => svg.text_end(end, y + 33.0, "soft tiny", "a person can be in several"),
-            (Of::Hours | Of::Weekdays, true) => svg.text_end(end, y + 33.0, "soft tiny", "line: the rest"),
+            (Of::Values | Of::Ranked, true) => {
+                svg.text_end(end - 54.0, y + 44.0, "soft tiny", "share");
+                svg.text_middle(end - 23.0, y + 44.0, "soft tiny", "index");
+            }
+            (Of::Values | Of::Ranked, false) => svg.text_end(end, y + 44.0, "soft tiny", "people, share"),
+            (Of::Hours | Of::Weekdays, true) => svg.text_end(end, y + 32.0, "soft tiny", "line: the rest"),
             _ => {}
         }
         match panel.of {
@@ -204,7 +209,8 @@ impl Card<'_> {
     }
 
     fn bars(&self, svg: &mut Svg, compared: bool) {
-        let label = self.rows.iter().map(|row| text_width(&row.compared.label)).fold(70.0, f64::max).min(CARD * 0.32);
+        let widths = self.rows.iter().map(|row| text_width(&short(&row.compared.label)));
+        let label = widths.fold(64.0, f64::max).min(CARD * 0.37);
         let figures = if compared { FIGURES } else { 110.0 };
         let lengths = self.rows.iter().map(|row| length(row, compared).interval().1);
         let rests = self.rows.iter().filter_map(|row| row.compared.rest).map(|rest| rest.length());
@@ -215,7 +221,7 @@ impl Card<'_> {
             let y = self.y + TOP + count(nth) * ROW;
             svg.raw("<g>");
             svg.element("title", &row_words(row, compared));
-            svg.text(self.x + PADDING, y + 13.5, "", &clip_to(&row.compared.label, label + 6.0));
+            svg.text(self.x + PADDING, y + 13.5, "lab", &clip_to(&short(&row.compared.label), label + 2.0));
             place.bar(svg, row, compared, y);
             if compared { place.compared(svg, row, y) } else { place.plain(svg, row, y) }
             svg.raw("</g>");
@@ -226,6 +232,12 @@ impl Card<'_> {
             svg.text(self.x + PADDING, y, "soft small", &format!("and {more} smaller ones"));
         }
     }
+}
+
+/// A band's label without its number, as short as can be.
+fn short(label: &str) -> String {
+    let words = label.split_once(": ").map_or(label, |(number, words)| if number.len() == 1 { words } else { label });
+    words.replace(" to below ", "–").replace(" and more", "+").replace(".00", "")
 }
 
 /// What a bar is as long as: the share where there is one to compare, or people.
@@ -255,6 +267,7 @@ impl Bars {
         ));
         let class = match (row.compared.differs, row.compared.index) {
             (true, Some(index)) if index.value < 100.0 => "less",
+            (false, _) if compared => "same",
             _ => "f0",
         };
         let class = if ["not known", "none of these"].contains(&row.compared.label.as_str()) { "unknown" } else { class };
@@ -281,23 +294,23 @@ impl Bars {
     /// The share, and the index in a pill where a difference is shown.
     fn compared(&self, svg: &mut Svg, row: &ProfileRow, y: f64) {
         let share = row.compared.share.map_or_else(|| "?".to_owned(), Figure::short);
-        svg.text_end(self.end - 60.0, y + 13.5, "share num", &share);
+        svg.text_end(self.end - 54.0, y + 13.5, "val num", &share);
         match row.compared.index {
             Some(index) if row.compared.differs => {
                 let class = if index.value > 100.0 { "pillmore" } else { "pillless" };
-                let x = self.end - 48.0;
-                svg.raw(&format!("<rect class=\"{class}\" x=\"{x:.1}\" y=\"{:.1}\" width=\"48\" height=\"19\" rx=\"9.5\"/>", y - 0.5));
-                svg.text_middle(x + 24.0, y + 13.5, "num share", &format!("{:.0}", index.value));
+                let x = self.end - 46.0;
+                svg.raw(&format!("<rect class=\"{class}\" x=\"{x:.1}\" y=\"{:.1}\" width=\"46\" height=\"19\" rx=\"9.5\"/>", y - 0.5));
+                svg.text_middle(x + 23.0, y + 13.5, "val num", &format!("{:.0}", index.value));
             }
-            Some(_) => svg.text_middle(self.end - 24.0, y + 13.5, "soft small", "≈"),
-            None => svg.text_middle(self.end - 24.0, y + 13.5, "soft small", "?"),
+            Some(_) => svg.text_middle(self.end - 23.0, y + 13.5, "soft", "≈"),
+            None => svg.text_middle(self.end - 23.0, y + 13.5, "soft", "?"),
         }
     }
 
     fn plain(&self, svg: &mut Svg, row: &ProfileRow, y: f64) {
-        svg.text_end(self.end - 44.0, y + 13.5, "soft small num", &row.people.short());
+        svg.text_end(self.end - 48.0, y + 13.5, "soft small num", &row.people.short());
         let share = row.compared.share.map_or_else(String::new, Figure::short);
-        svg.text_end(self.end, y + 13.5, "share num", &share);
+        svg.text_end(self.end, y + 13.5, "val num", &share);
     }
 }
 

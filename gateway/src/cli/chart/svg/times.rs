@@ -1,7 +1,7 @@
 //! Cards of a whole portrait over time: columns for hours and weekdays, a line with its band for a trend.
 
-use super::page::{PADDING, Svg, count};
-use super::profile::{CARD, Card, TOP};
+use super::page::{Svg, count};
+use super::profile::{CARD, Card, PADDING, TOP};
 use super::trend::{nice, tick};
 use crate::cli::chart::{Figure, Of, ProfileRow};
 
@@ -66,7 +66,7 @@ pub(super) fn line(svg: &mut Svg, card: &Card<'_>) {
     let high = rows.iter().map(|row| row.people.interval().1).fold(1.0, f64::max);
     let step = nice(high / 3.0);
     let high = (high / step).ceil() * step;
-    let (left, right) = (card.x + PADDING + 48.0, card.x + CARD - PADDING - 16.0);
+    let (left, right) = (card.x + PADDING + 44.0, card.x + CARD - PADDING - 16.0);
     let x = |nth: usize| left + (right - left) * count(nth) / count(rows.len().saturating_sub(1).max(1));
     let y = |value: f64| card.y + TOP + PLOT * (1.0 - value / high);
     let mut value = 0.0;
@@ -91,10 +91,13 @@ pub(super) fn line(svg: &mut Svg, card: &Card<'_>) {
         svg.raw("</title></circle>");
     }
     let last = rows.len().saturating_sub(1);
-    for nth in [0, last / 2, last] {
+    for nth in [0, last] {
         let day = rows.get(nth).map_or("", |row| row.compared.label.as_str());
-        if nth == 0 || nth != last / 2 || last > 1 {
-            svg.text_middle(x(nth), card.y + TOP + PLOT + 18.0, "soft small num", day);
+        let below = card.y + TOP + PLOT + 18.0;
+        match nth {
+            _ if nth == last => svg.text_end(right + 16.0, below, "soft small num", day),
+            0 => svg.text(left - 20.0, below, "soft small num", day),
+            _ => {}
         }
     }
 }

@@ -65,7 +65,11 @@ impl Columns {
         let label = rows().map(|row| measure_text_width(&row.compared.label)).max().unwrap_or(0).min(LABEL_MAX);
         let widest = |place: usize| {
             let heads = heads(compared).get(place).map_or(0, |head| measure_text_width(head));
-            rows().map(|row| measure_text_width(&words(row, compared, place))).max().unwrap_or(0).max(heads)
+            let width = |panel: &ProfilePanel| {
+                let compared = compared && panel.of != Of::Trend;
+                panel.rows.iter().map(|row| measure_text_width(&words(row, compared, place))).max().unwrap_or(0)
+            };
+            profile.panels.iter().filter(|panel| panel.of != Of::Hours).map(width).max().unwrap_or(0).max(heads)
         };
         let figures = [0, 1, 2, 3].map(widest);
         let taken = label + figures.iter().map(|width| width + 2).sum::<usize>() + 4;
@@ -76,7 +80,9 @@ impl Columns {
         let length = |row: &ProfileRow| self.length(panel, row);
         let scale = panel.rows.iter().map(|row| length(row).interval().1).fold(0.0, f64::max).max(f64::MIN_POSITIVE);
         let dim = style(self.canvas).dim();
-        let heads = self.figures(|place| heads(self.compared).get(place).map_or_else(String::new, |head| (*head).to_owned()));
+        // Of a trend it matters how many people there were, and not which part of all time.
+        let compared = self.compared && panel.of != Of::Trend;
+        let heads = self.figures(|place| heads(compared).get(place).map_or_else(String::new, |head| (*head).to_owned()));
         let blank = " ".repeat(self.label + self.bar + 4);
         let mut out = format!("  {blank}{}\n", dim.apply_to(heads.trim_end()));
         for row in &panel.rows {
@@ -84,7 +90,7 @@ impl Columns {
             let label = pad_str(&label, self.label, Alignment::Left, None);
             let missing = ["not known", "none of these"].contains(&row.compared.label.as_str());
             let bar = draw(&Bar { label: String::new(), figure: length(row), missing }, scale, self.bar, self.canvas);
-            let line = format!("  {label}  {bar}  {}", self.figures(|place| words(row, self.compared, place)));
+            let line = format!("  {label}  {bar}  {}", self.figures(|place| words(row, compared, place)));
             out.push_str(line.trim_end());
             out.push('\n');
         }
@@ -107,7 +113,7 @@ impl Columns {
 }
 
 fn heads(compared: bool) -> [&'static str; 4] {
-    if compared { ["of these", "of the rest", "index", ""] } else { ["people", "share", "", ""] }
+    if compared { ["of these", "the rest", "index", ""] } else { ["people", "share", "", ""] }
 }
 
 /// The figures beside a bar.
@@ -117,7 +123,7 @@ fn words(row: &ProfileRow, compared: bool, place: usize) -> String {
     match (compared, place) {
         (true, 0) | (false, 1) => share,
         (false, 0) => row.people.words(),
-        (true, 1) => row.compared.rest.map_or_else(unknown, Figure::words),
+        (true, 1) => row.compared.rest.map_or_else(unknown, Figure::short),
         (true, 2) => row.compared.index.map_or_else(unknown, index_words),
         (true, 3) => row.compared.verdict().to_owned(),
         _ => String::new(),
