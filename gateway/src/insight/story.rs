@@ -49,7 +49,7 @@ fn size(members: &v1::Estimate, rest: Option<&v1::Estimate>) -> String {
         return format!("Fewer than {} people.", grouped(high.max((high - low) / 2.0).ceil()));
     }
     let of = rest.filter(|rest| rest.low > 0.0).map_or_else(String::new, |rest| {
-        format!(", {:.0} % of those they are compared with and themselves", 100.0 * value / (value + rest.value))
+        format!(", {:.0} % of all who could be", 100.0 * value / (value + rest.value))
     });
     format!("About {} people, give or take {}{of}.", grouped(value.round()), grouped(((high - low) / 2.0).ceil()))
 }
@@ -62,11 +62,13 @@ fn standing_out(panels: &[&v1::ProfilePanel]) -> Vec<String> {
         let index = row.index.filter(|index| deviations(index) > reach && !is_unknown(row))?;
         Some((name(panel, row), index))
     };
-    let mut standing: Vec<(String, v1::Estimate)> = rows().filter(|(panel, _)| panel.part != "trend").filter_map(stands_out).collect();
+    let mut standing: Vec<(String, v1::Estimate)> =
+        rows().filter(|(panel, _)| panel.part != "trend").filter_map(stands_out).collect();
     standing.sort_by(|(_, a), (_, b)| by_distance(a, b));
     let named = |above: bool| {
         let side = standing.iter().filter(|(_, index)| (index.value > 100.0) == above).take(MOST);
-        let words = side.map(|(name, index)| format!("{name} (index {:.0}, {:.0}-{:.0})", index.value, index.low, index.high));
+        let words =
+            side.map(|(name, index)| format!("{name} (index {:.0}, {:.0}-{:.0})", index.value, index.low, index.high));
         words.collect::<Vec<_>>().join("; ")
     };
     let sentences = [("Over-represented: ", named(true)), ("Under-represented: ", named(false))];
@@ -101,9 +103,8 @@ fn largest(panel: &v1::ProfilePanel) -> Option<String> {
     let [(first, a), (_, b), ..] = known.as_slice() else { return None };
     let gap = stands_out_of(known.len()) * half(a).hypot(half(b)) / Z_95;
     let share = first.share.map_or_else(String::new, |share| format!(" ({:.0} %)", share.value));
-    (a.value - b.value > gap && a.low > 0.0).then(|| {
-        format!("{} {}{share}", panel.display.to_lowercase(), words(&first.label))
-    })
+    (a.value - b.value > gap && a.low > 0.0)
+        .then(|| format!("{} {}{share}", panel.display.to_lowercase(), words(&first.label)))
 }
 
 fn half(estimate: &v1::Estimate) -> f64 {
@@ -188,3 +189,5 @@ fn grouped(number: f64) -> String {
     out
 }
 
+#[cfg(test)]
+mod tests;

@@ -100,11 +100,12 @@ impl InsightService for Service {
             let trend = profile::Trend { period, from, until };
             let wanted = profile::Wanted { parts, fields, window, rfm, lists, event, trend };
             let mut panels = Vec::new();
-            let mut answered = question::answer(call, parts::asked(ask), pace::Kind::Profile, |call, view, segment| {
-                let (kind, named) = profile::kind(call, view, wanted, segment)?;
-                panels = named;
-                Ok(kind)
-            })?;
+            let mut answered =
+                question::answer(call, parts::asked(ask), pace::Kind::Profile, |call, view, segment| {
+                    let (kind, named) = profile::kind(call, view, wanted, segment)?;
+                    panels = named;
+                    Ok(kind)
+                })?;
             let budget = answered.release.as_ref().and_then(|release| release.budget.as_ref());
             let left = budget.and_then(|budget| budget.left.parse().ok());
             let shown = answered.answer.as_ref();

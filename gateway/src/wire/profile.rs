@@ -232,9 +232,7 @@ fn advice(answer: &Answer, table: &Table, words: &str, left: Option<NanoRho>) ->
     let Unreadable { price, .. } = unreadable(people_of(draws.iter().sum::<i64>().max(0)), draws.len(), &noise)?;
     let price = price.map_or_else(String::new, |price| format!(", pay rho {price}"));
     let rows = draws.len();
-    Some(format!(
-        "Too few people for {rows} {words}: leave other parts out{price}, or widen the segment."
-    ))
+    Some(format!("Too few people for {rows} {words}: leave other parts out{price}, or widen the segment."))
 }
 
 /// Whether a cell is of those of whom nothing is known, or who are in no band.
@@ -261,3 +259,6 @@ pub fn relabel(release: &mut v1::Release, panels: &[Panel]) {
     }
 }
 
+#[cfg(test)]
+#[expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+mod tests;

@@ -61,7 +61,8 @@ impl LocalDays {
             [] => hours.extend(ats.map(|at| hour(at, before))),
             [(change, add)] => hours.extend(ats.map(|at| hour(at, if at < *change { before } else { *add }))),
             several => hours.extend(ats.map(|at| {
-                let offset = several.iter().fold(before, |offset, (change, add)| if at < *change { offset } else { *add });
+                let offset =
+                    several.iter().fold(before, |offset, (change, add)| if at < *change { offset } else { *add });
                 hour(at, offset)
             })),
         }
@@ -107,7 +108,8 @@ mod tests {
             let days = LocalDays::new(name, Timestamp(until.as_microsecond())).unwrap();
             let changes: Vec<i64> = days.changes.iter().map(|(at, _)| *at).collect();
             for few in [1, 2, 5, changes.len()] {
-                let ats = changes.iter().rev().take(few).flat_map(|at| [-DAY, -1, 0, 1, HOUR, DAY].map(|near| at + near));
+                let ats =
+                    changes.iter().rev().take(few).flat_map(|at| [-DAY, -1, 0, 1, HOUR, DAY].map(|near| at + near));
                 let mut hours = Vec::new();
                 days.hours_into(ats.clone(), &mut hours);
                 let expected = |at: i64| i32::try_from(days.local(at).div_euclid(HOUR)).unwrap();

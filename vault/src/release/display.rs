@@ -94,7 +94,8 @@ pub fn shown(answer: &Answer, table: &Table, total: Option<Estimate>) -> Vec<Sho
 }
 
 /// Returns an answer all of whose tables that count everyone once add up to their shared total, or each half of them to its
-/// own, as [`shown`] has it. What it states of its noise is a little more than what is left of it in those.
+/// own, with no cell of them below nothing: the nearest such tables. As their total is known better than any cell, they are
+/// nearer to the truth than what was drawn, and what the answer states of its noise is a little more than what is left of it.
 pub fn consistent(answer: &Answer) -> Answer {
     let totals = if answer.tables.iter().any(has_halves) {
         totals_of_halves(answer).to_vec()
@@ -102,12 +103,35 @@ pub fn consistent(answer: &Answer) -> Answer {
         vec![shared_total(answer)]
     };
     let moved = |table: &Table| {
-        let cells = table.cells.iter().zip(shifts(table, &totals));
-        let cells =
-            cells.map(|(cell, shift)| Cell { codes: cell.codes.clone(), noised: cell.noised.saturating_add(shift) });
-        Table { cells: cells.collect(), ..table.clone() }
+        if !covers_everyone(table) {
+            return table.clone();
+        }
+        let length = table.cells.len().div_ceil(totals.len().max(1)).max(1);
+        let parts = table.cells.chunks(length).zip(&totals);
+        Table { cells: parts.flat_map(|(part, total)| fitted(part, *total)).collect(), ..table.clone() }
     };
     Answer { tables: answer.tables.iter().map(moved).collect(), ..answer.clone() }
+}
+
+/// The nearest cells that add up to a total and are not below nothing: all are moved alike, but for those that would fall
+/// below, which become nothing (the projection onto a simplex, by sorting: Held, Wolfe and Crowder 1974).
+fn fitted(cells: &[Cell], total: Option<Estimate>) -> Vec<Cell> {
+    let Some(total) = total.map(|total| i128::from(total.value.max(0))) else { return cells.to_vec() };
+    let mut sorted: Vec<i128> = cells.iter().map(|cell| i128::from(cell.noised)).collect();
+    sorted.sort_unstable_by(|a, b| b.cmp(a));
+    let (mut sum, mut down) = (0, 0);
+    for (value, count) in sorted.iter().zip(1_i128..) {
+        sum += value;
+        let needed = (sum - total).div_euclid(count);
+        if value - needed > 0 {
+            down = needed;
+        }
+    }
+    let move_down = |cell: &Cell| {
+        let moved = (i128::from(cell.noised) - down).max(0);
+        Cell { codes: cell.codes.clone(), noised: i64::try_from(moved).unwrap_or(i64::MAX) }
+    };
+    cells.iter().map(move_down).collect()
 }
 
 /// Those of the rest first, as their codes are.

@@ -178,7 +178,8 @@ impl Plan {
             return None;
         }
         let halves = |shape: &Shape| if shape.by.first() == Some(&Dimension::Member) { 2 } else { 1 };
-        let cells = |shape: &Shape| (shape.spec.count == scan::Count::People).then(|| shape.spec.cells() / halves(shape));
+        let cells =
+            |shape: &Shape| (shape.spec.count == scan::Count::People).then(|| shape.spec.cells() / halves(shape));
         self.shapes.iter().map(cells).try_fold(0, |most, cells| Some(most.max(cells?)))
     }
 

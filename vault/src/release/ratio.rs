@@ -102,7 +102,8 @@ pub fn index_of_parts([x, x_other, y, y_other]: [Estimate; 4]) -> Option<Interva
     if !shown || both <= 0.0 || all <= 0.0 {
         return None;
     }
-    let slopes = [1.0 / x.value - 1.0 / t - 1.0 / both + 1.0 / all, 1.0 / all - 1.0 / t, 1.0 / all - 1.0 / both, 1.0 / all];
+    let slopes =
+        [1.0 / x.value - 1.0 / t - 1.0 / both + 1.0 / all, 1.0 / all - 1.0 / t, 1.0 / all - 1.0 / both, 1.0 / all];
     let variance: f64 = [x, a, y, b].iter().zip(slopes).map(|(of, slope)| of.variance * slope * slope).sum();
     let middle = 100.0 * (x.value / t) / (both / all);
     let factor = (Z_95 * variance.sqrt()).exp();

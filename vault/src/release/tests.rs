@@ -412,7 +412,9 @@ mod display {
         let age = || Dimension::Attribute(schema().attribute("age_band").unwrap().column);
         let order = schema().event("order").unwrap().id;
         let cells = |list: &[(u16, u16, i64)]| {
-            list.iter().map(|(member, code, people)| Cell { codes: vec![*member, *code], noised: people * UNIT }).collect()
+            list.iter()
+                .map(|(member, code, people)| Cell { codes: vec![*member, *code], noised: people * UNIT })
+                .collect()
         };
         let table = |by, cells| Table { by: vec![Dimension::Member, by], cells, counted: Counted::People, noise: None };
         let tables = vec![
@@ -437,6 +439,13 @@ mod display {
             [0, 1].map(|member| sum(member).map(|cell| cell.noised / UNIT).sum::<i64>())
         });
         assert_eq!((sums, moved.tables[2] == answer.tables[2]), ([[110, 12]; 2], true));
+        // What would fall below nothing becomes nothing, and the others take it over.
+        let one =
+            Answer { tables: vec![table(age(), cells(&[(0, 0, 9), (1, 0, -20), (1, 1, 30), (1, 2, 14)]))], ..answer };
+        let half = half(&one, 1);
+        let fitted = consistent(&half);
+        let people: Vec<i64> = fitted.tables[0].cells.iter().map(|cell| cell.noised / UNIT).collect();
+        assert_eq!(people, [0, 20, 4], "of 24 in all");
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! In which cell of a table an event lies.
 
-use super::rows::Rows;
 use super::few::FEW;
 use super::plan::Slot;
+use super::rows::Rows;
 use super::view::View;
 use policy::segment::LocalDays;
 use std::sync::Arc;

@@ -50,9 +50,13 @@ impl Moments {
         let mut places = std::mem::take(&mut self.places);
         places.clear();
         match &axis.code {
-            RowCode::Column(slot) => by_column(rows.fields.get(*slot).copied().unwrap_or(View::Absent), axis.cells, rows, &mut places),
+            RowCode::Column(slot) => {
+                by_column(rows.fields.get(*slot).copied().unwrap_or(View::Absent), axis.cells, rows, &mut places)
+            }
             RowCode::Periods(starts) => by_period(starts, rows, &mut places),
-            RowCode::Hours(days) => places.extend(self.hours(rows, days).iter().map(|hours| low(hours.rem_euclid(HOURS)))),
+            RowCode::Hours(days) => {
+                places.extend(self.hours(rows, days).iter().map(|hours| low(hours.rem_euclid(HOURS))))
+            }
             RowCode::Weekdays(days) => {
                 // 1970-01-01 was a Thursday.
                 let weekday = |hours: &i32| low((hours.div_euclid(HOURS) + 3).rem_euclid(7));

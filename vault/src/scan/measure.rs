@@ -5,9 +5,9 @@
 
 use super::axis::{Clip, Squares};
 use super::event_axes::{EventAxes, Places, SubjectAxis};
-use super::rows::Rows;
 use super::event_tables::Members;
 use super::plan::Slot;
+use super::rows::Rows;
 use super::view::{View, number};
 use zeroize::Zeroize;
 

@@ -15,8 +15,8 @@ pub use json::{
     release_json, step_json,
 };
 pub use kinds::{contrast, figure_of, funnel, means_words, retention, sheet, trends};
-pub use profile::{profile, profile_json};
 pub use numbers::{average, distribution};
+pub use profile::{profile, profile_json};
 pub use story::{contrast_story, story};
 
 use super::chart::{self, Bar, Canvas, Facts, Figure, Panel, Portrait, Unit};

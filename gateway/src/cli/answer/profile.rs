@@ -39,7 +39,11 @@ pub fn profile(response: &v1::ProfileResponse, release: &v1::Release, title: &st
 
 fn readable_from(response: &v1::ProfileResponse) -> String {
     let from = response.plan.as_ref().map_or(0, |plan| plan.readable_from);
-    if from == 0 { String::new() } else { format!(". All of it can be read of about {} people", crate::cli::chart::grouped(from)) }
+    if from == 0 {
+        String::new()
+    } else {
+        format!(". All of it can be read of about {} people", crate::cli::chart::grouped(from))
+    }
 }
 
 fn is_hopeless(panel: &v1::ProfilePanel) -> bool {
@@ -79,7 +83,8 @@ fn panel(panel: &v1::ProfilePanel) -> ProfilePanel {
     }
     let is_there = |row: &ProfileRow| row.people.low > 0.0;
     let words = if part == "bands" { "none of these" } else { "not known" };
-    let named = |row: ProfileRow| ProfileRow { compared: Contrasted { label: words.to_owned(), ..row.compared }, ..row };
+    let named =
+        |row: ProfileRow| ProfileRow { compared: Contrasted { label: words.to_owned(), ..row.compared }, ..row };
     known.extend(unknown.into_iter().filter(is_there).map(named));
     let suffix = match of {
         Of::Hours => " by hour of day",

@@ -18,7 +18,7 @@ mod segment;
 mod start;
 mod subject;
 
-pub use ask::{AudienceArgs, BreakdownArgs, PortraitArgs, Question, SizeArgs, Spending, WholeArgs, Who, Within};
+pub use ask::{AudienceArgs, BreakdownArgs, PortraitArgs, Question, SizeArgs, Spending, Who, WholeArgs, Within};
 pub use audit::{AuditCommand, Decided, Tree};
 pub use backup::{BackupCommand, RestoreArgs};
 pub use budget::{BudgetArgs, BudgetCommand, ExtendArgs};

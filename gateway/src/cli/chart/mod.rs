@@ -14,11 +14,11 @@ mod terminal;
 
 pub use figure::{Figure, Unit, grouped, number, share};
 pub use groups::{Average, Distribution, Grid, Grids, Overlap, Part, QuantileAt, Set};
-pub use profile::{Of, Profile, ProfilePanel, ProfileRow};
 pub use kinds::{Cohort, Contrast, Contrasted, Funnel, Retention, Series, Sheet, Stage, Trend};
+pub use profile::{Of, Profile, ProfilePanel, ProfileRow};
 pub use svg::{
-    average_svg, bars_svg, contrast_svg, distribution_svg, funnel_svg, grids_svg, overlap_svg, portrait_svg, profile_svg,
-    retention_svg, trend_svg,
+    average_svg, bars_svg, contrast_svg, distribution_svg, funnel_svg, grids_svg, overlap_svg, portrait_svg,
+    profile_svg, retention_svg, trend_svg,
 };
 pub use table::table;
 pub use terminal::{

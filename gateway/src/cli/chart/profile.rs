@@ -82,12 +82,13 @@ impl Profile {
         let mut notes = Vec::new();
         if self.is_compared() {
             notes.push(format!(
-                "Index: a share of these over the share of everyone ({}), 100 being the same; ≈ where no difference is shown. Of \
-                 rows that are the same in truth, one in twenty looks different.",
+                "Index: a share of these over that of {}, 100 being the same. Of rows that are the same in truth, one in twenty \
+                 looks different.",
                 self.base
             ));
         }
-        let bounds: Vec<String> = self.panels.iter().filter(|panel| panel.counts_fully_in > 1).map(ProfilePanel::bound).collect();
+        let bounds: Vec<String> =
+            self.panels.iter().filter(|panel| panel.counts_fully_in > 1).map(ProfilePanel::bound).collect();
         if !bounds.is_empty() {
             notes.push(format!(
                 "One person counts fully in {}; who is in four times as many counts half in each, so that nobody shapes the \

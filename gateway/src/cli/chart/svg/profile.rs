@@ -36,7 +36,11 @@ pub fn profile_svg(profile: &Profile) -> String {
         title: &profile.sheet.title,
         expression: &profile.sheet.expression,
         headline: headline.as_ref().map(|(figure, words)| (figure.as_str(), words.as_str())),
-        marks: "Whiskers",
+        marks: if profile.is_compared() {
+            "Dark ticks: the rest; ≈: no difference shown. Whiskers"
+        } else {
+            "Whiskers"
+        },
         notes: &notes,
         facts: &profile.sheet.facts,
         described: &described(profile),
@@ -71,13 +75,16 @@ impl Story {
         // The size is the headline.
         let said = profile.text.iter().skip(usize::from(profile.size.is_some()));
         let sentences: Vec<Vec<String>> = said.map(|sentence| wrapped(sentence, LETTERS)).collect();
-        let lines: usize = sentences.iter().map(Vec::len).sum();
-        let mut columns = [Vec::new(), Vec::new()];
-        let [left, right] = &mut columns;
-        for sentence in sentences {
-            let column = if left.len() < lines.div_ceil(2) { &mut *left } else { &mut *right };
-            column.extend(sentence.into_iter().enumerate().map(|(nth, line)| (nth == 0, line)));
-        }
+        let lines = |sentences: &[Vec<String>]| sentences.iter().map(Vec::len).sum::<usize>();
+        let halves = (0..=sentences.len()).map(|at| sentences.split_at(at));
+        let even = halves.min_by_key(|(left, right)| (lines(left).max(lines(right)), lines(right)));
+        let (left, right) = even.unwrap_or_default();
+        let columns = [left, right].map(|sentences| {
+            let marked = |sentence: &Vec<String>| {
+                (0..).zip(sentence.clone()).map(|(nth, line)| (nth == 0, line)).collect::<Vec<_>>()
+            };
+            sentences.iter().flat_map(marked).collect()
+        });
         let advice = profile.unreadable.iter().flat_map(|advice| wrapped(advice, 2 * LETTERS)).collect();
         Self { columns, advice }
     }
@@ -216,14 +223,19 @@ impl Card<'_> {
         let rests = self.rows.iter().filter_map(|row| row.compared.rest).map(|rest| rest.length());
         let scale = lengths.chain(rests.filter(|_| compared)).fold(f64::MIN_POSITIVE, f64::max);
         let start = self.x + PADDING + label + 10.0;
-        let place = Bars { start, length: self.x + CARD - PADDING - figures - start, scale, end: self.x + CARD - PADDING };
+        let place =
+            Bars { start, length: self.x + CARD - PADDING - figures - start, scale, end: self.x + CARD - PADDING };
         for (nth, row) in self.rows.iter().enumerate() {
             let y = self.y + TOP + count(nth) * ROW;
             svg.raw("<g>");
             svg.element("title", &row_words(row, compared));
             svg.text(self.x + PADDING, y + 13.5, "lab", &clip_to(&short(&row.compared.label), label + 2.0));
             place.bar(svg, row, compared, y);
-            if compared { place.compared(svg, row, y) } else { place.plain(svg, row, y) }
+            if compared {
+                place.compared(svg, row, y)
+            } else {
+                place.plain(svg, row, y)
+            }
             svg.raw("</g>");
         }
         let more = hidden(self.panel);
@@ -270,7 +282,8 @@ impl Bars {
             (false, _) if compared => "same",
             _ => "f0",
         };
-        let class = if ["not known", "none of these"].contains(&row.compared.label.as_str()) { "unknown" } else { class };
+        let class =
+            if ["not known", "none of these"].contains(&row.compared.label.as_str()) { "unknown" } else { class };
         let filled = self.at(figure.length()) - self.start;
         if filled > 0.3 {
             svg.raw(&format!(
@@ -299,7 +312,10 @@ impl Bars {
             Some(index) if row.compared.differs => {
                 let class = if index.value > 100.0 { "pillmore" } else { "pillless" };
                 let x = self.end - 46.0;
-                svg.raw(&format!("<rect class=\"{class}\" x=\"{x:.1}\" y=\"{:.1}\" width=\"46\" height=\"19\" rx=\"9.5\"/>", y - 0.5));
+                svg.raw(&format!(
+                    "<rect class=\"{class}\" x=\"{x:.1}\" y=\"{:.1}\" width=\"46\" height=\"19\" rx=\"9.5\"/>",
+                    y - 0.5
+                ));
                 svg.text_middle(x + 23.0, y + 13.5, "val num", &format!("{:.0}", index.value));
             }
             Some(_) => svg.text_middle(self.end - 23.0, y + 13.5, "soft", "≈"),
@@ -319,7 +335,8 @@ fn row_words(row: &ProfileRow, compared: bool) -> String {
     let mut text = format!("{}: {} people, {}", row.compared.label, row.people.words(), words(row.compared.share));
     if compared {
         let index = row.compared.index.map_or_else(String::new, |index| format!("index {}, ", index_words(index)));
-        let _infallible = write!(text, " of these, {} of the rest, {index}{}", words(row.compared.rest), row.compared.verdict());
+        let _infallible =
+            write!(text, " of these, {} of the rest, {index}{}", words(row.compared.rest), row.compared.verdict());
     }
     text
 }

@@ -6,8 +6,8 @@ mod kinds;
 mod profile;
 
 pub use groups::{grids, overlap};
-pub use profile::profile;
 pub use kinds::{contrast, funnel, heading, index_words, retention};
+pub use profile::profile;
 
 use super::{Bar, Facts, Panel, Portrait, share};
 use console::{Style, measure_text_width, pad_str, truncate_str};

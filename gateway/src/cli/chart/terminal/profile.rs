@@ -81,8 +81,9 @@ impl Columns {
         let scale = panel.rows.iter().map(|row| length(row).interval().1).fold(0.0, f64::max).max(f64::MIN_POSITIVE);
         let dim = style(self.canvas).dim();
         // Of a trend it matters how many people there were, and not which part of all time.
-        let compared = self.compared && panel.of != Of::Trend;
-        let heads = self.figures(|place| heads(compared).get(place).map_or_else(String::new, |head| (*head).to_owned()));
+        let (trend, compared) = (panel.of == Of::Trend, self.compared && panel.of != Of::Trend);
+        let head = |place: usize| heads(compared).get(place).map_or_else(String::new, |head| (*head).to_owned());
+        let heads = self.figures(|place| if trend && place > 0 { String::new() } else { head(place) });
         let blank = " ".repeat(self.label + self.bar + 4);
         let mut out = format!("  {blank}{}\n", dim.apply_to(heads.trim_end()));
         for row in &panel.rows {
@@ -90,7 +91,10 @@ impl Columns {
             let label = pad_str(&label, self.label, Alignment::Left, None);
             let missing = ["not known", "none of these"].contains(&row.compared.label.as_str());
             let bar = draw(&Bar { label: String::new(), figure: length(row), missing }, scale, self.bar, self.canvas);
-            let line = format!("  {label}  {bar}  {}", self.figures(|place| words(row, compared, place)));
+            let line = format!(
+                "  {label}  {bar}  {}",
+                self.figures(|place| if trend && place > 0 { String::new() } else { words(row, compared, place) })
+            );
             out.push_str(line.trim_end());
             out.push('\n');
         }
@@ -147,9 +151,19 @@ fn hours(panel: &ProfilePanel, canvas: Canvas) -> String {
 /// Two cells a column, so that a day is 48 wide; `·` where there may be nothing.
 fn columns(shares: &[Option<Figure>], canvas: Canvas) -> String {
     let most = shares.iter().flatten().map(|share| share.length()).fold(f64::MIN_POSITIVE, f64::max);
-    let glyphs: &[char] = if canvas.unicode { &['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'] } else { &['1', '2', '3', '4', '5', '6', '7', '8'] };
+    let glyphs: &[char] = if canvas.unicode {
+        &['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█']
+    } else {
+        &['1', '2', '3', '4', '5', '6', '7', '8']
+    };
     let one = |share: &Option<Figure>| match share.filter(|share| !share.may_be_nothing()) {
-        None => if canvas.unicode { '·' } else { '.' },
+        None => {
+            if canvas.unicode {
+                '·'
+            } else {
+                '.'
+            }
+        }
         Some(share) => {
             let steps = super::cells(share.length(), most, glyphs.len());
             glyphs.get(steps.saturating_sub(1)).copied().unwrap_or(' ')
