@@ -46,16 +46,17 @@ impl LocalDays {
         u8::try_from((self.day(at) + 3).rem_euclid(7)).unwrap_or(0)
     }
 
-    /// Adds the hours that have passed at each of some instants since a clock on the wall showed 1970-01-01 00:00. Quicker than
-    /// one by one: among instants of some months there are few clock changes. Where so many hours can't be written, the nearest.
-    pub fn hours_into(&self, ats: impl Iterator<Item = i64> + Clone, hours: &mut Vec<i32>) {
+    /// Adds the hour of the week of each of some instants, Monday 0 h being 0 and Sunday 23 h 167. Quicker than one by one:
+    /// among instants of some months there are few clock changes.
+    pub fn hours_of_week(&self, ats: impl Iterator<Item = i64> + Clone, hours: &mut Vec<u8>) {
         let (low, high) = ats.clone().fold((i64::MAX, i64::MIN), |(low, high), at| (low.min(at), high.max(at)));
         let passed = |at: i64| self.changes.partition_point(|(change, _)| *change <= at);
         let changes = self.changes.get(passed(low)..passed(high)).unwrap_or_default();
         let before = self.offset(low);
+        // 1970-01-01 was a Thursday.
         let hour = |at: i64, offset: i64| {
-            let hours = at.saturating_add(offset).div_euclid(HOUR);
-            i32::try_from(hours).unwrap_or(if hours < 0 { i32::MIN } else { i32::MAX })
+            let of_week = at.saturating_add(offset).rem_euclid(7 * DAY) / HOUR;
+            u8::try_from(if of_week < 96 { of_week + 72 } else { of_week - 96 }).unwrap_or(0)
         };
         match changes {
             [] => hours.extend(ats.map(|at| hour(at, before))),
@@ -111,9 +112,9 @@ mod tests {
                 let ats =
                     changes.iter().rev().take(few).flat_map(|at| [-DAY, -1, 0, 1, HOUR, DAY].map(|near| at + near));
                 let mut hours = Vec::new();
-                days.hours_into(ats.clone(), &mut hours);
-                let expected = |at: i64| i32::try_from(days.local(at).div_euclid(HOUR)).unwrap();
-                assert_eq!(hours, ats.map(expected).collect::<Vec<i32>>(), "{name}");
+                days.hours_of_week(ats.clone(), &mut hours);
+                let expected = |at: i64| 24 * days.weekday(at) + days.hour(at);
+                assert_eq!(hours, ats.map(expected).collect::<Vec<u8>>(), "{name}");
             }
             for at in changes.into_iter().chain([0, 1_700_000_000_000_000]) {
                 for near in [-DAY, -1, 0, 1, 3_600_000_000, DAY] {

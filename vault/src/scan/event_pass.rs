@@ -6,6 +6,7 @@ use super::rows::{Pieces, Rows};
 use super::sequence_pass::Track;
 use super::view::{View, number};
 use crate::blocks::{BlockError, Buffer};
+use fearless_simd::{Level, dispatch};
 use zeroize::Zeroize;
 
 /// What a plan's conditions say of a block's subjects besides their attributes.
@@ -67,8 +68,13 @@ fn matching(test: &EventTestPlan, rows: &Rows<'_>, masks: &mut Masks) -> Vec<u8>
     mask
 }
 
-/// Sets which times lie in `[from, until)`.
+/// Sets which times lie in `[from, until)`, as many at a time as the processor has lanes.
 pub(super) fn in_window(times: &[[u8; 8]], from: i64, until: i64, mask: &mut [u8]) {
+    dispatch!(Level::new(), _simd => within(times, from, until, mask));
+}
+
+#[inline(always)]
+fn within(times: &[[u8; 8]], from: i64, until: i64, mask: &mut [u8]) {
     mask.iter_mut().zip(times).for_each(|(mask, time)| {
         let time = i64::from_le_bytes(*time);
         *mask = u8::from(from <= time) & u8::from(time < until);

@@ -3,6 +3,7 @@
 //! computed once.
 
 use super::event_axes::{EventAxis, RowCode};
+use super::event_pass::in_window;
 use super::rows::Rows;
 use super::view::View;
 use policy::segment::LocalDays;
@@ -15,7 +16,7 @@ pub(super) const FEW: usize = 64;
 /// The place of an event that lies in no cell: beyond all bits.
 const NOWHERE: u8 = u8::MAX;
 
-const HOURS: i32 = 24;
+const HOURS: u8 = 24;
 
 /// A power of two of microseconds that is less than any day of 23 hours: nothing as long has two starts of periods in it.
 const BUCKET: u32 = 36;
@@ -25,8 +26,8 @@ const BUCKET: u32 = 36;
 pub(super) struct Moments {
     /// By window: 0 for events in it, all bits for others.
     outside: Vec<((i64, i64), Vec<u8>)>,
-    /// Hours since a clock in the zone showed 1970-01-01 00:00.
-    hours: Vec<i32>,
+    /// The hour of the week that a clock in the zone showed.
+    hours: Vec<u8>,
     places: Vec<u8>,
 }
 
@@ -54,14 +55,8 @@ impl Moments {
                 by_column(rows.fields.get(*slot).copied().unwrap_or(View::Absent), axis.cells, rows, &mut places)
             }
             RowCode::Periods(starts) => by_period(starts, rows, &mut places),
-            RowCode::Hours(days) => {
-                places.extend(self.hours(rows, days).iter().map(|hours| low(hours.rem_euclid(HOURS))))
-            }
-            RowCode::Weekdays(days) => {
-                // 1970-01-01 was a Thursday.
-                let weekday = |hours: &i32| low((hours.div_euclid(HOURS) + 3).rem_euclid(7));
-                places.extend(self.hours(rows, days).iter().map(weekday));
-            }
+            RowCode::Hours(days) => places.extend(self.hours(rows, days).iter().map(|hour| hour % HOURS)),
+            RowCode::Weekdays(days) => places.extend(self.hours(rows, days).iter().map(|hour| hour / HOURS)),
         }
         places.iter_mut().zip(self.outside(rows, window)).for_each(|(place, outside)| *place |= outside);
         self.places = places;
@@ -76,23 +71,21 @@ impl Moments {
         let Some((_, outside)) = self.outside.get_mut(known) else { return &[] };
         if outside.is_empty() {
             let (from, until) = window;
+            outside.resize(rows.times.len(), 0);
+            in_window(rows.times, from, until, outside);
             // 1 becomes 0, and 0 all bits, without a branch.
-            outside.extend(times(rows).map(|at| (u8::from(from <= at) & u8::from(at < until)).wrapping_sub(1)));
+            outside.iter_mut().for_each(|inside| *inside = inside.wrapping_sub(1));
         }
         outside
     }
 
     /// A plan has one zone, so it does not matter by whose days they were counted first.
-    fn hours(&mut self, rows: &Rows<'_>, days: &Arc<LocalDays>) -> &[i32] {
+    fn hours(&mut self, rows: &Rows<'_>, days: &Arc<LocalDays>) -> &[u8] {
         if self.hours.is_empty() {
-            days.hours_into(times(rows), &mut self.hours);
+            days.hours_of_week(times(rows), &mut self.hours);
         }
         &self.hours
     }
-}
-
-fn low(number: i32) -> u8 {
-    u8::try_from(number).unwrap_or(NOWHERE)
 }
 
 fn by_column(view: View<'_>, cells: u32, rows: &Rows<'_>, places: &mut Vec<u8>) {
