@@ -16,6 +16,7 @@ pub fn profile(response: &v1::ProfileResponse, release: &v1::Release, title: &st
     let v1::ProfileResponse { plan: _, release: _, members, rest, panels, change: _, last_is_open, text } = response;
     let count = |estimate: &v1::Estimate| figure_of(estimate, Unit::Count);
     let (hopeless, shown): (Vec<_>, Vec<_>) = panels.iter().partition(|panel| is_hopeless(panel));
+    let few = shown.iter().any(|panel| !panel.advice.is_empty());
     let unreadable = if shown.is_empty() && !hopeless.is_empty() {
         vec![format!(
             "Too few people for a whole portrait at this price. What helps: ask only how many they are, or for a few parts \
@@ -23,7 +24,7 @@ pub fn profile(response: &v1::ProfileResponse, release: &v1::Release, title: &st
             readable_from(response)
         )]
     } else {
-        hopeless.iter().map(|panel| panel.advice.clone()).collect()
+        advice(&hopeless, few)
     };
     Profile {
         sheet: sheet(release, title, Vec::new()),
@@ -34,6 +35,28 @@ pub fn profile(response: &v1::ProfileResponse, release: &v1::Release, title: &st
         panels: shown.into_iter().map(panel).collect(),
         unreadable,
         last_is_open: *last_is_open,
+    }
+}
+
+/// Says what is left out, and what would help there and where intervals are wide.
+fn advice(hopeless: &[&v1::ProfilePanel], few: bool) -> Vec<String> {
+    let names: Vec<String> =
+        hopeless.iter().map(|panel| format!("{}{}", panel.display.to_lowercase(), suffix(panel))).collect();
+    let left_out = match names.as_slice() {
+        [] if !few => return Vec::new(),
+        [] => "Few people make intervals wide.".to_owned(),
+        names => format!("Too few people for {}.", names.join(", ")),
+    };
+    let helps = "What helps: fewer parts (--parts fields), a higher price (--rho), a wider segment.";
+    vec![format!("{left_out} {helps}")]
+}
+
+fn suffix(panel: &v1::ProfilePanel) -> &'static str {
+    match panel.part.as_str() {
+        "hours" => " by hour of day",
+        "weekdays" => " by weekday",
+        "trend" => " over time",
+        _ => "",
     }
 }
 
@@ -86,19 +109,13 @@ fn panel(panel: &v1::ProfilePanel) -> ProfilePanel {
     let named =
         |row: ProfileRow| ProfileRow { compared: Contrasted { label: words.to_owned(), ..row.compared }, ..row };
     known.extend(unknown.into_iter().filter(is_there).map(named));
-    let suffix = match of {
-        Of::Hours => " by hour of day",
-        Of::Weekdays => " by weekday",
-        Of::Trend => ": people who did, over time",
-        Of::Values | Of::Ranked => "",
-    };
     ProfilePanel {
-        title: format!("{}{suffix}", capitalized(display)),
+        title: format!("{}{}", capitalized(display), suffix(panel)),
         of,
         rows: known,
         hidden,
         counts_fully_in: *counts_fully_in,
-        advice: (!advice.is_empty()).then(|| advice.clone()),
+        is_uncertain: !advice.is_empty(),
     }
 }
 

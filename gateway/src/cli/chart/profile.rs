@@ -39,8 +39,8 @@ pub struct ProfilePanel {
     pub hidden: usize,
     /// In how many rows one person counts fully; 1 where everybody is in one.
     pub counts_fully_in: u32,
-    /// What would make it readable, where it is not quite.
-    pub advice: Option<String>,
+    /// Whether its rows are few people each, so that their intervals are wide.
+    pub is_uncertain: bool,
 }
 
 /// A whole portrait.

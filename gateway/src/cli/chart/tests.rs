@@ -209,7 +209,7 @@ fn profile_sample() -> Profile {
         rows,
         hidden: usize::from(of == Of::Ranked),
         counts_fully_in: if of == Of::Values { 1 } else { 4 },
-        advice: (of == Of::Trend).then(|| "Too few people for 12 periods of orders: widen the segment.".into()),
+        is_uncertain: of == Of::Trend,
     };
     let [age, region] = contrast_sample().try_into().unwrap();
     let shares: Vec<Contrasted> = age.rows.iter().chain(&region.rows).cloned().collect();
@@ -310,7 +310,10 @@ fn a_whole_portrait_is_a_page() {
     let line = |label: &str| text.lines().find(|line| line.contains(label)).unwrap_or_default().to_owned();
     assert!(line("  35-44").ends_with("more") && line("25-34").ends_with("no difference shown"), "{text}");
     assert!(text.contains("these  ▁▁") && text.contains("rest   ") && text.contains("and 1 smaller ones"), "{text}");
-    assert!(line("2026-03-05").contains("360 ±49") && text.contains("12 periods of orders"), "{text}");
+    assert!(
+        line("2026-03-05").contains("360 ±49") && text.contains("Orders over time  few people, wide intervals"),
+        "{text}"
+    );
     assert!(text.lines().all(|line| console::measure_text_width(line) <= 104), "{text}");
     let everyone = terminal::profile(&Profile { rest: None, text: Vec::new(), ..profile_sample() }, PLAIN);
     assert!(everyone.contains("PEOPLE") || everyone.contains("people"), "{everyone}");

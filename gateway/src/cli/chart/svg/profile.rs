@@ -14,7 +14,8 @@ pub(super) const CARD: f64 = (WIDTH - 2.0 * MARGIN - 3.0 * GAP) / 4.0;
 pub(super) const TOP: f64 = 52.0;
 const BOTTOM: f64 = 10.0;
 const ROW: f64 = 26.0;
-const ADVICE_LINE: f64 = 17.0;
+/// Room for a note below the rows.
+const NOTE: f64 = 19.0;
 /// A card with more rows than this shows the largest, in their order.
 const MAX_ROWS: usize = 8;
 /// Room for a share and an index at the right of a row.
@@ -166,7 +167,7 @@ fn height(panel: &ProfilePanel) -> f64 {
         Of::Values | Of::Ranked => count(shown_rows(panel).len() + usize::from(hidden)) * ROW,
         Of::Hours | Of::Weekdays | Of::Trend => times::HEIGHT,
     };
-    TOP + body + ADVICE_LINE * count(advice(panel).len()) + BOTTOM
+    TOP + body + if panel.is_uncertain { NOTE } else { 0.0 } + BOTTOM
 }
 
 fn hidden(panel: &ProfilePanel) -> usize {
@@ -180,10 +181,6 @@ fn shown_rows(panel: &ProfilePanel) -> Vec<&ProfileRow> {
     order.truncate(MAX_ROWS);
     order.sort_by_key(|(place, _)| *place);
     order.into_iter().map(|(_, row)| row).collect()
-}
-
-fn advice(panel: &ProfilePanel) -> Vec<String> {
-    panel.advice.as_deref().map_or_else(Vec::new, |advice| wrapped(advice, 50))
 }
 
 impl Card<'_> {
@@ -208,9 +205,8 @@ impl Card<'_> {
             Of::Hours | Of::Weekdays => times::columns(svg, self),
             Of::Trend => times::line(svg, self),
         }
-        for (nth, line) in advice(panel).iter().enumerate() {
-            let below = count(advice(panel).len() - nth) * ADVICE_LINE;
-            svg.text(x + PADDING, y + height - BOTTOM - below + 12.0, "advice small", line);
+        if panel.is_uncertain {
+            svg.text(x + PADDING, y + height - BOTTOM - 5.0, "advice small", "few people, wide intervals");
         }
         svg.raw("</g>");
     }
@@ -218,7 +214,7 @@ impl Card<'_> {
     fn bars(&self, svg: &mut Svg, compared: bool) {
         let widths = self.rows.iter().map(|row| text_width(&short(&row.compared.label)));
         let label = widths.fold(64.0, f64::max).min(CARD * 0.37);
-        let figures = if compared { FIGURES } else { 110.0 };
+        let figures = if compared { FIGURES } else { 124.0 };
         let lengths = self.rows.iter().map(|row| length(row, compared).interval().1);
         let rests = self.rows.iter().filter_map(|row| row.compared.rest).map(|rest| rest.length());
         let scale = lengths.chain(rests.filter(|_| compared)).fold(f64::MIN_POSITIVE, f64::max);
@@ -324,7 +320,7 @@ impl Bars {
     }
 
     fn plain(&self, svg: &mut Svg, row: &ProfileRow, y: f64) {
-        svg.text_end(self.end - 48.0, y + 13.5, "soft small num", &row.people.short());
+        svg.text_end(self.end - 62.0, y + 13.5, "soft small num", &row.people.short());
         let share = row.compared.share.map_or_else(String::new, Figure::short);
         svg.text_end(self.end, y + 13.5, "val num", &share);
     }

@@ -25,8 +25,10 @@ pub fn profile(profile: &Profile, canvas: Canvas) -> String {
     }
     let columns = Columns::of(profile, canvas);
     for panel in &profile.panels {
-        let note = if panel.of == Of::Ranked { "  a person can be in several" } else { "" };
-        out.push_str(&format!("\n  {}{}\n", bold.apply_to(&panel.title), dim.apply_to(note)));
+        let several = if panel.of == Of::Ranked { "  a person can be in several" } else { "" };
+        let few = if panel.is_uncertain { "  few people, wide intervals" } else { "" };
+        let (title, few) = (bold.apply_to(&panel.title), style(canvas).yellow().apply_to(few));
+        out.push_str(&format!("\n  {title}{}{few}\n", dim.apply_to(several)));
         match panel.of {
             Of::Hours => out.push_str(&hours(panel, canvas)),
             Of::Values | Of::Ranked | Of::Weekdays | Of::Trend => out.push_str(&columns.panel(panel)),
@@ -34,19 +36,14 @@ pub fn profile(profile: &Profile, canvas: Canvas) -> String {
         if panel.hidden > 0 {
             out.push_str(&format!("  {}\n", dim.apply_to(format!("and {} smaller ones", panel.hidden))));
         }
-        warn(&mut out, panel.advice.as_ref(), canvas);
     }
     if !profile.unreadable.is_empty() {
         out.push('\n');
-        profile.unreadable.iter().for_each(|advice| warn(&mut out, Some(advice), canvas));
+        for line in profile.unreadable.iter().flat_map(|advice| wrapped(advice, canvas.width.saturating_sub(2))) {
+            out.push_str(&format!("  {}\n", style(canvas).yellow().apply_to(line)));
+        }
     }
     out
-}
-
-fn warn(out: &mut String, advice: Option<&String>, canvas: Canvas) {
-    for line in advice.iter().flat_map(|advice| wrapped(advice, canvas.width.saturating_sub(2))) {
-        out.push_str(&format!("  {}\n", style(canvas).yellow().apply_to(line)));
-    }
 }
 
 /// Column widths, the same for all panels so that they line up.
