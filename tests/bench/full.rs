@@ -5,7 +5,7 @@
 //! recency, frequency and amount, hours and weekdays of activity, and the weekly trend.
 
 use crate::Options;
-use crate::stopwatch::{Times as Measured, load, memory, time};
+use crate::stopwatch::{Times as Measured, load, memory, processor, time};
 use policy::privacy::NanoRho;
 use policy::schema::{ColumnId, FieldRef};
 use policy::segment::{Segment, Window};
@@ -36,8 +36,12 @@ pub(crate) fn run(options: &Options, subjects: u32) -> Result<(), Box<dyn Error>
     println!("  sealed and synced     {took:8.0} ms");
     let question = whole(&rehearsal, options)?;
     let mut whole_times = vec![0.0; options.runs + 1];
+    let before = processor();
     let cells = measure(&mut rehearsal, options, &question, &mut whole_times)?;
-    println!("    as one question: {cells} cells, one scan, one noise, one total");
+    let used = (processor() - before) / (options.runs as u64 + 1);
+    println!(
+        "  processor time        {used:8} ms an answer, over all threads; {cells} cells, one scan, one noise, one total"
+    );
     let mut apart = vec![0.0; options.runs + 1];
     for part in parts(&rehearsal, options)? {
         measure(&mut rehearsal, options, &part, &mut apart)?;

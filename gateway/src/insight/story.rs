@@ -81,8 +81,10 @@ fn standing_out(panels: &[&v1::ProfilePanel]) -> Vec<String> {
     if said.is_empty() && compared { vec!["No difference from everyone is shown.".to_owned()] } else { said }
 }
 
+/// By the ends of the intervals that are nearer to 100: what is farther away beyond doubt comes first.
 fn by_distance(a: &v1::Estimate, b: &v1::Estimate) -> Ordering {
-    let distance = |index: &v1::Estimate| (index.value.max(1.0) / 100.0).ln().abs();
+    let nearer = |index: &v1::Estimate| if index.value > 100.0 { index.low } else { index.high };
+    let distance = |index: &v1::Estimate| (nearer(index).max(1.0) / 100.0).ln().abs();
     distance(b).total_cmp(&distance(a))
 }
 
@@ -190,4 +192,5 @@ fn grouped(number: f64) -> String {
 }
 
 #[cfg(test)]
+#[expect(clippy::indexing_slicing, reason = "tests")]
 mod tests;

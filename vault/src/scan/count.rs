@@ -415,4 +415,36 @@ mod tests {
             }
         }
     }
+
+    /// Members beside the rest, by a derived code, against a row by row count.
+    #[test]
+    fn halves_are_told_apart_whatever_the_layout() {
+        let mut dice = crate::scan::tests::Dice(8);
+        for (rows, cells) in [(0, 3), (70, 2), (8_192, 17), (8_191, 48)] {
+            let draw = |dice: &mut crate::scan::tests::Dice, below: u64| {
+                (0..rows).map(|_| dice.below(below) as u8).collect::<Vec<u8>>()
+            };
+            let (halves, codes, mask) = (draw(&mut dice, 2), draw(&mut dice, cells + 2), draw(&mut dice, 2));
+            let wide = |codes: &[u8]| codes.iter().map(|code| [*code, 0]).collect::<Vec<[u8; 2]>>();
+            let (wide_halves, wide_codes) = (wide(&halves), wide(&codes));
+            let mut expected = vec![0_i64; 2 * cells as usize];
+            for ((half, code), member) in halves.iter().zip(&codes).zip(&mask) {
+                let code = if u64::from(*code) < cells { usize::from(*code) } else { 0 };
+                expected[usize::from(*half) * cells as usize + code] += i64::from(*member) * crate::scan::UNIT;
+            }
+            let members = mask.iter().map(|member| u32::from(*member)).sum();
+            let layouts =
+                [[View::Code16(&wide_halves), View::Code8(&codes)], [View::Code8(&halves), View::Code16(&wide_codes)]];
+            for views in layouts {
+                let mut counted = vec![0_i64; 2 * cells as usize];
+                let table = AttributeTable { start: 0, axes: vec![(0, 2), (1, cells as u32)] };
+                for mut counter in counters(&[table]) {
+                    assert!(matches!(counter, Counter::Halved(_)));
+                    counter.count(&views, &mask, members, &mut Vec::new());
+                    counter.finish(&mut counted);
+                }
+                assert_eq!(counted, expected, "{rows} rows, {cells} cells");
+            }
+        }
+    }
 }

@@ -41,6 +41,9 @@ fn only_what_stands_out_from_the_whole_page_is_named() {
         "Largest groups: sex female (70 %).",
     ];
     assert_eq!(told, expected);
+    let rows = vec![row("wide", 60.0, Some(index(500.0, 2.2))), row("narrow", 60.0, Some(index(300.0, 1.1)))];
+    let told = text(&response(vec![panel("fields", "Sex", rows)]));
+    assert!(told[1].starts_with("Over-represented: sex narrow"), "what is sure comes first: {told:?}");
     let same = panel("fields", "Sex", vec![row("female", 500.0, Some(index(100.0, 1.1))), row("male", 490.0, None)]);
     assert_eq!(text(&response(vec![same])).get(1).map(String::as_str), Some("No difference from everyone is shown."));
 }

@@ -11,6 +11,7 @@ mod page;
 mod portrait;
 mod profile;
 mod retention;
+mod rows;
 mod times;
 mod trend;
 
