@@ -98,13 +98,15 @@ impl Halves {
         left: Option<NanoRho>,
     ) -> v1::ProfilePanel {
         let Panel { part, name, display, labels, counts_fully_in } = panel;
-        let others = self.rest.as_ref().zip(self.rest.as_ref().and_then(|rest| rest.tables.get(place)));
-        let row = |cell: &Cell| {
+        let others = self.rest.as_ref().and_then(|rest| Some(Column::of(rest, rest.tables.get(place)?)));
+        let column = Column::of(&self.members, table);
+        let row = |(place, cell): (usize, &Cell)| {
             let code = cell.codes.first().copied().unwrap_or_default();
             let described = || table.by.first().map_or_else(String::new, |by| dimension_label(schema, by, code));
             let label = labels.get(usize::from(code)).cloned().unwrap_or_else(described);
             let people = shown_people(&self.members, cell);
-            self.row(label, people, *part, Compared::of((&self.members, table), others, &cell.codes))
+            let compared = Compared { members: column.at(place), rest: others.as_ref().map(|rest| rest.at(place)) };
+            self.row(label, people, *part, compared)
         };
         let display = if display.is_empty() { name.clone() } else { display.clone() };
         let advice = advice(&self.members, table, &format!("{} of {}", part.rows(), display.to_lowercase()), left);
@@ -112,7 +114,7 @@ impl Halves {
             part: part.word().to_owned(),
             name: name.clone(),
             display,
-            rows: table.cells.iter().map(row).collect(),
+            rows: table.cells.iter().enumerate().map(row).collect(),
             counts_fully_in: *counts_fully_in,
             advice: advice.unwrap_or_default(),
         }
@@ -152,6 +154,36 @@ pub fn encode(answer: &Answer, schema: &Schema, panels: &[Panel], left: Option<N
     }
 }
 
+/// The draws of a table of one dimension, and their sum.
+struct Column<'a> {
+    cells: &'a [Cell],
+    sum: i64,
+    sigma: u64,
+}
+
+impl<'a> Column<'a> {
+    fn of(answer: &Answer, table: &'a Table) -> Self {
+        let sum = table.cells.iter().fold(0, |sum: i64, cell| sum.saturating_add(cell.noised));
+        Self { cells: &table.cells, sum, sigma: answer.sigma_1024 }
+    }
+
+    /// The cell at a place, and all others together: disjoint, so independent.
+    fn at(&self, place: usize) -> [Estimate; 2] {
+        let value = self.cells.get(place).map_or(0, |cell| cell.noised);
+        let others = Estimate {
+            value: self.sum.saturating_sub(value),
+            sigma: deviation(self.sigma, self.cells.len().saturating_sub(1)),
+        };
+        [Estimate { value, sigma: self.sigma }, others]
+    }
+}
+
+/// The standard deviation of the sum of so many draws, rounded up.
+fn deviation(sigma: u64, draws: usize) -> u64 {
+    let variance = u128::from(sigma).pow(2) * draws as u128;
+    u64::try_from(variance.isqrt() + 1).unwrap_or(u64::MAX)
+}
+
 /// A cell of the members and all others of its table, and the same of the rest.
 struct Compared {
     members: [Estimate; 2],
@@ -159,14 +191,6 @@ struct Compared {
 }
 
 impl Compared {
-    fn of((answer, table): (&Answer, &Table), others: Option<(&Answer, &Table)>, codes: &[u16]) -> Self {
-        let split = |answer: &Answer, table: &Table| {
-            let (here, elsewhere): (Vec<&Cell>, Vec<&Cell>) = table.cells.iter().partition(|cell| cell.codes == codes);
-            [here, elsewhere].map(|cells| sum(answer, &cells))
-        };
-        Self { members: split(answer, table), rest: others.map(|(rest, table)| split(rest, table)) }
-    }
-
     /// Of times, the part of all times; else the part of all people.
     fn share(&self, part_of: Part, all: Option<Estimate>) -> Option<v1::Estimate> {
         let [here, elsewhere] = self.members;
@@ -188,11 +212,10 @@ impl Compared {
 }
 
 /// The sum of independent draws.
-fn sum(answer: &Answer, cells: &[&Cell]) -> Estimate {
-    let variance = u128::from(answer.sigma_1024).pow(2) * cells.len() as u128;
+fn sum(answer: &Answer, cells: &[Cell]) -> Estimate {
     Estimate {
         value: cells.iter().fold(0, |sum, cell| cell.noised.saturating_add(sum)),
-        sigma: u64::try_from(variance.isqrt() + 1).unwrap_or(u64::MAX),
+        sigma: deviation(answer.sigma_1024, cells.len()),
     }
 }
 
@@ -210,8 +233,7 @@ fn people(total: Estimate) -> v1::Estimate {
 
 /// By how much the second half of the periods that are over is above the first, in per cent.
 fn change(answer: &Answer, table: &Table, last_is_open: bool) -> Option<v1::Estimate> {
-    let cells: Vec<&Cell> = table.cells.iter().collect();
-    let over = cells.get(..cells.len().saturating_sub(usize::from(last_is_open)))?;
+    let over = table.cells.get(..table.cells.len().saturating_sub(usize::from(last_is_open)))?;
     let half = over.len() / 2;
     let (first, second) = (over.get(..half)?, over.get(over.len() - half..)?);
     let ratio::Interval { middle, low, high } = ratio::quotient(sum(answer, second), sum(answer, first))?;

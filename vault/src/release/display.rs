@@ -34,13 +34,23 @@ const UNIT: i64 = crate::scan::UNIT;
 /// table's sum estimates it with variance `cells * sigma^2`, and the inverse-variance mean of them is the best. `None`
 /// if no table does.
 pub fn shared_total(answer: &Answer) -> Option<Estimate> {
-    let covering: Vec<&Table> = answer.tables.iter().filter(|table| covers_everyone(table)).collect();
+    let covering = answer.tables.iter().filter(|table| covers_everyone(table));
+    total_of(answer, covering.map(|table| sum(table.cells.iter())))
+}
+
+/// Counts cells and adds them up.
+fn sum<'a>(cells: impl Iterator<Item = &'a Cell>) -> (i128, i128) {
+    cells.fold((0, 0), |(count, sum), cell| (count + 1, sum + i128::from(cell.noised)))
+}
+
+/// The mean of sums of so many draws each, by inverse variance.
+fn total_of(answer: &Answer, sums: impl Iterator<Item = (i128, i128)>) -> Option<Estimate> {
     // Weights 1 / cells, over a common denominator.
     let scale = 1_i128 << 32;
     let (mut weighted, mut weights) = (0_i128, 0_i128);
-    for table in covering {
-        let weight = scale.checked_div(table.cells.len() as i128)?;
-        weighted += weight * table.cells.iter().map(|cell| i128::from(cell.noised)).sum::<i128>();
+    for (cells, sum) in sums {
+        let weight = scale.checked_div(cells)?;
+        weighted += weight * sum;
         weights += weight;
     }
     let value = i64::try_from(divide(weighted, weights)?).ok()?;
@@ -136,7 +146,11 @@ fn fitted(cells: &[Cell], total: Option<Estimate>) -> Vec<Cell> {
 
 /// Those of the rest first, as their codes are.
 fn totals_of_halves(answer: &Answer) -> [Option<Estimate>; 2] {
-    [0, 1].map(|member| shared_total(&half(answer, member)))
+    let covering = || answer.tables.iter().filter(|table| has_halves(table) && covers_everyone(table));
+    [0, 1].map(|member| {
+        let half = |cell: &&Cell| cell.codes.first() == Some(&member);
+        total_of(answer, covering().map(|table| sum(table.cells.iter().filter(half))))
+    })
 }
 
 /// By how much each cell of a table is moved, whose parts, as long as each other and one after the other, have a total each.
