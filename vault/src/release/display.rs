@@ -129,7 +129,8 @@ fn fitted(cells: &[Cell], total: Option<Estimate>) -> Vec<Cell> {
     let Some(total) = total.map(|total| i128::from(total.value.max(0))) else { return cells.to_vec() };
     let mut sorted: Vec<i128> = cells.iter().map(|cell| i128::from(cell.noised)).collect();
     sorted.sort_unstable_by(|a, b| b.cmp(a));
-    let (mut sum, mut down) = (0, 0);
+    // Of nobody at all every cell is nothing.
+    let (mut sum, mut down) = (0, sorted.first().copied().unwrap_or(0));
     for (value, count) in sorted.iter().zip(1_i128..) {
         sum += value;
         let needed = (sum - total).div_euclid(count);

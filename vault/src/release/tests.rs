@@ -446,6 +446,9 @@ mod display {
         let fitted = consistent(&half);
         let people: Vec<i64> = fitted.tables[0].cells.iter().map(|cell| cell.noised / UNIT).collect();
         assert_eq!(people, [0, 20, 4], "of 24 in all");
+        let mut none = half.clone();
+        none.tables[0].cells[2].noised = -40 * UNIT;
+        assert!(consistent(&none).tables[0].cells.iter().all(|cell| cell.noised == 0), "of fewer than nobody");
     }
 
     #[test]
