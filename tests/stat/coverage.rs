@@ -92,7 +92,7 @@ fn what_a_whole_portrait_shows_holds_at_least_as_often() {
     let twins = Twins::new();
     let whole = CASES.iter().find(|case| case.name.starts_with("whole portrait")).unwrap();
     let exact = twins.exact("heavy", whole.asked, SEGMENTATION);
-    let (mut cells, mut held, mut halves) = (0.0, 0.0, 0.0);
+    let (mut cells, mut held, mut halves) = (0.0, 0.0, 0.0_f64);
     for nth in 0..releases(1).div_ceil(3) as u64 {
         let answer = twins.ask("heavy", whole.asked, SEGMENTATION, PRICE + nth);
         let fitted = consistent(&answer);
@@ -114,7 +114,7 @@ fn what_a_whole_portrait_shows_holds_at_least_as_often() {
             }
         }
     }
-    let low = 0.95 - ABOVE * (0.95 * 0.05 / halves as f64).sqrt();
+    let low = 0.95 - ABOVE * (0.95 * 0.05 / halves).sqrt();
     assert!(held / cells >= low, "{held} of {cells} held, and {low} is the least share");
 }
 
