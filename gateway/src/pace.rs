@@ -27,6 +27,8 @@ pub enum Kind {
     Table,
     /// Many tables.
     Portrait,
+    /// Many tables, some of them over events.
+    Profile,
     /// Rows for a partner.
     Audience,
 }

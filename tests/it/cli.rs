@@ -362,8 +362,34 @@ fn every_question_of_marketing(desk: &Desk, ask: &[&str], from: &str) {
 
     let portrait = desk.json(&[&["portrait", "--title", "Us & <them>"], ask].concat());
     assert!(portrait["text"].as_str().unwrap().contains("people"), "{}", portrait["text"]);
+    a_whole_portrait_of_a_small_shop(desk, ask);
     desk.ends(USAGE, &[&["funnel", "--step", "order.count() == 2"], ask].concat());
     desk.ends(USAGE, &[&["trend", "order", "--from", from, "--count", "order"], ask].concat());
+}
+
+/// A page, its picture and its numbers: of a few hundred people it says what to ask instead.
+fn a_whole_portrait_of_a_small_shop(desk: &Desk, ask: &[&str]) {
+    let buyers = "order.any()";
+    let (preview, _) = desk.ends(DONE, &[&["portrait", "--whole", "--preview", buyers], ask].concat());
+    assert!(preview.contains("rho 0.02 ") && preview.contains("Readable for segments of about "), "{preview}");
+    let page = ["portrait", "--whole", "--svg", "whole.svg", "--title", "Buyers & <others>", buyers];
+    let (words, _) = desk.ends(DONE, &[&page[..], ask].concat());
+    assert!(words.contains(" people") && words.contains("What helps: ask only how many they are"), "{words}");
+    assert!(!words.contains("█") && !words.contains("Over-represented"), "noise is not drawn: {words}");
+    let svg = std::fs::read_to_string(desk.path("whole.svg")).unwrap();
+    assert!(svg.contains("Buyers &amp; &lt;others&gt;") && svg.contains("What helps: "), "{svg}");
+    let json = desk.json(&[&["portrait", "--whole", buyers], ask].concat());
+    assert_eq!(json["release"]["charged"], false, "asked before");
+    let panels = json["panels"].as_array().unwrap();
+    assert_eq!(panels.len(), json["release"]["tables"].as_array().unwrap().len());
+    assert!(panels.iter().all(|panel| panel["advice"].is_string()), "{json}");
+    // One part alone is more accurate at a smaller price.
+    let clear = [&["portrait", "--whole", "--parts", "bands", "--rho", "0.005", buyers], ask].concat();
+    let (words, _) = desk.ends(DONE, &clear);
+    assert!(words.contains("Recency") || words.contains("Too few people for "), "{words}");
+    desk.ends(USAGE, &[&["portrait", "--parts", "bands", buyers], ask].concat());
+    let (_, words) = desk.ends(REFUSED, &[&["portrait", "--whole", "--parts", "faces"], ask].concat());
+    assert!(words.contains("`fields`, `bands`, `hours`, `weekdays` and `trend`"), "{words}");
 }
 
 #[test]

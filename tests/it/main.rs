@@ -16,6 +16,7 @@ mod door;
 mod ingest;
 mod keys;
 mod links;
+mod profiles;
 mod real_data;
 mod real_questions;
 mod refusals;

@@ -53,10 +53,12 @@ fn the_synopsis_of_the_sample_can_be_turned_on_and_the_manuals_is_one() {
 }
 
 #[test]
-fn the_picture_of_the_readme_is_one_and_carries_no_script() {
-    let svg = sample("portrait.svg");
-    assert!(svg.starts_with("<svg xmlns=") && svg.ends_with("</svg>\n"));
-    assert!(svg.contains("Random noise is in every figure") && !svg.contains("<script"));
+fn the_pictures_of_the_readme_are_some_and_carry_no_script() {
+    for name in ["portrait.svg", "whole.svg"] {
+        let svg = sample(name);
+        assert!(svg.starts_with("<svg xmlns=") && svg.ends_with("</svg>\n"), "{name}");
+        assert!(svg.contains("Random noise is in every figure") && !svg.contains("<script"), "{name}");
+    }
 }
 
 /// Returns the readme and the pages of the manual, with the folders that they are in.

@@ -4,7 +4,7 @@ use crate::bounds::{ABOVE, covered};
 use crate::kinds::CASES;
 use crate::short_or_long;
 use crate::twins::{Asked, SEGMENTATION, Twins};
-use vault::release::display::{reached, shared_total, shown};
+use vault::release::display::{consistent, covers_everyone, half, reached, shared_total, shown};
 use vault::release::{Answer, TableNoise};
 
 /// Standard deviations of the noise are some people at this price, as in real questions.
@@ -103,6 +103,39 @@ fn answers_from_a_synopsis_hold_as_often_as_they_say() {
         let off = (held / n as f64 - 0.95) / (0.95 * 0.05 / n as f64).sqrt();
         assert!(off.abs() < REACH, "{segment}: {held} of {n} held, {off} standard errors");
     }
+}
+
+#[test]
+fn what_a_whole_portrait_shows_holds_at_least_as_often() {
+    // Members and the rest are fitted to a total each, with nothing below nothing: nearer to the truth, under the same
+    // intervals. One-sided at alpha = 1e-6; cells of one half of a table are counted as one.
+    let twins = Twins::new();
+    let whole = CASES.iter().find(|case| case.name.starts_with("whole portrait")).unwrap();
+    let exact = twins.exact("heavy", whole.asked, SEGMENTATION);
+    let (mut cells, mut held, mut halves) = (0.0, 0.0, 0.0_f64);
+    for nth in 0..releases(1).div_ceil(3) as u64 {
+        let answer = twins.ask("heavy", whole.asked, SEGMENTATION, PRICE + nth);
+        let fitted = consistent(&answer);
+        let truths = truth(&exact, &answer);
+        for (table, truth) in fitted.tables.iter().zip(truths).filter(|(table, _)| covers_everyone(table)) {
+            halves += 2.0;
+            for (cell, truth) in table.cells.iter().zip(truth) {
+                let off = (cell.noised as f64 - 1_024.0 * truth).abs();
+                assert!(cell.noised >= 0, "nobody is fewer than nobody");
+                (cells, held) = (cells + 1.0, held + f64::from(u8::from(off <= answer.half_width_1024 as f64 + 5.0)));
+            }
+        }
+        for member in [0, 1] {
+            let half = half(&fitted, member);
+            let total = shared_total(&half).unwrap().value.max(0);
+            for table in half.tables.iter().filter(|table| covers_everyone(table)) {
+                let sum: i64 = table.cells.iter().map(|cell| cell.noised).sum();
+                assert!((sum - total).unsigned_abs() <= 16, "{sum} in a table, {total} in all");
+            }
+        }
+    }
+    let low = 0.95 - ABOVE * (0.95 * 0.05 / halves).sqrt();
+    assert!(held / cells >= low, "{held} of {cells} held, and {low} is the least share");
 }
 
 #[test]

@@ -4,7 +4,7 @@
 use crate::twins::{ALONE, Asked, EDGE, HEAVY, PLAIN, Pair, TODAY};
 use policy::schema::{EventTypeId, FieldRef, Schema};
 use policy::segment::{Segment, Span, Window};
-use vault::release::{By, Kind, Measure};
+use vault::release::{By, Kind, Measure, Times};
 
 /// One kind of release and the neighbors it is tried on.
 pub(crate) struct Case {
@@ -103,6 +103,20 @@ pub(crate) const CASES: &[Case] = &[
             kind: |schema| Kind::Contrast {
                 of: segments(schema, &["order.any()"]).remove(0),
                 fields: fields(schema, &["age_band", "order.category"]),
+                window: Window::Ever,
+            },
+        },
+        pairs: &[HEAVY, EDGE],
+    },
+    Case {
+        name: "whole portrait of who ordered",
+        asked: Asked {
+            segment: "true",
+            kind: |schema| Kind::Profile {
+                of: Some(segments(schema, &["order.any()"]).remove(0)),
+                fields: fields(schema, &["age_band", "order.category"]),
+                bands: vec![segments(schema, &["order.count() < 2", "order.count() < 20"])],
+                times: Some(Times { event: ORDER, hours: true, weekdays: true, days: weeks() }),
                 window: Window::Ever,
             },
         },

@@ -1,7 +1,10 @@
 //! Questions: composes vault releases and their post-processing only. Nothing here sees a value of a person.
 
+pub mod advice;
 pub mod parts;
 pub mod plan;
+pub mod profile;
 pub mod question;
 pub mod rfm;
+pub mod story;
 pub mod synopsis;

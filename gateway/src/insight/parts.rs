@@ -6,6 +6,7 @@ use crate::status::Failure;
 use policy::schema::{EventTypeId, FieldRef, FieldType};
 use policy::segment::{Expr, Segment};
 use policy::time::{Timestamp, parse_day};
+use policy::treatment::Treatment;
 use proto::v1;
 use vault::release::{By, MAX_PERIODS, Measure};
 
@@ -110,14 +111,7 @@ pub fn event(view: &View, part: &'static str, path: &str) -> Result<EventTypeId,
 /// Returns the days at which periods begin, and the one that ends the last: from the start of the first day's period to the
 /// end of the last day's.
 pub fn periods(call: &Call, view: &View, period: i32, from: &str, until: &str) -> Result<Vec<i32>, Failure> {
-    let step = match v1::Period::try_from(period) {
-        Ok(v1::Period::Day) => Step::Day,
-        Ok(v1::Period::Week) => Step::Week,
-        Ok(v1::Period::Month) => Step::Month,
-        Ok(v1::Period::Unspecified) | Err(_) => {
-            return Err(Failure::invalid("period", "must be a day, a week or a month"));
-        }
-    };
+    let step = Step::read(period)?;
     let from = parse_day(from).ok_or_else(|| Failure::invalid("from", "must be a day such as 2026-01-05"))?;
     let until = match until {
         "" => {
@@ -142,6 +136,23 @@ pub fn periods(call: &Call, view: &View, period: i32, from: &str, until: &str) -
     if days.len() > 1 { Ok(days) } else { Err(Failure::invalid("until", "must be after `from`")) }
 }
 
+/// Returns the days at which the last whole periods up to the end of the epoch begin, and the one that ends the last; none
+/// before the first close.
+pub fn last_periods(call: &Call, view: &View, period: i32, periods: usize) -> Result<Vec<i32>, Failure> {
+    let step = Step::read(period)?;
+    let epoch = call.app.vault.epoch(&view.schema.dataset);
+    let Some(end) = epoch.and_then(|epoch| day_after(epoch.as_of, &view.schema.time_zone)) else {
+        return Ok(Vec::new());
+    };
+    let mut days = vec![step.start(end)];
+    for _ in 0..periods {
+        let earlier = days.last().map(|day| step.start(day - 1));
+        days.extend(earlier);
+    }
+    days.reverse();
+    Ok(days)
+}
+
 /// The day after the one that an epoch's last instant lies in.
 fn day_after(as_of: Timestamp, zone: &str) -> Option<i32> {
     let days = policy::segment::LocalDays::new(zone, as_of).ok()?;
@@ -156,6 +167,15 @@ enum Step {
 }
 
 impl Step {
+    fn read(period: i32) -> Result<Self, Failure> {
+        match v1::Period::try_from(period) {
+            Ok(v1::Period::Day) => Ok(Self::Day),
+            Ok(v1::Period::Week) => Ok(Self::Week),
+            Ok(v1::Period::Month) => Ok(Self::Month),
+            Ok(v1::Period::Unspecified) | Err(_) => Err(Failure::invalid("period", "must be a day, a week or a month")),
+        }
+    }
+
     /// The start of the period that a day (since 1970-01-01) lies in.
     fn start(self, day: i32) -> i32 {
         match self {
@@ -178,6 +198,22 @@ impl Step {
 
 fn date(day: i32) -> Option<jiff::civil::Date> {
     jiff::civil::date(1970, 1, 1).checked_add(jiff::Span::new().try_days(day).ok()?).ok()
+}
+
+/// Reads distinct fields with closed domains.
+pub fn closed(view: &View, part: &'static str, paths: &[String]) -> Result<Vec<FieldRef>, Failure> {
+    let fields: Vec<_> = paths.iter().map(|path| view.closed_field(part, path)).collect::<Result<_, _>>()?;
+    let mut sorted = fields.clone();
+    sorted.sort_unstable();
+    sorted.dedup();
+    if sorted.len() == fields.len() { Ok(fields) } else { Err(Failure::invalid(part, "names a field twice")) }
+}
+
+/// Returns the attributes with a closed domain that the caller may count.
+pub fn granted(view: &View) -> Vec<FieldRef> {
+    let attributes = view.schema.attributes.iter().filter(|field| field.ty.cardinality().is_some());
+    let references = attributes.map(|field| FieldRef::Attribute(field.column));
+    references.filter(|field| view.treatment(*field) >= Treatment::Aggregate).collect()
 }
 
 /// Reads what a question says about itself.

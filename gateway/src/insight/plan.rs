@@ -12,6 +12,9 @@ use vault::release::{Kind, Plan, PlanError, Question, plan, price_for};
 /// Default price of a breakdown and of whatever else is one table: about 31 people either way in a cell of one attribute.
 pub const BREAKDOWN_RHO: NanoRho = NanoRho(2_000_000);
 
+/// Default price of a whole portrait: what its parts would cost one after the other at theirs, so that each is more accurate.
+pub const PROFILE_RHO: NanoRho = NanoRho(20_000_000);
+
 /// Plans a question at the price asked for, the price of the accuracy asked for, or the default. Sets its price.
 pub fn price(schema: &Schema, question: &mut Question, spend: Option<v1::Spend>) -> Result<Plan, Failure> {
     use proto::v1::spend::Spend;
@@ -38,6 +41,7 @@ fn default_rho(kind: &Kind) -> NanoRho {
     match kind {
         Kind::Size => DEFAULT_SIZE_RHO,
         Kind::Portrait { .. } | Kind::Contrast { .. } => DEFAULT_PORTRAIT_RHO,
+        Kind::Profile { .. } => PROFILE_RHO,
         Kind::Breakdown { .. }
         | Kind::Funnel { .. }
         | Kind::Overlap { .. }

@@ -4,14 +4,13 @@ use super::Service;
 use super::catalog::reads_catalog;
 use crate::insight::parts;
 use crate::insight::question::{self, Asked, View};
-use crate::insight::{rfm, synopsis};
+use crate::insight::{profile, rfm, story, synopsis};
 use crate::pace;
 use crate::pipeline;
 use crate::status::Failure;
-use crate::wire::insight;
+use crate::wire::{self, insight};
 use policy::schema::FieldRef;
 use policy::segment::{Segment, Window};
-use policy::treatment::Treatment;
 use proto::v1;
 use proto::v1::insight_service_server::InsightService;
 use tonic::{Request, Response, Status};
@@ -92,6 +91,31 @@ impl InsightService for Service {
                 release: answered.release,
                 rows: rows.unwrap_or_default(),
             })
+        })
+        .await
+    }
+
+    async fn profile(&self, request: Request<v1::ProfileRequest>) -> Result<Response<v1::ProfileResponse>, Status> {
+        pipeline::unary(&self.0, request, "InsightService/Profile", |call, request| {
+            let v1::ProfileRequest { ask, parts, fields, window, rfm, lists, event, period, from, until } = request;
+            let trend = profile::Trend { period, from, until };
+            let wanted = profile::Wanted { parts, fields, window, rfm, lists, event, trend };
+            let mut panels = Vec::new();
+            let mut answered =
+                question::answer(call, parts::asked(ask), pace::Kind::Profile, |call, view, segment| {
+                    let (kind, named) = profile::kind(call, view, wanted, segment)?;
+                    panels = named;
+                    Ok(kind)
+                })?;
+            let budget = answered.release.as_ref().and_then(|release| release.budget.as_ref());
+            let left = budget.and_then(|budget| budget.left.parse().ok());
+            let shown = answered.answer.as_ref();
+            let shown = shown.map(|answer| wire::profile::encode(answer, &answered.schema, &panels, left));
+            if let Some(release) = &mut answered.release {
+                wire::profile::relabel(release, &panels);
+            }
+            let response = v1::ProfileResponse { plan: Some(answered.plan), ..shown.unwrap_or_default() };
+            Ok(story::told(v1::ProfileResponse { release: answered.release, ..response }))
         })
         .await
     }
@@ -320,7 +344,7 @@ fn combinations(names: &[String]) -> Vec<String> {
 const TABLE: pace::Kind = pace::Kind::Table;
 
 fn crossed(view: &View, by: &[String]) -> Result<Vec<FieldRef>, Failure> {
-    let fields = closed(view, "by", by)?;
+    let fields = parts::closed(view, "by", by)?;
     if (1..=3).contains(&fields.len()) {
         return Ok(fields);
     }
@@ -328,25 +352,9 @@ fn crossed(view: &View, by: &[String]) -> Result<Vec<FieldRef>, Failure> {
 }
 
 fn portrayed(view: &View, fields: &[String]) -> Result<Vec<FieldRef>, Failure> {
-    let fields = if fields.is_empty() { granted(view) } else { closed(view, "fields", fields)? };
+    let fields = if fields.is_empty() { parts::granted(view) } else { parts::closed(view, "fields", fields)? };
     if !(1..=MAX_FIELDS).contains(&fields.len()) {
         return Err(Failure::invalid("fields", format!("must be 1 to {MAX_FIELDS} fields")));
     }
     Ok(fields)
-}
-
-/// Reads distinct fields with closed domains.
-fn closed(view: &View, part: &'static str, paths: &[String]) -> Result<Vec<FieldRef>, Failure> {
-    let fields: Vec<_> = paths.iter().map(|path| view.closed_field(part, path)).collect::<Result<_, _>>()?;
-    let mut sorted = fields.clone();
-    sorted.sort_unstable();
-    sorted.dedup();
-    if sorted.len() == fields.len() { Ok(fields) } else { Err(Failure::invalid(part, "names a field twice")) }
-}
-
-/// Returns the attributes with a closed domain that the caller may count.
-fn granted(view: &View) -> Vec<FieldRef> {
-    let attributes = view.schema.attributes.iter().filter(|field| field.ty.cardinality().is_some());
-    let references = attributes.map(|field| FieldRef::Attribute(field.column));
-    references.filter(|field| view.treatment(*field) >= Treatment::Aggregate).collect()
 }

@@ -78,17 +78,7 @@ pub fn contrast(answer: &Answer, schema: &Schema) -> Vec<v1::ContrastRow> {
 
 /// The inverse-variance mean of each attribute table's sum over the members, or over the others.
 fn total(answer: &Answer, member: u16) -> Option<Estimate> {
-    // Without its first dimension a half is a portrait of its own.
-    let cell = |cell: &Cell| match cell.codes.as_slice() {
-        [first, rest @ ..] if *first == member => Some(Cell { codes: rest.to_vec(), noised: cell.noised }),
-        _ => None,
-    };
-    let half = |table: &Table| Table {
-        by: table.by.iter().skip(1).cloned().collect(),
-        cells: table.cells.iter().filter_map(cell).collect(),
-        ..table.clone()
-    };
-    display::shared_total(&Answer { tables: answer.tables.iter().map(half).collect(), ..answer.clone() })
+    display::shared_total(&display::half(answer, member))
 }
 
 fn rows(answer: &Answer, table: &Table, totals: [Option<Estimate>; 2], schema: &Schema) -> Vec<v1::ContrastRow> {
@@ -119,8 +109,10 @@ fn rows(answer: &Answer, table: &Table, totals: [Option<Estimate>; 2], schema: &
 
 /// A cell's part of a total that is known better than the cell: as if both were independent, which makes the interval a
 /// little wider than it must be.
-fn part(cell: Estimate, total: Estimate) -> Option<v1::Estimate> {
+pub(super) fn part(cell: Estimate, total: Estimate) -> Option<v1::Estimate> {
     let Interval { middle, low, high } = ratio::quotient(cell, total)?;
+    // A draw far below nothing leaves its noise, which is not nothing.
+    let high = high.max((high - low) / 2.0);
     let within = |part: f64| part.clamp(0.0, 1.0);
     percent(Interval { middle: within(middle), low: within(low), high: within(high) })
 }
@@ -246,12 +238,12 @@ pub fn last_is_open(answer: &Answer, schema: &Schema) -> bool {
 }
 
 /// A part in per cent. None where it may be nothing and may be all: then noise is all there is.
-fn percent(Interval { middle, low, high }: Interval) -> Option<v1::Estimate> {
+pub(super) fn percent(Interval { middle, low, high }: Interval) -> Option<v1::Estimate> {
     let is_known = low > 0.0 || high < 1.0;
     is_known.then_some(v1::Estimate { value: 100.0 * middle, low: 100.0 * low, high: 100.0 * high })
 }
 
-fn plain(Interval { middle, low, high }: Interval) -> v1::Estimate {
+pub(super) fn plain(Interval { middle, low, high }: Interval) -> v1::Estimate {
     v1::Estimate { value: middle, low, high }
 }
 

@@ -13,6 +13,7 @@ pub mod insight;
 pub mod keys;
 pub mod names;
 pub mod page;
+pub mod profile;
 pub mod release;
 pub mod schema;
 pub mod segment;

@@ -237,7 +237,7 @@ fn people_to_show(in_1024: i64) -> u64 {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "counts of people times 1024 are far below 2^53")]
-fn people_of(in_1024: i64) -> f64 {
+pub(super) fn people_of(in_1024: i64) -> f64 {
     in_1024 as f64 / 1024.0
 }
 

@@ -46,11 +46,38 @@ impl LocalDays {
         u8::try_from((self.day(at) + 3).rem_euclid(7)).unwrap_or(0)
     }
 
+    /// Adds the hour of the week of each of some instants, Monday 0 h being 0 and Sunday 23 h 167. Quicker than one by one:
+    /// among instants of some months there are few clock changes.
+    pub fn hours_of_week(&self, ats: impl Iterator<Item = i64> + Clone, hours: &mut Vec<u8>) {
+        let (low, high) = ats.clone().fold((i64::MAX, i64::MIN), |(low, high), at| (low.min(at), high.max(at)));
+        let passed = |at: i64| self.changes.partition_point(|(change, _)| *change <= at);
+        let changes = self.changes.get(passed(low)..passed(high)).unwrap_or_default();
+        let before = self.offset(low);
+        // 1970-01-01 was a Thursday.
+        let hour = |at: i64, offset: i64| {
+            let of_week = at.saturating_add(offset).rem_euclid(7 * DAY) / HOUR;
+            u8::try_from(if of_week < 96 { of_week + 72 } else { of_week - 96 }).unwrap_or(0)
+        };
+        match changes {
+            [] => hours.extend(ats.map(|at| hour(at, before))),
+            [(change, add)] => hours.extend(ats.map(|at| hour(at, if at < *change { before } else { *add }))),
+            several => hours.extend(ats.map(|at| {
+                let offset =
+                    several.iter().fold(before, |offset, (change, add)| if at < *change { offset } else { *add });
+                hour(at, offset)
+            })),
+        }
+    }
+
     /// Returns what a clock on the wall shows, as microseconds since it showed 1970-01-01 00:00.
     fn local(&self, at: i64) -> i64 {
+        at.saturating_add(self.offset(at))
+    }
+
+    /// Returns how many microseconds a clock on the wall is ahead.
+    fn offset(&self, at: i64) -> i64 {
         let passed = self.changes.partition_point(|(change, _)| *change <= at);
-        let offset = passed.checked_sub(1).and_then(|last| self.changes.get(last)).map_or(self.first, |(_, add)| *add);
-        at.saturating_add(offset)
+        passed.checked_sub(1).and_then(|last| self.changes.get(last)).map_or(self.first, |(_, add)| *add)
     }
 }
 
@@ -81,6 +108,14 @@ mod tests {
             let zone = TimeZone::get(name).unwrap();
             let days = LocalDays::new(name, Timestamp(until.as_microsecond())).unwrap();
             let changes: Vec<i64> = days.changes.iter().map(|(at, _)| *at).collect();
+            for few in [1, 2, 5, changes.len()] {
+                let ats =
+                    changes.iter().rev().take(few).flat_map(|at| [-DAY, -1, 0, 1, HOUR, DAY].map(|near| at + near));
+                let mut hours = Vec::new();
+                days.hours_of_week(ats.clone(), &mut hours);
+                let expected = |at: i64| 24 * days.weekday(at) + days.hour(at);
+                assert_eq!(hours, ats.map(expected).collect::<Vec<u8>>(), "{name}");
+            }
             for at in changes.into_iter().chain([0, 1_700_000_000_000_000]) {
                 for near in [-DAY, -1, 0, 1, 3_600_000_000, DAY] {
                     let instant = jiff::Timestamp::from_microsecond(at + near).unwrap();

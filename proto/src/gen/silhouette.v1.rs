@@ -5668,7 +5668,7 @@ pub struct Ask {
     /// For which use. Required.
     #[prost(message, optional, tag = "4")]
     pub r#use: ::core::option::Option<Use>,
-    /// How much to spend; by default rho 0.002, and 0.01 for contrasts.
+    /// How much to spend; by default rho 0.002, 0.01 for contrasts and 0.02 for whole portraits.
     #[prost(message, optional, tag = "5")]
     pub spend: ::core::option::Option<Spend>,
     /// States the plan, spends nothing, logs no release.
@@ -5845,6 +5845,118 @@ pub struct Named {
     /// Who that is.
     #[prost(message, optional, tag = "2")]
     pub segment: ::core::option::Option<SegmentSource>,
+}
+/// A question for a whole portrait. Whatever is left out is chosen from the dataset's description, as far as the caller's rules
+/// grant it.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ProfileRequest {
+    /// Who, of which dataset, for what; by default for rho 0.02. Without a segment it is of everyone, and nothing is compared.
+    #[prost(message, optional, tag = "1")]
+    pub ask: ::core::option::Option<Ask>,
+    /// What it shows: `fields`, `bands`, `hours`, `weekdays`, `trend`. Empty: all of these that there are. Fewer parts make each
+    /// more accurate at the same price.
+    #[prost(string, repeated, tag = "2")]
+    pub parts: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Fields with a closed domain. Empty: all such attributes, and the first such field of `event`.
+    #[prost(string, repeated, tag = "3")]
+    pub fields: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Which events count for event fields, hours and weekdays.
+    #[prost(message, optional, tag = "4")]
+    pub window: ::core::option::Option<Window>,
+    /// `recency`, `frequency`, `monetary`: bands by the public cut points of the dataset's description. Empty: all that it has,
+    /// unless `lists` has some.
+    #[prost(string, repeated, tag = "5")]
+    pub rfm: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// Bands of the caller's own, a table for each list, after those of `rfm`.
+    #[prost(message, repeated, tag = "6")]
+    pub lists: ::prost::alloc::vec::Vec<BandList>,
+    /// Whose hours, weekdays and trend: an event type. Empty: that of the description's bands, or else the first.
+    #[prost(string, tag = "7")]
+    pub event: ::prost::alloc::string::String,
+    /// How long the periods of the trend are; by default weeks.
+    #[prost(enumeration = "Period", tag = "8")]
+    pub period: i32,
+    /// The first day of the trend, as of a trend. Empty: 12 whole periods up to the end of the epoch.
+    #[prost(string, tag = "9")]
+    pub from: ::prost::alloc::string::String,
+    /// The day after the last, as of a trend.
+    #[prost(string, tag = "10")]
+    pub until: ::prost::alloc::string::String,
+}
+/// A value, a band or a time in a portrait.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ProfileRow {
+    /// What it is called.
+    #[prost(string, tag = "1")]
+    pub label: ::prost::alloc::string::String,
+    /// How many members, made consistent with the total; the interval is that of its noise.
+    #[prost(message, optional, tag = "2")]
+    pub people: ::core::option::Option<Estimate>,
+    /// Its share in per cent: of the members; of times, of when members did it. Absent where noise is all there is.
+    #[prost(message, optional, tag = "3")]
+    pub share: ::core::option::Option<Estimate>,
+    /// The same of the rest of the universe; also absent where there is no rest.
+    #[prost(message, optional, tag = "4")]
+    pub share_of_rest: ::core::option::Option<Estimate>,
+    /// How its share of the members compares with its share of everyone, 100 being the same; absent where there are too few
+    /// to tell, or no rest.
+    #[prost(message, optional, tag = "5")]
+    pub index: ::core::option::Option<Estimate>,
+    /// Whether the index is above or below 100 by more than noise explains, one row at a time. If not, no difference is shown.
+    #[prost(bool, tag = "6")]
+    pub differs: bool,
+}
+/// A part of a portrait: one table of its release.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ProfilePanel {
+    /// Which part it is of: `fields`, `bands`, `hours`, `weekdays`, `trend`.
+    #[prost(string, tag = "1")]
+    pub part: ::prost::alloc::string::String,
+    /// The field, the list of bands or the event type.
+    #[prost(string, tag = "2")]
+    pub name: ::prost::alloc::string::String,
+    /// The same in words for people.
+    #[prost(string, tag = "3")]
+    pub display: ::prost::alloc::string::String,
+    /// Its rows, in the order of the domain or of time.
+    #[prost(message, repeated, tag = "4")]
+    pub rows: ::prost::alloc::vec::Vec<ProfileRow>,
+    /// In how many of its rows one person counts fully; who is in more counts for less in each, by the root of the ratio. 1 where
+    /// everybody is in exactly one.
+    #[prost(uint32, tag = "5")]
+    pub counts_fully_in: u32,
+    /// What would make it readable: empty if it is. Rows of a panel with advice are mostly noise.
+    #[prost(string, tag = "6")]
+    pub advice: ::prost::alloc::string::String,
+}
+/// A whole portrait.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ProfileResponse {
+    /// Price and accuracy.
+    #[prost(message, optional, tag = "1")]
+    pub plan: ::core::option::Option<Plan>,
+    /// One table a panel, of members (`true`) and the rest (`false`) where there is a rest; absent with `validate_only`.
+    #[prost(message, optional, tag = "2")]
+    pub release: ::core::option::Option<Release>,
+    /// How many members, one total for all tables; absent with `validate_only`, and where no table has everybody in one cell.
+    #[prost(message, optional, tag = "3")]
+    pub members: ::core::option::Option<Estimate>,
+    /// How many are in the rest of the universe; also absent where there is none.
+    #[prost(message, optional, tag = "4")]
+    pub rest: ::core::option::Option<Estimate>,
+    /// The tables, and what follows from them.
+    #[prost(message, repeated, tag = "5")]
+    pub panels: ::prost::alloc::vec::Vec<ProfilePanel>,
+    /// By how much the second half of the trend's periods is above the first, in per cent; of periods that are over, the middle
+    /// one left out. Absent where there are too few to tell.
+    #[prost(message, optional, tag = "6")]
+    pub change: ::core::option::Option<Estimate>,
+    /// Whether the epoch ended before the last period did.
+    #[prost(bool, tag = "7")]
+    pub last_is_open: bool,
+    /// The portrait in sentences, from the figures above only: what is named stands out among all rows together, at 95 %.
+    #[prost(string, repeated, tag = "8")]
+    pub text: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
 /// A question for a funnel.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -6520,6 +6632,32 @@ pub mod insight_service_client {
                 .insert(GrpcMethod::new("silhouette.v1.InsightService", "Contrast"));
             self.inner.unary(req, path, codec).await
         }
+        /// Shows a whole portrait as one release under one price: distributions beside the rest, bands of value, times of activity
+        /// and the trend, with one total and what they say in words.
+        pub async fn profile(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ProfileRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ProfileResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/silhouette.v1.InsightService/Profile",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("silhouette.v1.InsightService", "Profile"));
+            self.inner.unary(req, path, codec).await
+        }
         /// Counts how many members came how far through steps.
         pub async fn funnel(
             &mut self,
@@ -6795,6 +6933,12 @@ pub mod insight_service_server {
             tonic::Response<super::ContrastResponse>,
             tonic::Status,
         >;
+        /// Shows a whole portrait as one release under one price: distributions beside the rest, bands of value, times of activity
+        /// and the trend, with one total and what they say in words.
+        async fn profile(
+            &self,
+            request: tonic::Request<super::ProfileRequest>,
+        ) -> std::result::Result<tonic::Response<super::ProfileResponse>, tonic::Status>;
         /// Counts how many members came how far through steps.
         async fn funnel(
             &self,
@@ -7056,6 +7200,51 @@ pub mod insight_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = ContrastSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/silhouette.v1.InsightService/Profile" => {
+                    #[allow(non_camel_case_types)]
+                    struct ProfileSvc<T: InsightService>(pub Arc<T>);
+                    impl<
+                        T: InsightService,
+                    > tonic::server::UnaryService<super::ProfileRequest>
+                    for ProfileSvc<T> {
+                        type Response = super::ProfileResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ProfileRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as InsightService>::profile(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ProfileSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(

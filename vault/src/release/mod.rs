@@ -28,6 +28,11 @@
 //!   `D^2` is the sum of the three. One subject at a bound of the field comes to all three at once: nothing can be saved;
 //! - *the most frequent values*: proof in `top`;
 //! - *the monthly synopsis*: a portrait of everyone; what is answered from it is post-processing, as `synopsis` says;
+//! - *whole portraits*: tables of people, all after the same dimension of two cells, member or not, along which a subject has
+//!   one code: so each is one of the above, over subjects (fields, bands: 1,024 to one cell) or over events (fields of events,
+//!   hours, weekdays, periods: `m` distinct cells, at most `1,024^2 * l0` squared), and members and the rest share one bound.
+//!   `D^2` is the sum over tables; one noise for all, since one unit of one person is as large in each. The bounds on hours,
+//!   weekdays and periods are public constants (`shape`); whoever has more distinct ones counts `sqrt(l0 / m)` in each;
 //! - *several tables*: their cells are disjoint coordinates of one vector, so squared norms add. What part of the price each
 //!   gets is what part of that sum its own is: equal for tables of people, two to three for events and sums (`shape`), by
 //!   scales that are fixed before any data.
@@ -65,7 +70,8 @@ pub use plan::{
     MAX_BANDS, MAX_CELLS, MAX_EDGES, MAX_MEASURES, MAX_OVERLAP, MAX_PERIODS, MAX_STEPS, MAX_TABLES, MAX_TOP, Plan,
     PlanError, plan, price_for,
 };
-pub use question::{Answer, By, Cell, Counted, Dimension, Kind, Measure, Part, Question, Table, TableNoise};
+pub use question::{Answer, By, Cell, Counted, Dimension, Kind, Measure, Part, Question, Table, TableNoise, Times};
+pub use shape::{PROFILE_HOURS, PROFILE_PERIODS, PROFILE_WEEKDAYS};
 pub(crate) use synopsis::Synopsis;
 pub use synopsis::{Facts, Offer};
 

@@ -2,7 +2,7 @@
 
 use super::draw::Drawn;
 use super::pilot;
-use super::question::{Kind, Question, Table, TableNoise};
+use super::question::{Dimension, Kind, Question, Table, TableNoise};
 use super::shape::{Shape, shapes};
 use super::top::Top;
 use super::{Answer, Cell};
@@ -245,12 +245,14 @@ impl Plan {
         self.top
     }
 
-    /// Returns the number of cells of the largest table, if all count people and are answered whole.
+    /// Returns the number of cells of the largest table, or of its half of members, if all count people and are answered whole.
     pub fn most_people_cells(&self) -> Option<usize> {
         if self.top.is_some() {
             return None;
         }
-        let cells = |shape: &Shape| (shape.spec.count == scan::Count::People).then(|| shape.spec.cells());
+        let halves = |shape: &Shape| if shape.by.first() == Some(&Dimension::Member) { 2 } else { 1 };
+        let cells =
+            |shape: &Shape| (shape.spec.count == scan::Count::People).then(|| shape.spec.cells() / halves(shape));
         self.shapes.iter().map(cells).try_fold(0, |most, cells| Some(most.max(cells?)))
     }
 

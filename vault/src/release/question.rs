@@ -51,6 +51,21 @@ pub enum Kind {
         /// Which events count for event fields.
         window: Window,
     },
+    /// A whole portrait as one vector at one price: tables of people by each of many fields, by each of some lists of bands,
+    /// and by when they did something. Of the members and of the rest, in disjoint cells, as a contrast; the segment of the
+    /// question is whom the members are taken from.
+    Profile {
+        /// The members; nobody is the rest if there is none.
+        of: Option<Segment>,
+        /// The fields, a table each.
+        fields: Vec<FieldRef>,
+        /// Lists of bands, a table each.
+        bands: Vec<Vec<Segment>>,
+        /// When they did something.
+        times: Option<Times>,
+        /// Which events count for event fields, hours and weekdays.
+        window: Window,
+    },
     /// How many came how far: each step is among those who took all before it. Disjoint cells, one for each step as the
     /// last that was taken, so that what is shown never grows from step to step.
     Funnel {
@@ -116,6 +131,7 @@ impl Kind {
             Self::Breakdown { .. } => "breakdown",
             Self::Portrait { .. } => "portrait",
             Self::Contrast { .. } => "contrast",
+            Self::Profile { .. } => "whole portrait",
             Self::Funnel { .. } => "funnel",
             Self::Overlap { .. } => "overlap",
             Self::Bands { .. } => "bands",
@@ -139,6 +155,11 @@ impl Kind {
             Self::Breakdown { by, .. } => by.clone(),
             Self::Portrait { fields, .. } => fields.clone(),
             Self::Contrast { of, fields, .. } => fields.iter().copied().chain(of.fields()).collect(),
+            Self::Profile { of, fields, bands, times, .. } => {
+                let segments = of.iter().chain(bands.iter().flatten());
+                let times = times.iter().map(|times| FieldRef::Event(times.event));
+                fields.iter().copied().chain(segments.flat_map(Segment::fields)).chain(times).collect()
+            }
             Self::Funnel { steps } => steps.iter().flat_map(Segment::fields).collect(),
             Self::Overlap { others } => others.iter().flat_map(Segment::fields).collect(),
             Self::Bands { lists } => lists.iter().flatten().flat_map(Segment::fields).collect(),
@@ -214,6 +235,19 @@ pub enum By {
         /// The edges.
         edges: Vec<i64>,
     },
+}
+
+/// When people did something, a table each: of the events of one type.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Times {
+    /// What they did.
+    pub event: EventTypeId,
+    /// By hour of day.
+    pub hours: bool,
+    /// By weekday.
+    pub weekdays: bool,
+    /// By the periods between these ascending days (since 1970-01-01); none for no such table.
+    pub days: Vec<i32>,
 }
 
 /// One noised cell. Integers: 1024 is one person.

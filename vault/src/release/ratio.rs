@@ -91,6 +91,25 @@ pub fn index(members: Estimate, others: Estimate, all_members: Estimate, all_oth
     Some(Interval { middle, low: middle / factor, high: middle * factor })
 }
 
+/// Compares the same with the parts themselves: a cell's share of what members do with its share of what everyone does, 100
+/// being the same, from disjoint sums: of members in the cell and in all others, of the rest in the cell and in all others. By
+/// the delta method, as [`index`]; `None` likewise.
+pub fn index_of_parts([x, x_other, y, y_other]: [Estimate; 4]) -> Option<Interval> {
+    let [x, a, y, b] = [x, x_other, y, y_other].map(Number::of);
+    let (t, of_t) = (x.value + a.value, (x.variance + a.variance).sqrt());
+    let (both, all) = (x.value + y.value, x.value + y.value + a.value + b.value);
+    let shown = x.value > 3.0 * x.variance.sqrt() && t > 3.0 * of_t;
+    if !shown || both <= 0.0 || all <= 0.0 {
+        return None;
+    }
+    let slopes =
+        [1.0 / x.value - 1.0 / t - 1.0 / both + 1.0 / all, 1.0 / all - 1.0 / t, 1.0 / all - 1.0 / both, 1.0 / all];
+    let variance: f64 = [x, a, y, b].iter().zip(slopes).map(|(of, slope)| of.variance * slope * slope).sum();
+    let middle = 100.0 * (x.value / t) / (both / all);
+    let factor = (Z_95 * variance.sqrt()).exp();
+    Some(Interval { middle, low: middle / factor, high: middle * factor })
+}
+
 /// Between which bins a quantile lies: `low..=high` of the bins of a histogram, from 0, given their draws and the standard
 /// deviation of each. The interval holds with probability 0.95 at least: the edges it excludes are those at which the
 /// number below differs from the wanted part of all by more than noise explains, tested jointly (Bonferroni). `permille` is
@@ -119,6 +138,13 @@ pub fn quantile(bins: &[i64], sigma: u64, permille: u16) -> Option<(usize, usize
         }
     }
     Some((low.min(high), low.max(high)))
+}
+
+/// Returns how many standard deviations one of so many numbers has to be away, so that none is with probability 0.95 where
+/// there is noise and nothing else (Bonferroni).
+#[expect(clippy::cast_precision_loss, reason = "a number of rows")]
+pub fn stands_out_of(numbers: usize) -> f64 {
+    normal_quantile_above(0.025 / numbers.max(1) as f64)
 }
 
 /// The point that a standard normal exceeds with a small probability, rounded up: Mills' bound `t <= exp(-x^2/2) / (x
@@ -179,6 +205,12 @@ mod tests {
         let same = index(at(100.0, 5.0), at(900.0, 5.0), at(1_000.0, 5.0), at(9_000.0, 5.0)).unwrap();
         assert!((same.middle - 100.0).abs() < 1e-6 && same.low < 100.0 && same.high > 100.0);
         assert_eq!(index(at(14.0, 5.0), at(900.0, 5.0), at(1_000.0, 5.0), at(9_000.0, 5.0)), None);
+        // 300 of 1,000 beside 1,200 of 10,000: 250.
+        let parts = |x| index_of_parts([at(x, 5.0), at(700.0, 20.0), at(900.0, 5.0), at(8_100.0, 20.0)]);
+        let more = parts(300.0).unwrap();
+        assert!((more.middle - 250.0).abs() < 1e-6 && more.low > 235.0 && more.high < 266.0, "{more:?}");
+        assert_eq!(parts(14.0), None);
+        assert!((stands_out_of(1) - 1.96).abs() < 0.15 && (3.4..3.6).contains(&stands_out_of(100)));
     }
 
     #[test]
@@ -270,6 +302,19 @@ mod tests {
                 }
             }
             assert!(shown > N / 2 && covered as f64 >= least * shown as f64, "{covered} of {shown} at {part}, {rest}");
+        }
+        for (x, a, y, b, sigma) in [(300.0, 1_700.0, 900.0, 8_100.0, 12.0), (80.0, 420.0, 100.0, 3_900.0, 12.0)] {
+            let (mut covered, mut shown) = (0, 0);
+            let truth = 100.0 * (x / (x + a)) / ((x + y) / (x + a + y + b));
+            for _ in 0..N {
+                let mut noisy = |value: f64, sigma: f64| at(value + sigma * normal(&mut dice), sigma);
+                let parts = [noisy(x, sigma), noisy(a, 4.0 * sigma), noisy(y, sigma), noisy(b, 4.0 * sigma)];
+                if let Some(index) = index_of_parts(parts) {
+                    shown += 1;
+                    covered += usize::from(index.low <= truth && truth <= index.high);
+                }
+            }
+            assert!(shown > N / 2 && covered as f64 >= (least - 0.01) * shown as f64, "{covered} of {shown} at {x}");
         }
         for (x, y, t, r, sigma) in [(300.0, 900.0, 2_000.0, 9_000.0, 12.0), (80.0, 100.0, 500.0, 4_000.0, 12.0)] {
             let (mut covered, mut shown) = (0, 0);

@@ -17,13 +17,22 @@
 use super::plan::{
     MAX_BANDS, MAX_EDGES, MAX_MEASURES, MAX_OVERLAP, MAX_PERIODS, MAX_STEPS, MAX_TABLES, MAX_TOP, PlanError,
 };
-use super::question::{By, Counted, Dimension, Kind, Measure};
+use super::question::{By, Counted, Dimension, Kind, Measure, Times};
 use crate::scan::{Axis, AxisOf, Clip, Count, Parts, Squares, TableSpec, Weights};
 use policy::schema::{EventTypeId, Field, FieldRef, FieldType, Schema};
 use policy::segment::{EventFilter, EventTest, Expr, Measure as Measured, Segment, Window};
 
 /// Most hours of day in which one person counts fully, as the L0 bound of a table of people by hour.
 const HOURS_DISTINCT: u32 = 8;
+
+/// Most hours, weekdays and periods in which one person counts fully in a whole portrait. Smaller than where they are asked
+/// for alone, since all of its tables share one price: what they add to it is the sum of these, and the shape of a day or of
+/// a trend is lost to nobody, as who was there more often counts for less in each and not for nothing.
+pub const PROFILE_HOURS: u32 = 4;
+/// See [`PROFILE_HOURS`].
+pub const PROFILE_WEEKDAYS: u32 = 3;
+/// See [`PROFILE_HOURS`].
+pub const PROFILE_PERIODS: u32 = 4;
 
 /// A table and what is said about it in an answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,9 +68,14 @@ pub(super) fn shapes(schema: &Schema, kind: &Kind) -> Result<Vec<Shape>, PlanErr
             Ok(vec![Shape::people(axes, *window)])
         }
         Kind::Portrait { fields, window } => one_each(schema, fields, &[], *window),
-        Kind::Contrast { of, fields, window } => {
-            let member = subject_axis(AxisOf::Flags(roots([of])), 2, Dimension::Member);
-            one_each(schema, fields, &[member], *window)
+        Kind::Contrast { of, fields, window } => one_each(schema, fields, &[member(of)], *window),
+        Kind::Profile { of, fields, bands, times, window } => {
+            let before: Vec<Named> = of.iter().map(member).collect();
+            let fields = field_axes(schema, fields)?;
+            let bands = bands.iter().map(|bands| band_axis(bands)).collect::<Result<Vec<_>, _>>()?;
+            let times = times.as_ref().map_or(Ok(Vec::new()), |times| time_axes(schema, times))?;
+            let axes: Vec<Named> = [fields, bands, times].concat();
+            each(&axes, &before, *window)
         }
         Kind::Funnel { steps } => {
             let count = counted(steps.len(), MAX_STEPS, PlanError::Steps)?;
@@ -74,11 +88,7 @@ pub(super) fn shapes(schema: &Schema, kind: &Kind) -> Result<Vec<Shape>, PlanErr
             Ok(vec![Shape::people(vec![axis], Window::Ever)])
         }
         Kind::Bands { lists } => {
-            let axes = lists.iter().map(|bands| {
-                let count = counted(bands.len(), MAX_BANDS, PlanError::Bands)?;
-                Ok(subject_axis(AxisOf::Bands(roots(bands)), count + 1, Dimension::Bands(narrow(count))))
-            });
-            let axes = crossed(schema, axes)?;
+            let axes = crossed(schema, lists.iter().map(|bands| band_axis(bands)))?;
             if axes.is_empty() { Err(PlanError::FieldCount(0)) } else { Ok(vec![Shape::people(axes, Window::Ever)]) }
         }
         Kind::Table { measures, by, window, weighed: _ } => table(schema, measures, by, *window),
@@ -111,17 +121,60 @@ fn subject_axis(of: AxisOf, cells: u32, dimension: Dimension) -> Named {
     (Axis { of, cells, max_distinct: 1 }, dimension)
 }
 
+/// Whether somebody is in a segment or in the rest.
+fn member(of: &Segment) -> Named {
+    subject_axis(AxisOf::Flags(roots([of])), 2, Dimension::Member)
+}
+
+fn band_axis(bands: &[Segment]) -> Result<Named, PlanError> {
+    let count = counted(bands.len(), MAX_BANDS, PlanError::Bands)?;
+    Ok(subject_axis(AxisOf::Bands(roots(bands)), count + 1, Dimension::Bands(narrow(count))))
+}
+
 /// A table for each field, all after the same dimensions.
 fn one_each(schema: &Schema, fields: &[FieldRef], before: &[Named], window: Window) -> Result<Vec<Shape>, PlanError> {
-    if !(1..=MAX_TABLES).contains(&fields.len()) {
-        return Err(PlanError::TableCount(fields.len()));
+    each(&field_axes(schema, fields)?, before, window)
+}
+
+/// A table of people for each of some dimensions, all after the same others.
+fn each(axes: &[Named], before: &[Named], window: Window) -> Result<Vec<Shape>, PlanError> {
+    if !(1..=MAX_TABLES).contains(&axes.len()) {
+        return Err(PlanError::TableCount(axes.len()));
     }
-    distinct(schema, fields)?;
-    let table = |field: &FieldRef| {
-        let axes = before.iter().cloned().chain([field_axis(schema, *field)?]).collect();
-        Ok(Shape::people(axes, window))
+    let table = |axis: &Named| {
+        // Periods say themselves which events count.
+        let window = if matches!(axis.0.of, AxisOf::Periods(..)) { Window::Ever } else { window };
+        Shape::people(before.iter().chain([axis]).cloned().collect(), window)
     };
-    fields.iter().map(table).collect()
+    Ok(axes.iter().map(table).collect())
+}
+
+fn field_axes(schema: &Schema, fields: &[FieldRef]) -> Result<Vec<Named>, PlanError> {
+    distinct(schema, fields)?;
+    fields.iter().map(|field| field_axis(schema, *field)).collect()
+}
+
+/// The times of a whole portrait.
+fn time_axes(schema: &Schema, times: &Times) -> Result<Vec<Named>, PlanError> {
+    let Times { event, hours, weekdays, days } = times;
+    schema.events.iter().find(|known| known.id == *event).ok_or(PlanError::UnknownField)?;
+    let at_most = |(axis, dimension): Named, most: u32| {
+        let max_distinct = axis.max_distinct.min(most);
+        (Axis { max_distinct, ..axis }, dimension)
+    };
+    let hours = hours.then(|| at_most(hours_axis(*event), PROFILE_HOURS));
+    let weekdays = weekdays.then(|| at_most(weekdays_axis(*event), PROFILE_WEEKDAYS));
+    let days = if days.is_empty() { None } else { Some(at_most(periods(*event, days)?, PROFILE_PERIODS)) };
+    Ok(hours.into_iter().chain(weekdays).chain(days).collect())
+}
+
+fn hours_axis(event: EventTypeId) -> Named {
+    let axis = Axis { of: AxisOf::Hours(event), cells: 24, max_distinct: HOURS_DISTINCT };
+    (axis, Dimension::Hours(event))
+}
+
+fn weekdays_axis(event: EventTypeId) -> Named {
+    (Axis { of: AxisOf::Weekdays(event), cells: 7, max_distinct: 7 }, Dimension::Weekdays(event))
 }
 
 /// Checks that dimensions can be crossed: at most three, those over events of one type.
@@ -226,14 +279,8 @@ fn dimension(schema: &Schema, by: &By) -> Result<Named, PlanError> {
     match by {
         By::Field(field) => field_axis(schema, *field),
         By::Periods { event, days } => periods(*event, days),
-        By::Hours(event) => {
-            let axis = Axis { of: AxisOf::Hours(*event), cells: 24, max_distinct: HOURS_DISTINCT };
-            Ok((axis, Dimension::Hours(*event)))
-        }
-        By::Weekdays(event) => {
-            let axis = Axis { of: AxisOf::Weekdays(*event), cells: 7, max_distinct: 7 };
-            Ok((axis, Dimension::Weekdays(*event)))
-        }
+        By::Hours(event) => Ok(hours_axis(*event)),
+        By::Weekdays(event) => Ok(weekdays_axis(*event)),
         By::Bins { field, edges } => {
             let FieldRef::Attribute(column) = *field else { return Err(PlanError::NotSummed(schema.path(*field))) };
             number(schema, *field)?;

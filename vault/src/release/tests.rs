@@ -178,8 +178,17 @@ fn each_kind_has_its_cells_and_its_bound() {
     let days = vec![0, 7, 14, 21];
     let window = Window::Ever;
     let periods = || By::Periods { event: order, days: days.clone() };
+    let whole = |of| Kind::Profile {
+        of,
+        fields: vec![age, category],
+        bands: vec![vec![segment(); 4], vec![segment(); 2]],
+        times: Some(Times { event: order, hours: true, weekdays: true, days: (0..7).collect() }),
+        window,
+    };
     let bounds = [
         (Kind::Contrast { of: segment(), fields: vec![age, category], window }, 2 * 5 + 2 * 5, 1 + 3),
+        (whole(Some(segment())), 2 * (5 + 5 + 5 + 3 + 24 + 7 + 6), 1 + 3 + 1 + 1 + 4 + 3 + 4),
+        (whole(None), 5 + 5 + 5 + 3 + 24 + 7 + 6, 1 + 3 + 1 + 1 + 4 + 3 + 4),
         (Kind::Funnel { steps: vec![segment(), segment(), segment()] }, 4, 1),
         (Kind::Overlap { others: vec![segment(), segment()] }, 4, 1),
         (Kind::Bands { lists: vec![vec![segment(); 4], vec![segment(); 2]] }, 5 * 3, 1),
@@ -265,6 +274,12 @@ fn new_kinds_that_have_no_plan_say_why() {
     assert_eq!(refused(orders(vec![sum(amount, 1)], viewed_by_hour.clone())), PlanError::TwoEvents);
     let crossed = viewed_by_hour.into_iter().chain([By::Hours(ordered)]).collect();
     assert_eq!(refused(orders(vec![Measure::People], crossed)), PlanError::TwoEvents);
+    let whole = |times, bands| Kind::Profile { of: None, fields: vec![], bands, times, window: Window::Ever };
+    let times = |days| Times { event: ordered, hours: false, weekdays: false, days };
+    assert_eq!(refused(whole(None, vec![])), PlanError::TableCount(0));
+    assert_eq!(refused(whole(Some(times(vec![])), vec![])), PlanError::TableCount(0));
+    assert_eq!(refused(whole(Some(times(vec![2, 1])), vec![])), PlanError::Days);
+    assert_eq!(refused(whole(None, vec![vec![]])), PlanError::Bands(0));
     for k in [0, 5, 51] {
         let top = Kind::Top { field: age, k, window: Window::Ever };
         assert_eq!(refused(top), PlanError::Top(k as usize), "there are four bands");
@@ -396,6 +411,56 @@ mod display {
         assert_eq!(cells[0].unclamped, 60);
         let negative = &shown(&answer, &answer.tables[0], None)[0];
         assert_eq!((negative.people, negative.low, negative.high, negative.unclamped), (0, 0, 0, -3));
+    }
+
+    #[test]
+    fn members_and_the_rest_have_a_total_each_and_both_add_up() {
+        let age = || Dimension::Attribute(schema().attribute("age_band").unwrap().column);
+        let order = schema().event("order").unwrap().id;
+        let cells = |list: &[(u16, u16, i64)]| {
+            list.iter()
+                .map(|(member, code, people)| Cell { codes: vec![*member, *code], noised: people * UNIT })
+                .collect()
+        };
+        let table = |by, cells| Table {
+            by: vec![Dimension::Member, by],
+            cells,
+            counted: Counted::People,
+            noise: None,
+            weights: vec![],
+        };
+        let tables = vec![
+            table(age(), cells(&[(0, 0, 80), (0, 1, 20), (1, 0, 6), (1, 1, 4)])),
+            table(age(), cells(&[(0, 0, 100), (0, 1, 20), (1, 0, 9), (1, 1, 5)])),
+            table(Dimension::Weekdays(order), cells(&[(0, 0, 7), (1, 0, 3)])),
+        ];
+        let answer = Answer { tables, ..answer(vec![]) };
+        let total = shared_total(&answer).unwrap();
+        let halves = [0, 1].map(|member| shared_total(&half(&answer, member)).unwrap().value / UNIT);
+        assert_eq!((halves, total.value / UNIT), ([110, 12], 122));
+        let people = |table: usize| {
+            let cells = shown(&answer, &answer.tables[table], Some(total));
+            cells.iter().map(|cell| cell.people).collect::<Vec<_>>()
+        };
+        assert_eq!(people(0), [85, 25, 7, 5]);
+        assert_eq!(people(1), [95, 15, 8, 4]);
+        assert_eq!(people(2), [7, 3], "not everyone did something");
+        let moved = consistent(&answer);
+        let sums = [0, 1].map(|table: usize| {
+            let sum = |member: u16| moved.tables[table].cells.iter().filter(move |cell| cell.codes[0] == member);
+            [0, 1].map(|member| sum(member).map(|cell| cell.noised / UNIT).sum::<i64>())
+        });
+        assert_eq!((sums, moved.tables[2] == answer.tables[2]), ([[110, 12]; 2], true));
+        // What would fall below nothing becomes nothing, and the others take it over.
+        let one =
+            Answer { tables: vec![table(age(), cells(&[(0, 0, 9), (1, 0, -20), (1, 1, 30), (1, 2, 14)]))], ..answer };
+        let half = half(&one, 1);
+        let fitted = consistent(&half);
+        let people: Vec<i64> = fitted.tables[0].cells.iter().map(|cell| cell.noised / UNIT).collect();
+        assert_eq!(people, [0, 20, 4], "of 24 in all");
+        let mut none = half.clone();
+        none.tables[0].cells[2].noised = -40 * UNIT;
+        assert!(consistent(&none).tables[0].cells.iter().all(|cell| cell.noised == 0), "of fewer than nobody");
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! Counting members by dictionary codes: the inner loop of every portrait.
 //!
 //! A column with few codes is compared with each of them, as many rows at a time as the processor has lanes: no table, no
-//! branch, and the same work whatever the codes are. Missing is what is left of the members.
+//! branch, and the same work whatever the codes are. Missing is what is left of the members. Crossed with a column of two
+//! codes, as members beside the rest are, it is compared twice: for all, and for those of code 1.
 //!
 //! Of those with more, two columns are counted together: their codes make one index (`a * cells_b + b`, and non-members in a second half of
 //! the table), computed sixteen bits wide so that it vectorises; then one increment serves two columns. Four counters
@@ -30,6 +31,8 @@ const PAIR_CELLS: usize = 1_024;
 pub(super) enum Counter {
     /// One column of few codes.
     Compared(Compared),
+    /// A column of few codes, after one of two.
+    Halved(Halved),
     /// Anything else.
     Indexed(Indexed),
 }
@@ -43,6 +46,17 @@ pub(super) struct Compared {
     members: u32,
     /// From code 1 on.
     counts: Vec<u32>,
+    /// Room for the codes of a block.
+    narrow: Vec<u8>,
+}
+
+/// Counters of one column of few codes, for all members and for those of code 1 in another.
+pub(super) struct Halved {
+    of: Slot,
+    all: Compared,
+    half: Compared,
+    /// By row of a block: 1 for members of code 1.
+    mask: Vec<u8>,
 }
 
 /// Counters that are found by a row's codes.
@@ -78,6 +92,9 @@ pub(super) fn counters(tables: &[AttributeTable]) -> Vec<Counter> {
             [] => counters.push(Indexed::counter((Slot::MAX, 1), None, Target::Cross(table.start))),
             [(slot, cells)] if *cells <= COMPARED_CELLS => counters.push(Compared::counter(*slot, *cells, table.start)),
             [axis] => singles.push((*axis, table.start)),
+            [(of, 2), (slot, cells)] if *cells <= COMPARED_CELLS => {
+                counters.push(Halved::counter(*of, *slot, *cells, table.start));
+            }
             [a, b, ..] => counters.push(Indexed::counter(*a, Some(*b), Target::Cross(table.start))),
         }
     }
@@ -103,6 +120,7 @@ impl Counter {
     pub(super) fn count(&mut self, views: &[View<'_>], mask: &[u8], members: u32, index: &mut Vec<u16>) {
         match self {
             Self::Compared(compared) => compared.count(views, mask, members),
+            Self::Halved(halved) => halved.count(views, mask, members),
             Self::Indexed(indexed) => indexed.count(views, mask, index),
         }
     }
@@ -111,6 +129,7 @@ impl Counter {
     pub(super) fn finish(&self, cells: &mut [i64]) {
         match self {
             Self::Compared(compared) => compared.finish(cells),
+            Self::Halved(halved) => halved.finish(cells),
             Self::Indexed(indexed) => indexed.finish(cells),
         }
     }
@@ -118,32 +137,40 @@ impl Counter {
 
 impl Compared {
     fn counter(slot: Slot, cells: u32, start: usize) -> Counter {
+        Counter::Compared(Self::new(slot, cells, start))
+    }
+
+    fn new(slot: Slot, cells: u32, start: usize) -> Self {
         let cells = cells as usize;
         let counts = vec![0; cells.saturating_sub(1).next_multiple_of(WAYS)];
-        Counter::Compared(Self { slot, start, cells, level: Level::new(), members: 0, counts })
+        Self { slot, start, cells, level: Level::new(), members: 0, counts, narrow: Vec::new() }
     }
 
     fn count(&mut self, views: &[View<'_>], mask: &[u8], members: u32) {
         let view = views.get(self.slot).copied().unwrap_or(View::Absent);
         self.members = self.members.wrapping_add(members);
-        let View::Code8(codes) = view else { return self.count_slowly(view, mask) };
+        let codes = match view {
+            View::Code8(codes) => codes,
+            // A derived one: few codes, though stored in 16 bits.
+            View::Code16(codes) => {
+                self.narrow.clear();
+                let narrow = |code: &[u8; 2]| u8::try_from(u16::from_le_bytes(*code)).unwrap_or(u8::MAX);
+                self.narrow.extend(codes.iter().map(narrow));
+                &self.narrow
+            }
+            View::Int64(_) | View::Bytes(_) | View::Absent => return,
+        };
         let counts = self.counts.as_chunks_mut::<WAYS>().0;
         dispatch!(self.level, simd => compare(simd, codes, mask, counts));
-    }
-
-    /// Few codes are stored in 8 bits each, so this is for columns that the block does not have.
-    fn count_slowly(&mut self, view: View<'_>, mask: &[u8]) {
-        for (row, member) in mask.iter().enumerate() {
-            let code = view.code(row, COMPARED_CELLS) as usize;
-            if let Some(count) = code.checked_sub(1).and_then(|place| self.counts.get_mut(place)) {
-                *count = count.wrapping_add(u32::from(*member));
-            }
-        }
     }
 
     /// Codes that the plan does not know count as missing, which is code 0.
     fn finish(&self, cells: &mut [i64]) {
         let Some(cells) = cells.get_mut(self.start..).and_then(|cells| cells.get_mut(..self.cells)) else { return };
+        self.fill(cells);
+    }
+
+    fn fill(&self, cells: &mut [i64]) {
         let Some((missing, known)) = cells.split_first_mut() else { return };
         *missing += i64::from(self.members) * super::UNIT;
         for (cell, count) in known.iter_mut().zip(&self.counts) {
@@ -181,6 +208,40 @@ fn compare<S: Simd>(simd: S, codes: &[u8], mask: &[u8], counts: &mut [[u32; WAYS
             }
         }
     }
+}
+
+impl Halved {
+    fn counter(of: Slot, slot: Slot, cells: u32, start: usize) -> Counter {
+        let (all, half) = (Compared::new(slot, cells, start), Compared::new(slot, cells, start + cells as usize));
+        Counter::Halved(Self { of, all, half, mask: Vec::new() })
+    }
+
+    fn count(&mut self, views: &[View<'_>], mask: &[u8], members: u32) {
+        self.mask.resize(mask.len(), 0);
+        match views.get(self.of).copied().unwrap_or(View::Absent) {
+            View::Code8(codes) => halve(&mut self.mask, mask, codes.iter().map(|code| u16::from(*code))),
+            View::Code16(codes) => halve(&mut self.mask, mask, codes.iter().map(|code| u16::from_le_bytes(*code))),
+            View::Int64(_) | View::Bytes(_) | View::Absent => self.mask.fill(0),
+        }
+        let half = self.mask.iter().fold(0_u32, |count, member| count.wrapping_add(u32::from(*member)));
+        self.all.count(views, mask, members);
+        self.half.count(views, &self.mask, half);
+    }
+
+    /// Who is not of code 1 is of code 0.
+    fn finish(&self, cells: &mut [i64]) {
+        self.all.finish(cells);
+        self.half.finish(cells);
+        let mut half = vec![0; self.half.cells];
+        self.half.fill(&mut half);
+        cells.iter_mut().skip(self.all.start).zip(&half).for_each(|(cell, half)| *cell -= half);
+        half.zeroize();
+    }
+}
+
+/// Sets who is a member and of code 1.
+fn halve(half: &mut [u8], mask: &[u8], codes: impl Iterator<Item = u16>) {
+    half.iter_mut().zip(mask).zip(codes).for_each(|((half, member), code)| *half = member & u8::from(code == 1));
 }
 
 impl Indexed {
@@ -257,6 +318,13 @@ impl Drop for Compared {
     fn drop(&mut self) {
         self.members.zeroize();
         self.counts.zeroize();
+        self.narrow.zeroize();
+    }
+}
+
+impl Drop for Halved {
+    fn drop(&mut self) {
+        self.mask.zeroize();
     }
 }
 
@@ -344,6 +412,38 @@ mod tests {
                         _ => assert_eq!(counted, expected, "{rows} rows, {cells} cells"),
                     }
                 }
+            }
+        }
+    }
+
+    /// Members beside the rest, by a derived code, against a row by row count.
+    #[test]
+    fn halves_are_told_apart_whatever_the_layout() {
+        let mut dice = crate::scan::tests::Dice(8);
+        for (rows, cells) in [(0, 3), (70, 2), (8_192, 17), (8_191, 48)] {
+            let draw = |dice: &mut crate::scan::tests::Dice, below: u64| {
+                (0..rows).map(|_| dice.below(below) as u8).collect::<Vec<u8>>()
+            };
+            let (halves, codes, mask) = (draw(&mut dice, 2), draw(&mut dice, cells + 2), draw(&mut dice, 2));
+            let wide = |codes: &[u8]| codes.iter().map(|code| [*code, 0]).collect::<Vec<[u8; 2]>>();
+            let (wide_halves, wide_codes) = (wide(&halves), wide(&codes));
+            let mut expected = vec![0_i64; 2 * cells as usize];
+            for ((half, code), member) in halves.iter().zip(&codes).zip(&mask) {
+                let code = if u64::from(*code) < cells { usize::from(*code) } else { 0 };
+                expected[usize::from(*half) * cells as usize + code] += i64::from(*member) * crate::scan::UNIT;
+            }
+            let members = mask.iter().map(|member| u32::from(*member)).sum();
+            let layouts =
+                [[View::Code16(&wide_halves), View::Code8(&codes)], [View::Code8(&halves), View::Code16(&wide_codes)]];
+            for views in layouts {
+                let mut counted = vec![0_i64; 2 * cells as usize];
+                let table = AttributeTable { start: 0, axes: vec![(0, 2), (1, cells as u32)] };
+                for mut counter in counters(&[table]) {
+                    assert!(matches!(counter, Counter::Halved(_)));
+                    counter.count(&views, &mask, members, &mut Vec::new());
+                    counter.finish(&mut counted);
+                }
+                assert_eq!(counted, expected, "{rows} rows, {cells} cells");
             }
         }
     }

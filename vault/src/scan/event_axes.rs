@@ -1,7 +1,8 @@
 //! In which cell of a table an event lies.
 
-use super::event_pass::Rows;
+use super::few::FEW;
 use super::plan::Slot;
+use super::rows::Rows;
 use super::view::View;
 use policy::segment::LocalDays;
 use std::sync::Arc;
@@ -69,6 +70,14 @@ impl EventAxes {
     /// Returns how many places events of one subject can have: the product of the cells of the dimensions over events.
     pub(super) fn places(&self) -> usize {
         self.events.iter().map(|axis| axis.cells as usize).product()
+    }
+
+    /// Returns the dimension over events if there is one, of few cells.
+    pub(super) fn few(&self) -> Option<&EventAxis> {
+        match self.events.as_slice() {
+            [axis] if axis.cells as usize <= FEW => Some(axis),
+            _ => None,
+        }
     }
 
     /// Returns the offset in the table of each place.

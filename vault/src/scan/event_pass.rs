@@ -2,74 +2,12 @@
 
 use super::condition::{Masks, Node, Truth, and};
 use super::plan::{BoundsPlan, EventPlan, EventTestPlan, MeasurePlan};
+use super::rows::{Pieces, Rows};
 use super::sequence_pass::Track;
 use super::view::{View, number};
-use crate::blocks::{BlockError, Buffer, ColumnKey, Piece, u32_rows};
-use std::sync::Arc;
+use crate::blocks::{BlockError, Buffer};
+use fearless_simd::{Level, dispatch};
 use zeroize::Zeroize;
-
-/// An opened event piece.
-pub(super) struct Rows<'a> {
-    /// In-block ordinal of the first subject.
-    pub(super) first: usize,
-    /// Row range of each subject, without the events that do not count.
-    pub(super) ranges: Vec<(usize, usize)>,
-    pub(super) times: &'a [[u8; 8]],
-    /// The plan's field columns.
-    pub(super) fields: Vec<View<'a>>,
-}
-
-/// Counts the rows of each subject, so that no more of them count than the schema says. A subject's rows are neighbours,
-/// over piece ends too.
-#[derive(Debug, Default)]
-pub(super) struct Quota {
-    subject: usize,
-    rows: usize,
-}
-
-impl Quota {
-    /// Cuts the row ranges of the subjects from `first` on to what is left of `limit` for each.
-    fn cut(&mut self, ranges: &mut [(usize, usize)], first: usize, limit: usize) {
-        for (subject, (start, end)) in (first..).zip(ranges) {
-            if subject != self.subject {
-                *self = Self { subject, rows: 0 };
-            }
-            let rows = *end - *start;
-            *end = *start + rows.min(limit.saturating_sub(self.rows));
-            self.rows += rows;
-        }
-    }
-}
-
-/// Opens the columns of an event piece that a plan reads.
-pub(super) fn open_rows<'b>(
-    piece: &Piece,
-    plan: &EventPlan,
-    quota: &mut Quota,
-    buffer: &'b mut Buffer,
-) -> Result<Rows<'b>, BlockError> {
-    let mut keys = vec![ColumnKey::OFFSETS, ColumnKey::TIME];
-    keys.extend(&plan.columns);
-    let keys: Vec<ColumnKey> = keys.into_iter().filter(|key| piece.has(*key)).collect();
-    let rows = piece.meta().rows as usize;
-    let chunks = piece.read_columns(&keys, buffer)?;
-    let find = |key: ColumnKey| chunks.iter().find(|chunk| chunk.key == key).copied();
-    let offsets = find(ColumnKey::OFFSETS).ok_or_else(|| piece.damaged("row offsets are missing"))?;
-    let times = find(ColumnKey::TIME).ok_or_else(|| piece.damaged("times are missing"))?;
-    let fields = plan.columns.iter().map(|key| match find(*key) {
-        Some(chunk) => View::of(&chunk, rows).ok_or_else(|| piece.damaged("a column is shorter than its rows")),
-        None => Ok(View::Absent),
-    });
-    let fields = fields.collect::<Result<Vec<View<'b>>, BlockError>>()?;
-    let starts = u32_rows(offsets.bytes).map(|offset| offset as usize);
-    let mut ranges: Vec<(usize, usize)> = starts.clone().zip(starts.skip(1)).collect();
-    if ranges.iter().any(|(start, end)| start > end || *end > rows) {
-        return Err(piece.damaged("row offsets are out of order"));
-    }
-    let first = usize::from(piece.meta().first);
-    quota.cut(&mut ranges, first, plan.limit);
-    Ok(Rows { first, ranges, times: times.bytes.as_chunks().0, fields })
-}
 
 /// What a plan's conditions say of a block's subjects besides their attributes.
 pub(super) struct Outcomes {
@@ -83,25 +21,22 @@ pub(super) struct Outcomes {
 /// at.
 pub(super) fn run_tests(
     plan: &EventPlan,
-    pieces: &[Arc<Piece>],
+    pieces: &Pieces<'_>,
     subjects: usize,
     buffer: &mut Buffer,
     masks: &mut Masks,
     outcomes: &mut Outcomes,
 ) -> Result<(), BlockError> {
     let mut accumulators: Vec<Accumulator> = plan.tests.iter().map(|test| Accumulator::new(test, subjects)).collect();
-    let events = pieces.iter().map(|piece| piece.meta().rows as usize).sum();
-    let mut tracks: Vec<Track> = plan.tracks.iter().map(|_| Track::new(subjects, events)).collect();
-    let mut quota = Quota::default();
-    for piece in pieces {
-        let rows = open_rows(piece, plan, &mut quota, buffer)?;
+    let mut tracks: Vec<Track> = plan.tracks.iter().map(|_| Track::new(subjects, pieces.rows())).collect();
+    pieces.each(plan, buffer, |rows| {
         for (test, accumulator) in plan.tests.iter().zip(&mut accumulators) {
-            let mask = matching(test, &rows, masks);
-            accumulator.take(&rows, &mask);
+            let mask = matching(test, rows, masks);
+            accumulator.take(rows, &mask);
             masks.give(mask);
         }
-        plan.tracks.iter().zip(&mut tracks).for_each(|(plan, track)| track.take(plan, &rows, masks));
-    }
+        plan.tracks.iter().zip(&mut tracks).for_each(|(plan, track)| track.take(plan, rows, masks));
+    })?;
     for (test, accumulator) in plan.tests.iter().zip(&mut accumulators) {
         accumulator.flush();
         for bounds in &test.outcomes {
@@ -133,8 +68,13 @@ fn matching(test: &EventTestPlan, rows: &Rows<'_>, masks: &mut Masks) -> Vec<u8>
     mask
 }
 
-/// Sets which times lie in `[from, until)`.
+/// Sets which times lie in `[from, until)`, as many at a time as the processor has lanes.
 pub(super) fn in_window(times: &[[u8; 8]], from: i64, until: i64, mask: &mut [u8]) {
+    dispatch!(Level::new(), _simd => within(times, from, until, mask));
+}
+
+#[inline(always)]
+fn within(times: &[[u8; 8]], from: i64, until: i64, mask: &mut [u8]) {
     mask.iter_mut().zip(times).for_each(|(mask, time)| {
         let time = i64::from_le_bytes(*time);
         *mask = u8::from(from <= time) & u8::from(time < until);

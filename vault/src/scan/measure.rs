@@ -6,9 +6,9 @@
 use super::axis::Squares;
 use super::clip::Scaler;
 use super::event_axes::{EventAxes, Places, SubjectAxis};
-use super::event_pass::Rows;
 use super::event_tables::Members;
 use super::plan::Slot;
+use super::rows::Rows;
 use super::view::{View, number};
 use super::weights::Weights;
 use zeroize::Zeroize;

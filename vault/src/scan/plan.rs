@@ -1,6 +1,6 @@
 //! What a scan computes: conditions and tables, resolved to columns, codes and microseconds. Public knowledge.
 
-use super::axis::TableSpec;
+use super::axis::{AxisOf, TableSpec};
 use super::condition::{Node, attribute_nodes, filter_nodes};
 use super::derive::Derived;
 use super::event_axes::EventAxes;
@@ -28,6 +28,8 @@ pub struct Plan {
     pub(super) outcomes: usize,
     /// Codes of subjects that are computed, each perhaps from those before it; their slots come after the columns'.
     pub(super) derived: Vec<Derived>,
+    /// Dimensions whose codes are derived already, and where.
+    pub(super) known: Vec<(AxisOf, Slot)>,
     pub(super) tables: Vec<AttributeTable>,
     pub(super) values: Vec<ValueTable>,
     pub(super) cells: usize,
@@ -55,6 +57,18 @@ pub(super) struct EventPlan {
     pub(super) tracks: Vec<TrackPlan>,
     pub(super) tables: Vec<EventTable>,
     pub(super) measures: Vec<MeasureTable>,
+}
+
+impl EventPlan {
+    /// Says whether conditions ask about it.
+    pub(super) fn has_conditions(&self) -> bool {
+        !self.tests.is_empty() || !self.tracks.is_empty()
+    }
+
+    /// Says whether tables are filled from it.
+    pub(super) fn has_tables(&self) -> bool {
+        !self.tables.is_empty() || !self.measures.is_empty()
+    }
 }
 
 /// One thing that is measured of each subject, and all that it is compared with: bands differ in their bounds alone, and are
@@ -166,6 +180,7 @@ impl Plan {
             samples: Vec::new(),
             outcomes: 0,
             derived: Vec::new(),
+            known: Vec::new(),
             tables: Vec::new(),
             values: Vec::new(),
             cells: 0,

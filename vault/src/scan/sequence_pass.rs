@@ -8,8 +8,8 @@
 //! Every event of the types concerned is walked over, match or no match. Times are wiped.
 
 use super::condition::{Masks, Truth};
-use super::event_pass::Rows;
 use super::plan::{ABSENT, SequencePlan, TrackPlan};
+use super::rows::Rows;
 use zeroize::Zeroize;
 
 /// The events of one type as a sequence sees them, of all subjects of a block.

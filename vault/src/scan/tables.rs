@@ -99,7 +99,17 @@ impl Plan {
         self.tables.push(AttributeTable { start, axes });
     }
 
+    /// Finds the slot of what subjects have one of. Tables that share a dimension share its codes: they are derived once.
     fn subject_slot(&mut self, axis: &Axis, as_of: Timestamp, zone: &str) -> Result<Slot, WindowError> {
+        if let Some((_, slot)) = self.known.iter().find(|(known, _)| *known == axis.of) {
+            return Ok(*slot);
+        }
+        let slot = self.new_subject_slot(axis, as_of, zone)?;
+        self.known.push((axis.of.clone(), slot));
+        Ok(slot)
+    }
+
+    fn new_subject_slot(&mut self, axis: &Axis, as_of: Timestamp, zone: &str) -> Result<Slot, WindowError> {
         let mut rule = |rule, conditions: &[Expr]| {
             let nodes = conditions.iter().map(|condition| attribute_nodes(condition, self, as_of, zone));
             let nodes = nodes.collect::<Result<_, WindowError>>()?;
@@ -151,6 +161,7 @@ impl Plan {
 
     /// Gives derived codes their slots after those of all columns.
     pub(super) fn settle(&mut self) {
+        self.known.clear();
         let columns = self.columns.len();
         let settle = |slot: &mut Slot| {
             if (DERIVED..Slot::MAX).contains(slot) {

@@ -8,12 +8,12 @@ use super::event_pass::{Outcomes, run_tests};
 use super::event_tables::{Members, run_tables};
 use super::partial::Partial;
 use super::plan::{Plan, SamplePlan};
+use super::rows::Pieces;
 use super::sequence_pass::judge;
 use super::view::{self, View};
 use crate::blocks::{BLOCK_SUBJECTS, BlockError, Buffer, Piece};
 use crate::pseudonym::sample_bucket;
 use roaring::RoaringBitmap;
-use std::sync::Arc;
 use zeroize::Zeroize;
 
 /// One thread's buffers and sums.
@@ -30,6 +30,8 @@ pub(super) struct Worker<'p> {
 struct Buffers {
     attributes: Buffer,
     events: Buffer,
+    /// By event type of the plan: pieces that stay open from one pass to the next.
+    kept: Vec<Vec<Buffer>>,
     masks: Masks,
     index: Vec<u16>,
     ordinals: Vec<u32>,
@@ -49,9 +51,10 @@ impl<'p> Worker<'p> {
     /// Adds a block to the tables.
     pub(super) fn tally(&mut self, block: &BlockInput, allowed: &RoaringBitmap) -> Result<(), BlockError> {
         let Self { plan, counters, partial, buffers, .. } = self;
-        let Buffers { attributes, events, masks, index, ordinals } = buffers;
+        let Buffers { attributes, events, kept, masks, index, ordinals } = buffers;
         let views = view::open(&block.attributes, &plan.columns, attributes)?;
-        let (mask, truths) = members(plan, block, &views, allowed, events, masks, ordinals)?;
+        let pieces = pieces(plan, block, kept)?;
+        let (mask, truths) = members(plan, (block, &views, &pieces), allowed, events, masks, ordinals)?;
         let derived = derive(plan, mask.len(), &views, &truths, masks);
         let views: Vec<View<'_>> = views.into_iter().chain(derived.iter().map(Codes::view)).collect();
         // Wrapping, though it never does: a checked sum does not use the processor's lanes.
@@ -61,8 +64,7 @@ impl<'p> Worker<'p> {
         }
         let members = Members { mask: &mask, views: &views };
         plan.values.iter().for_each(|table| table.run(&members, partial.cells_mut()));
-        for event in plan.events.iter().filter(|event| !event.tables.is_empty() || !event.measures.is_empty()) {
-            let pieces = pieces(block, event.event.0);
+        for (event, pieces) in plan.events.iter().zip(&pieces).filter(|(event, _)| event.has_tables()) {
             run_tables(event, pieces, &members, events, partial.cells_mut())?;
         }
         truths.into_iter().for_each(|truth| masks.give_truth(truth));
@@ -73,9 +75,10 @@ impl<'p> Worker<'p> {
     /// Collects a block's members.
     pub(super) fn collect(&mut self, block: &BlockInput, allowed: &RoaringBitmap) -> Result<(), BlockError> {
         let Self { plan, collected, buffers, .. } = self;
-        let Buffers { attributes, events, masks, ordinals, .. } = buffers;
+        let Buffers { attributes, events, kept, masks, ordinals, .. } = buffers;
         let views = view::open(&block.attributes, &plan.columns, attributes)?;
-        let (mask, truths) = members(plan, block, &views, allowed, events, masks, ordinals)?;
+        let pieces = pieces(plan, block, kept)?;
+        let (mask, truths) = members(plan, (block, &views, &pieces), allowed, events, masks, ordinals)?;
         truths.into_iter().for_each(|truth| masks.give_truth(truth));
         let base = block.attributes.meta().block * BLOCK_SUBJECTS;
         collected.extend((base..).zip(&mask).filter(|(_, bit)| **bit == 1).map(|(ordinal, _)| ordinal));
@@ -100,8 +103,15 @@ impl Drop for Buffers {
     }
 }
 
-fn pieces(block: &BlockInput, event: u16) -> &[Arc<Piece>] {
-    block.events.get(usize::from(event)).map_or(&[], Vec::as_slice)
+/// The pieces of a block, by event type of the plan.
+fn pieces<'a>(
+    plan: &'a Plan,
+    block: &'a BlockInput,
+    kept: &'a mut Vec<Vec<Buffer>>,
+) -> Result<Vec<Pieces<'a>>, BlockError> {
+    kept.resize_with(plan.events.len(), Vec::new);
+    let of = |event: u16| block.events.get(usize::from(event)).map_or(&[][..], Vec::as_slice);
+    plan.events.iter().zip(kept).map(|(event, buffers)| Pieces::new(of(event.event.0), event, buffers)).collect()
 }
 
 /// Computes the derived codes of all subjects of a block, one after the other: a later one may read an earlier one.
@@ -118,8 +128,7 @@ fn derive(plan: &Plan, rows: usize, views: &[View<'_>], truths: &[Truth], masks:
 /// Computes which subjects of a block count: allowed, and the condition true. Also gives the outcomes of its tests.
 fn members(
     plan: &Plan,
-    block: &BlockInput,
-    views: &[View<'_>],
+    (block, views, pieces): (&BlockInput, &[View<'_>], &[Pieces<'_>]),
     allowed: &RoaringBitmap,
     buffer: &mut Buffer,
     masks: &mut Masks,
@@ -131,8 +140,8 @@ fn members(
         truths: (0..plan.outcomes).map(|_| masks.unknown(subjects)).collect(),
         tracks: plan.sequences.iter().map(|_| Vec::new()).collect(),
     };
-    for event in plan.events.iter().filter(|event| !event.tests.is_empty() || !event.tracks.is_empty()) {
-        run_tests(event, pieces(block, event.event.0), subjects, buffer, masks, &mut outcomes)?;
+    for (event, pieces) in plan.events.iter().zip(pieces).filter(|(event, _)| event.has_conditions()) {
+        run_tests(event, pieces, subjects, buffer, masks, &mut outcomes)?;
     }
     let Outcomes { mut truths, tracks } = outcomes;
     for (sequence, tracks) in plan.sequences.iter().zip(&tracks) {

@@ -1,11 +1,9 @@
 //! What to ask instead where there are too few people for a table: from released numbers and prices only.
 
 use crate::cli::chart::{Bar, grouped};
-use policy::privacy::{NanoRho, advise};
+use crate::insight::advice::{Noise, Unreadable, unreadable};
+use policy::privacy::NanoRho;
 use proto::v1::{Release, Table};
-
-/// A cell is readable when its half-width is at most this part of the average cell.
-const READABLE_PART: f64 = 4.0;
 
 /// Says what would make a table of people readable, unless it is: a coarser question, or a price that is left. `words` says
 /// what the table is over.
@@ -15,35 +13,15 @@ pub fn advice(words: &str, bars: &[Bar], table: &Table, release: &Release) -> Op
     }
     let people: f64 = bars.iter().map(|bar| bar.figure.length()).sum();
     let rho: NanoRho = release.rho.parse().ok()?;
-    let advice = advise(whole(people), u64::try_from(bars.len()).ok()?, moved(rho, release.sigma), rho)?;
     let left = release.budget.as_ref().and_then(|budget| budget.left.parse::<NanoRho>().ok());
-    let price = advice.rho.map(in_two_digits).filter(|price| left.is_none_or(|left| *price <= left));
-    let most = whole(people / (READABLE_PART * release.half_width.max(0.5)));
+    let noise = Noise { sigma: release.sigma, half_width: release.half_width, rho, left };
+    let Unreadable { most, price } = unreadable(people, bars.len(), &noise)?;
     let coarser = match most {
         0 | 1 => "ask only how many they are".to_owned(),
         most => format!("ask for at most {}", grouped(most)),
     };
     let price = price.map_or_else(String::new, |price| format!(", or pay rho {price}"));
     Some(format!("Too few people for {} values of {words}: {coarser}{price}, or widen the segment.", bars.len()))
-}
-
-/// The square of what one person moves an answer by at most, from its price and its noise.
-fn moved(rho: NanoRho, sigma: f64) -> u64 {
-    whole((2.0 * rho.rho() * sigma * sigma).round()).max(1)
-}
-
-/// A price rounded up to two leading digits: advice of nine would promise too much.
-fn in_two_digits(rho: NanoRho) -> NanoRho {
-    let mut step = 1_u64;
-    while rho.0 / step >= 100 {
-        step = step.saturating_mul(10);
-    }
-    NanoRho(rho.0.div_ceil(step).saturating_mul(step))
-}
-
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "not negative; saturates")]
-fn whole(number: f64) -> u64 {
-    number as u64
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ mod groups;
 mod json;
 mod kinds;
 mod numbers;
+mod profile;
 mod story;
 
 pub use advice::advice;
@@ -15,6 +16,7 @@ pub use json::{
 };
 pub use kinds::{contrast, figure_of, funnel, means_words, retention, sheet, trends};
 pub use numbers::{average, distribution};
+pub use profile::{profile, profile_json};
 pub use story::{contrast_story, story};
 
 use super::chart::{self, Bar, Canvas, Facts, Figure, Panel, Portrait, Unit};

@@ -91,6 +91,26 @@ pub struct BreakdownArgs {
     pub title: Option<String>,
 }
 
+/// A whole portrait.
+#[derive(Debug, Clone, Args)]
+pub struct WholeArgs {
+    /// All on one page, of one release at one price: beside the rest, bands of value, hours, weekdays, the trend, and what they say.
+    #[arg(long)]
+    pub whole: bool,
+    /// Only these parts, separated by commas: fields, bands, hours, weekdays, trend. Each is more accurate then.
+    #[arg(long, value_name = "PARTS", value_delimiter = ',', requires = "whole")]
+    pub parts: Vec<String>,
+    /// Whose hours, weekdays and trend: an event type. Orders, or what else the description's bands are of, if not given.
+    #[arg(long, value_name = "EVENT", default_value = "", hide_default_value = true, requires = "whole")]
+    pub event: String,
+    /// The trend is by months; by weeks if not given.
+    #[arg(long, requires = "whole")]
+    pub by_month: bool,
+    /// The first day of the trend, 2026-01-05; 12 periods up to the end of the epoch if not given.
+    #[arg(long, value_name = "DAY", default_value = "", hide_default_value = true, requires = "whole")]
+    pub from: String,
+}
+
 /// `portrait`.
 #[derive(Debug, Args)]
 pub struct PortraitArgs {
@@ -103,6 +123,9 @@ pub struct PortraitArgs {
     /// Which events count.
     #[command(flatten)]
     pub window: Within,
+    /// All on one page.
+    #[command(flatten)]
+    pub whole: WholeArgs,
     /// Draw it as a picture too.
     #[arg(long, value_name = "FILE")]
     pub svg: Option<PathBuf>,

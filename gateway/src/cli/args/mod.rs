@@ -19,7 +19,7 @@ mod start;
 mod subject;
 mod synopsis;
 
-pub use ask::{AudienceArgs, BreakdownArgs, PortraitArgs, Question, SizeArgs, Spending, Who, Within};
+pub use ask::{AudienceArgs, BreakdownArgs, PortraitArgs, Question, SizeArgs, Spending, Who, WholeArgs, Within};
 pub use audit::{AuditCommand, Decided, Tree};
 pub use backup::{BackupCommand, RestoreArgs};
 pub use budget::{BudgetArgs, BudgetCommand, ExtendArgs};

@@ -7,6 +7,7 @@
 mod figure;
 mod groups;
 mod kinds;
+mod profile;
 mod svg;
 mod table;
 mod terminal;
@@ -14,13 +15,14 @@ mod terminal;
 pub use figure::{Figure, Unit, grouped, number, share};
 pub use groups::{Average, Distribution, Grid, Grids, Overlap, Part, QuantileAt, Set};
 pub use kinds::{Cohort, Contrast, Contrasted, Funnel, Retention, Series, Sheet, Stage, Trend};
+pub use profile::{Of, Profile, ProfilePanel, ProfileRow};
 pub use svg::{
     average_svg, bars_svg, contrast_svg, distribution_svg, funnel_svg, grids_svg, overlap_svg, portrait_svg,
-    retention_svg, trend_svg,
+    profile_svg, retention_svg, trend_svg,
 };
 pub use table::table;
 pub use terminal::{
-    Canvas, bars, contrast, fact_lines, funnel, grids, heading, index_words, meter, overlap, panels, retention,
+    Canvas, bars, contrast, fact_lines, funnel, grids, heading, index_words, meter, overlap, panels, profile, retention,
 };
 
 /// One labelled figure of a panel.

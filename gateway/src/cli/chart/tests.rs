@@ -198,6 +198,50 @@ fn distribution_sample() -> Distribution {
     }
 }
 
+fn profile_sample() -> Profile {
+    let row = |label: &str, people: i32, compared: &Contrasted| ProfileRow {
+        people: figure(people, 49),
+        compared: Contrasted { label: label.into(), ..compared.clone() },
+    };
+    let panel = |title: &str, of: Of, rows: Vec<ProfileRow>| ProfilePanel {
+        title: title.into(),
+        of,
+        rows,
+        hidden: usize::from(of == Of::Ranked),
+        counts_fully_in: if of == Of::Values { 1 } else { 4 },
+        is_uncertain: of == Of::Trend,
+    };
+    let [age, region] = contrast_sample().try_into().unwrap();
+    let shares: Vec<Contrasted> = age.rows.iter().chain(&region.rows).cloned().collect();
+    let of = |title: &str, of: Of, labels: Vec<String>| {
+        let rows = labels
+            .iter()
+            .zip(0..)
+            .map(|(label, nth)| row(label, 120 * (1 + nth % 5), &shares[usize::try_from(nth).unwrap() % shares.len()]));
+        panel(title, of, rows.collect())
+    };
+    let numbered = |count: i32, name: &dyn Fn(i32) -> String| (0..count).map(name).collect::<Vec<_>>();
+    let panels = vec![
+        of("Age & <years>", Of::Values, numbered(3, &|nth| age.rows[usize::try_from(nth).unwrap()].label.clone())),
+        of("Value", Of::Values, numbered(12, &|nth| format!("{nth}: {nth}00.00 to below {nth}50.00"))),
+        of("Category bought", Of::Ranked, numbered(6, &|nth| format!("kind {nth}"))),
+        of("Orders by hour of day", Of::Hours, numbered(24, &|hour| format!("{hour:02}"))),
+        of("Orders by weekday", Of::Weekdays, numbered(7, &|day| format!("Day {day}"))),
+        of("Orders over time", Of::Trend, numbered(12, &|week| format!("2026-{:02}-05", week + 1))),
+    ];
+    let text = ["About 12,480 people.", "Over-represented: age 35-44 (index 171, 147-198).", "Busiest hours: 18-21 h."];
+    Profile {
+        sheet: sheet("Ceramics buyers"),
+        size: Some(figure(12480, 44)),
+        rest: Some(figure(40100, 44)),
+        base: "everyone".into(),
+        text: text.map(str::to_owned).to_vec(),
+        panels,
+        unreadable: vec!["Too few people for 60 values of product: widen the segment.".into()],
+        last_is_open: true,
+    }
+}
+
 /// Every picture with the same small print.
 fn pictures(facts: &Facts) -> Vec<String> {
     let sheet = |title: &str| Sheet { facts: facts.clone(), ..sheet(title) };
@@ -214,6 +258,8 @@ fn pictures(facts: &Facts) -> Vec<String> {
         grids_svg(&Grids { sheet: sheet("RFM <x>"), ..grids_sample(true) }),
         average_svg(&Average { sheet: sheet("Mean <x>"), ..average_sample() }),
         distribution_svg(&Distribution { sheet: sheet("Distribution <x>"), ..distribution_sample() }),
+        profile_svg(&Profile { sheet: sheet("Whole <x>"), ..profile_sample() }),
+        profile_svg(&Profile { sheet: sheet("Everyone <x>"), rest: None, ..profile_sample() }),
     ]
 }
 
@@ -255,6 +301,49 @@ fn overlaps_and_grids_fit_the_terminal() {
     let grids = terminal::grids(&grids_sample(true), PLAIN);
     assert!(grids.contains("Value 5: 1000 and more") && grids.contains("±44 in every cell"), "{grids}");
     assert!(grids.lines().all(|line| console::measure_text_width(line) <= 90), "{grids}");
+}
+
+#[test]
+fn a_whole_portrait_is_a_page() {
+    let text = terminal::profile(&profile_sample(), PLAIN);
+    assert!(text.contains("12,480 ±44 people, 23.7 % of everyone"), "{text}");
+    let line = |label: &str| text.lines().find(|line| line.contains(label)).unwrap_or_default().to_owned();
+    assert!(line("  35-44").ends_with("more") && line("25-34").ends_with("no difference shown"), "{text}");
+    assert!(text.contains("these  ▁▁") && text.contains("rest   ") && text.contains("and 1 smaller ones"), "{text}");
+    assert!(
+        line("2026-03-05").contains("360 ±49") && text.contains("Orders over time  few people, wide intervals"),
+        "{text}"
+    );
+    assert!(text.lines().all(|line| console::measure_text_width(line) <= 104), "{text}");
+    let everyone = terminal::profile(&Profile { rest: None, text: Vec::new(), ..profile_sample() }, PLAIN);
+    assert!(everyone.contains("PEOPLE") || everyone.contains("people"), "{everyone}");
+    assert!(!everyone.contains("the rest") && !everyone.contains("index"), "{everyone}");
+    let plain = terminal::profile(&profile_sample(), Canvas { unicode: false, ..PLAIN });
+    assert!(!plain.contains('█') && !plain.contains('▁'), "{plain}");
+    let notes = profile_sample().notes();
+    assert!(notes[1].contains("4 hours of day") && notes[1].contains("counts half in each"), "{notes:?}");
+}
+
+#[test]
+fn a_whole_portrait_keeps_its_cards_on_the_page() {
+    let svg = profile_svg(&profile_sample());
+    let number = |text: &str, key: &str| -> Option<f64> {
+        let (_, rest) = text.split_once(&format!(" {key}=\""))?;
+        rest.split('"').next()?.parse().ok()
+    };
+    let height = number(&svg, "height").unwrap();
+    let cards: Vec<[f64; 4]> = svg
+        .lines()
+        .filter(|line| line.contains("class=\"card\""))
+        .map(|line| ["x", "y", "width", "height"].map(|key| number(line, key).unwrap()))
+        .collect();
+    assert_eq!(cards.len(), 8, "what it says, six tables and the small print");
+    for (nth, [x, y, width, tall]) in cards.iter().enumerate() {
+        assert!(*x >= 0.0 && x + width <= 1600.0 && y + tall <= height, "card {nth} is on the page");
+        let apart = |[a, b, w, h]: &[f64; 4]| a + w <= *x || x + width <= *a || b + h <= *y || y + tall <= *b;
+        assert!(cards.iter().skip(nth + 1).all(apart), "card {nth} covers no other");
+    }
+    assert!(svg.contains(">≈<") && svg.contains(">171<") && svg.contains("and 4 smaller ones"));
 }
 
 #[test]

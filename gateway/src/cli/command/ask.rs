@@ -54,7 +54,7 @@ pub async fn breakdown(args: BreakdownArgs, session: &Session, canvas: Canvas) -
 
 /// Who the people of a segment are.
 pub async fn portrait(args: PortraitArgs, session: &Session, canvas: Canvas) -> Result<Shown, CliError> {
-    let PortraitArgs { question: Question { who, of, use_for, spending }, fields, window, svg, title } = args;
+    let PortraitArgs { question: Question { who, of, use_for, spending }, fields, window, whole: _, svg, title } = args;
     let request = PortraitRequest {
         dataset: dataset_name(&of.dataset),
         segment: segment_of(&who, &of.dataset),

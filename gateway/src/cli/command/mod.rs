@@ -13,6 +13,7 @@ pub(super) mod insight;
 mod keys;
 pub(super) mod local;
 mod numbers;
+mod profile;
 pub(super) mod schema;
 mod segment;
 pub(super) mod steward;
@@ -81,6 +82,7 @@ async fn remote(command: Command, context: &Context, session: &Session) -> Resul
         Command::Segment(command) => segment::run(command, session, context.out.canvas()).await,
         Command::Size(args) => ask::size(args.question, session, context.out.canvas()).await,
         Command::Breakdown(args) => ask::breakdown(args, session, context.out.canvas()).await,
+        Command::Portrait(args) if args.whole.whole => profile::whole(args, session, context.out.canvas()).await,
         Command::Portrait(args) => ask::portrait(args, session, context.out.canvas()).await,
         Command::Synopsis(args) => synopsis::run(args, session).await,
         Command::Compare(args) => insight::compare(args, session, context.out.canvas()).await,

@@ -52,6 +52,7 @@ fn calls(place: &Place, url: &str) -> Vec<String> {
     let us = format!("{us} --gateway {url}");
     vec![
         format!("{us} --key {} portrait -d coop --last 90d 'region == \"lakes\"'", key("marketing")),
+        format!("{us} --key {} portrait -d coop --whole --svg page.svg 'order.last(\"90d\").any()'", key("marketing")),
         format!("{us} --key {} size -d coop --within 50 'age_band == \"65+\"'", key("marketing")),
         format!("{us} --key {} audit search --decision refuse", key("officer")),
         format!("{us} --key {} budget -d coop", key("marketing")),

@@ -7,7 +7,7 @@
 //! `SILHOUETTE_AUDIT=long`, some thousands otherwise; that each kind comes to its bound shows that the bound is tested.
 
 use super::*;
-use crate::release::{By, Kind, Measure, Plan, PlanError, Question, plan};
+use crate::release::{By, Kind, Measure, Plan, PlanError, Question, Times, plan};
 use policy::privacy::NanoRho;
 use policy::schema::{Schema, parse};
 use policy::segment::Segment;
@@ -82,7 +82,7 @@ fn kind(dice: &mut Dice, schema: &Schema) -> Kind {
         fields
     };
     let segments = |dice: &mut Dice| (0..1 + dice.below(3)).map(|_| segment(dice, schema)).collect::<Vec<_>>();
-    match dice.below(17) {
+    match dice.below(19) {
         0 => Kind::Size,
         1 => Kind::Breakdown { by: some(dice, 1), window },
         2 | 3 => {
@@ -108,6 +108,17 @@ fn kind(dice: &mut Dice, schema: &Schema) -> Kind {
         13 => Kind::Retention { event: EventTypeId(dice.below(2) as u16), days: days(dice) },
         14 => Kind::Mean { field: FieldRef::Attribute(ColumnId(3)) },
         15 => by_event_fields(dice, &fields, window),
+        16 | 17 => {
+            let several = dice.below(4);
+            let (fields, lists) = (some(dice, several), dice.below(3));
+            Kind::Profile {
+                of: (dice.below(4) != 0).then(|| segment(dice, schema)),
+                fields,
+                bands: (0..lists).map(|_| segments(dice)).collect(),
+                times: (dice.below(2) == 0).then(|| times(dice)),
+                window,
+            }
+        }
         _ => Kind::Spread { field: FieldRef::Attribute(ColumnId(3)) },
     }
 }
@@ -123,6 +134,13 @@ fn by_event_fields(dice: &mut Dice, fields: &[FieldRef], window: Window) -> Kind
         measures.push(Measure::Sum { field: FieldRef::EventField(event, ColumnId(1)), bound: 4 * bound });
     }
     Kind::Table { measures, by: vec![By::Field(dice.pick(&fields))], window, weighed: true }
+}
+
+fn times(dice: &mut Dice) -> Times {
+    let mut is = || dice.below(2) == 0;
+    let (hours, weekdays, trend) = (is(), is(), is());
+    let event = EventTypeId(dice.below(2) as u16);
+    Times { event, hours, weekdays, days: if trend { days(dice) } else { Vec::new() } }
 }
 
 fn table(dice: &mut Dice, fields: &[FieldRef], window: Window) -> Kind {
@@ -149,14 +167,14 @@ fn table(dice: &mut Dice, fields: &[FieldRef], window: Window) -> Kind {
 
 /// A question that can be asked, and its plan.
 fn question(dice: &mut Dice, schema: &Schema) -> (Question, Plan) {
-    use PlanError::{PeopleAlone, Repeated, TooManyCells, Top, TwoEvents};
+    use PlanError::{PeopleAlone, Repeated, TableCount, TooManyCells, Top, TwoEvents};
     loop {
         let (universe, segment) = (Segment::everyone(), segment(dice, schema));
         let kind = kind(dice, schema);
         let question = Question { dataset: schema.dataset.clone(), universe, segment, kind, rho: NanoRho(1_000_000) };
         match plan(schema, &question) {
             Ok(plan) if plan.cells() <= MOST_CELLS => return (question, plan),
-            Ok(_) | Err(TwoEvents | Repeated(_) | TooManyCells(_) | PeopleAlone | Top(_)) => {}
+            Ok(_) | Err(TwoEvents | Repeated(_) | TooManyCells(_) | PeopleAlone | Top(_) | TableCount(_)) => {}
             Err(problem) => unreachable!("{problem}: {question:?}"),
         }
     }
@@ -277,7 +295,7 @@ fn moved(kind: &Kind, here: &[i64], gone: &[i64]) -> u128 {
 }
 
 /// What questions are told apart by.
-const NAMES: [&str; 18] = [
+const NAMES: [&str; 19] = [
     "bands",
     "breakdown by a field",
     "breakdown by an event",
@@ -296,6 +314,7 @@ const NAMES: [&str; 18] = [
     "table of events or sums, weighed",
     "table of people",
     "top values",
+    "whole portrait",
 ];
 
 fn name(kind: &Kind) -> &'static str {
@@ -310,6 +329,7 @@ fn name(kind: &Kind) -> &'static str {
         },
         Kind::Portrait { .. } => "portrait",
         Kind::Contrast { .. } => "contrast",
+        Kind::Profile { .. } => "whole portrait",
         Kind::Funnel { .. } => "funnel",
         Kind::Overlap { .. } => "overlap",
         Kind::Bands { .. } => "bands",

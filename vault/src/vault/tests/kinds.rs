@@ -3,7 +3,7 @@
 
 use super::*;
 use crate::release::display::Estimate;
-use crate::release::{By, Counted, Measure};
+use crate::release::{By, Counted, Measure, Times};
 
 /// 100 members: the even ones are young and ordered a pot, the others a plant, each once, a day ago; children 0-4 in turn.
 fn shop() -> Shop {
@@ -73,6 +73,40 @@ fn trends_and_retention_are_over_local_days() {
     let retention = tables(&shop, Kind::Retention { event, days });
     // By first week: nobody outside; of the first week's ten all came back; then ninety.
     assert_eq!(retention, [[0, 0, 0, 10, 10, 0, 0, 90, 0, 0, 0, 0]]);
+}
+
+#[test]
+fn a_whole_portrait_is_what_its_parts_are() {
+    let shop = shop();
+    shop.ingest((0..10).map(|number| order(number, 2, 3, -8 * DAY)).collect());
+    shop.close(25);
+    let segment = |text: &str| shop.segment(text);
+    let [age, category] = ["age_band", "order.category"].map(|path| shop.schema.resolve(path).unwrap());
+    let first = i32::try_from(later(-8 * DAY).seconds() / DAY).unwrap();
+    let days: Vec<i32> = (0..4).map(|week| first + 7 * week).collect();
+    let (event, window) = (EventTypeId(0), Window::Ever);
+    let of = || segment("children >= 3");
+    let bands = vec![vec![segment("order.count() >= 2"), segment("order.any()")], vec![segment("children >= 4")]];
+    let times = Times { event, hours: true, weekdays: true, days: days.clone() };
+    let fields = vec![age, category];
+    let kind = |of, fields, times| Kind::Profile { of, fields, bands: bands.clone(), times, window };
+    let whole = tables(&shop, kind(Some(of()), fields.clone(), Some(times)));
+    let contrast = tables(&shop, Kind::Contrast { of: of(), fields, window });
+    assert_eq!((whole.len(), &whole[..2]), (7, &contrast[..]));
+    // Who ordered twice, once and never; members last.
+    assert_eq!(whole[2], [0, 6, 54, 0, 4, 36]);
+    assert_eq!(whole[3], [60, 0, 20, 20]);
+    // Nobody ordered at more hours, on more days or in more weeks than count fully.
+    let by = |by| {
+        tables(&shop, Kind::Table { measures: vec![Measure::People], by: vec![by], window, weighed: false }).remove(0)
+    };
+    let parts = [by(By::Hours(event)), by(By::Weekdays(event)), by(By::Periods { event, days })];
+    for (both, alone) in whole[4..].iter().zip(&parts) {
+        let (rest, members) = both.split_at(alone.len());
+        let sum: Vec<i64> = rest.iter().zip(members).map(|(rest, member)| rest + member).collect();
+        assert_eq!(&sum, alone);
+    }
+    assert_eq!(tables(&shop, kind(None, vec![age], None))[0], [0, 50, 50]);
 }
 
 #[test]

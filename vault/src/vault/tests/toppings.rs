@@ -2,7 +2,7 @@
 
 use super::backups::copy_folder;
 use super::*;
-use crate::release::{By, Measure};
+use crate::release::{By, Measure, Times};
 use policy::schema::EventTypeId;
 use policy::segment::Span;
 
@@ -41,6 +41,32 @@ fn filled() -> Shop {
     shop.fill(0, 40, &[PURPOSE]);
     shop.close(20);
     shop
+}
+
+#[test]
+fn a_whole_portrait_is_topped_up_too() {
+    let shop = filled();
+    let whole = |times: Option<Times>| Kind::Profile {
+        of: Some(shop.segment("children >= 2")),
+        fields: vec![shop.schema.resolve("age_band").unwrap()],
+        bands: vec![vec![shop.segment("order.any()")]],
+        times,
+        window: Window::Ever,
+    };
+    let times = Times { event: EventTypeId(0), hours: true, weekdays: true, days: Vec::new() };
+    let (first, _) = shop.top_up("true", whole(Some(times.clone())), LOW);
+    let (better, charged) = shop.top_up("true", whole(Some(times.clone())), HIGH);
+    assert!(charged && first.rho == NanoRho(LOW) && better.rho == NanoRho(HIGH));
+    assert_eq!((better.parts.len(), better.tables.len(), shop.spent_so_far()), (2, 4, HIGH));
+    // Half the noise at four times the price.
+    assert!(first.sigma_1024.abs_diff(2 * better.sigma_1024) <= 6, "{} {}", first.sigma_1024, better.sigma_1024);
+    assert_eq!(shop.top_up("true", whole(Some(times.clone())), HIGH), (better, false));
+    // Every part of it is in the key of the stored answer.
+    let weekdays = Times { hours: false, ..times.clone() };
+    let trend = Times { days: vec![0, 7], ..times };
+    for other in [None, Some(weekdays), Some(trend)] {
+        assert!(shop.top_up("true", whole(other), LOW).1);
+    }
 }
 
 #[test]

@@ -9,7 +9,10 @@ mod grids;
 mod overlap;
 mod page;
 mod portrait;
+mod profile;
 mod retention;
+mod rows;
+mod times;
 mod trend;
 
 pub use average::average_svg;
@@ -19,5 +22,6 @@ pub use funnel::funnel_svg;
 pub use grids::grids_svg;
 pub use overlap::overlap_svg;
 pub use portrait::{bars_svg, portrait_svg};
+pub use profile::profile_svg;
 pub use retention::retention_svg;
 pub use trend::trend_svg;

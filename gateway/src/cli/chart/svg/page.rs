@@ -19,14 +19,14 @@ text{font-family:Inter,'Segoe UI','Helvetica Neue',Arial,'Noto Sans','DejaVu San
 .head{font-size:15px;font-weight:650}.num{font-variant-numeric:tabular-nums}.share{font-weight:600}\
 .track{fill:#f1ede4}.bar{fill:url(#ink)}.unknown{fill:#c9c3b8}.whisker{stroke:#1d1b26;stroke-width:1.4;fill:none;opacity:.62}\
 .face{fill:url(#ink)}.halo{fill:#e4efe9}.left{fill:url(#ink)}.stamp{fill:#f6f4ef;stroke:#c22f3d;stroke-width:3}\
-.advice{fill:#a2570f}.grid{stroke:#e7e2d8}.axis{stroke:#8d8797}.flow{fill:#e4efe9}.inside{font-weight:600}\
+.advice{fill:#a2570f}.grid{stroke:#e7e2d8}.axis{stroke:#8d8797}.flow{fill:#e4efe9}.inside{font-weight:600}.say{font-size:16px}.lab{font-size:14px}.val{font-size:14px;font-weight:600}.same{fill:#8ab8ab}.dot{fill:#3fb28f}.tick{stroke:#1d1b26;stroke-width:2.4;opacity:.75}.pill{fill:#e4efe9}.pillless{fill:#f6e3d8}.pillmore{fill:#cfe8dd}.step{fill:none;stroke:#8d8797;stroke-width:1.6}\
 .less{fill:#c8643b}.rest{fill:#b9b2a6}.even{stroke:#8d8797;stroke-dasharray:3 4}.band{stroke:none;opacity:.17}.line{fill:none;stroke-width:2.6;stroke-linejoin:round}\
 .s0{stroke:#12806a}.s1{stroke:#d1742b}.s2{stroke:#3f6fbf}.s3{stroke:#8a4f9e}.s4{stroke:#a08718}\
 .f0{fill:#12806a}.f1{fill:#d1742b}.f2{fill:#3f6fbf}.f3{fill:#8a4f9e}.f4{fill:#a08718}.hollow{fill:#fff}.tiny{font-size:10.5px}\
 .heat{fill:#12806a}.onheat{fill:#fff;font-weight:600}.stamptext{fill:#c22f3d;font-size:21px;font-weight:800;letter-spacing:2px}\
 @media (prefers-color-scheme:dark){text{fill:#eceaf2}.page{fill:#17161d}.card{fill:#211f29;stroke:#34313f}\
 .mono,.soft{fill:#a7a1b3}.track{fill:#2c2936}.unknown{fill:#5a5566}.whisker{stroke:#fff;opacity:.75}.halo{fill:#213530}\
-.advice{fill:#f0b36a}.grid{stroke:#34313f}.flow{fill:#213530}.hollow{fill:#211f29}.rest{fill:#6b6577}.stamp{fill:#17161d;stroke:#ff7a85}.stamptext{fill:#ff7a85}}";
+.advice{fill:#f0b36a}.grid{stroke:#34313f}.flow{fill:#213530}.hollow{fill:#211f29}.same{fill:#4c7a6e}.tick{stroke:#fff;opacity:.8}.pillless{fill:#4a2f22}.pillmore{fill:#1f463a}.rest{fill:#6b6577}.stamp{fill:#17161d;stroke:#ff7a85}.stamptext{fill:#ff7a85}}";
 
 /// What a page says about itself, beside its figures.
 #[derive(Debug, Clone, Copy)]
@@ -47,40 +47,52 @@ pub(super) struct Page<'a> {
 
 /// Draws a page whose figures end at `bottom`.
 pub(super) fn page(page: &Page<'_>, bottom: f64, figures: impl FnOnce(&mut Svg)) -> String {
+    wide_page(page, WIDTH, bottom, figures)
+}
+
+/// Draws a page of another width.
+pub(super) fn wide_page(page: &Page<'_>, width: f64, bottom: f64, figures: impl FnOnce(&mut Svg)) -> String {
     let footer_top = bottom + GAP;
-    let promise = promise(page);
+    let promise = promise(page, width);
     let footer_height = FOOTER + NOTE * count(page.notes.len() + promise.len() - 1);
-    let mut svg = Svg::open(page, footer_top + footer_height + MARGIN);
-    header(&mut svg, page);
+    let mut svg = Svg::open(page, width, footer_top + footer_height + MARGIN);
+    header(&mut svg, page, width);
     figures(&mut svg);
-    footer(&mut svg, page, &promise, (footer_top, footer_height));
+    footer(&mut svg, page, &promise, (footer_top, width, footer_height));
     if page.facts.not_private {
-        stamp(&mut svg);
+        stamp(&mut svg, width);
     }
     svg.close()
 }
 
-fn header(svg: &mut Svg, page: &Page<'_>) {
+/// How many letters of so many pixels more fit on a page of a width than on the usual one.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a positive width on a page")]
+fn more(width: f64, letter: f64) -> usize {
+    ((width - WIDTH).max(0.0) / letter) as usize
+}
+
+fn header(svg: &mut Svg, page: &Page<'_>, width: f64) {
     silhouette(svg, MARGIN + 36.0, 82.0);
-    let room = if page.headline.is_some() { 34 } else { 52 };
+    let room = more(width, 16.0) + if page.headline.is_some() { 34 } else { 52 };
     svg.text(MARGIN + 92.0, 74.0, "title", &clip(page.title, room));
-    let room = if page.headline.is_some() { 66 } else { 96 };
+    let room = more(width, 8.0) + if page.headline.is_some() { 66 } else { 96 };
     for (line, y) in wrap(page.expression, room, 3).iter().zip([99.0, 117.0, 135.0]) {
         svg.text(MARGIN + 92.0, y, "mono", line);
     }
     if let Some((figure, words)) = page.headline {
-        svg.text_end(WIDTH - MARGIN, 90.0, "big num", figure);
-        svg.text_end(WIDTH - MARGIN, 114.0, "soft", words);
+        svg.text_end(width - MARGIN, 90.0, "big num", figure);
+        svg.text_end(width - MARGIN, 114.0, "soft", words);
     }
 }
 
 /// Stamps the page, over all else.
-fn stamp(svg: &mut Svg) {
-    svg.raw(
-        "<g transform=\"translate(846 144) rotate(-3)\">\
+fn stamp(svg: &mut Svg, width: f64) {
+    let x = width - 154.0;
+    svg.raw(&format!(
+        "<g transform=\"translate({x} 144) rotate(-3)\">\
          <rect class=\"stamp\" x=\"-112\" y=\"-19\" width=\"224\" height=\"34\" rx=\"6\"/>\
          <text class=\"stamptext\" x=\"0\" y=\"6\" text-anchor=\"middle\">NOT PRIVATE</text></g>",
-    );
+    ));
 }
 
 /// A head and shoulders without a face.
@@ -93,7 +105,7 @@ fn silhouette(svg: &mut Svg, x: f64, y: f64) {
 }
 
 /// What noise does, or that there is none to speak of: a line, or two where one is too long.
-fn promise(page: &Page<'_>) -> Vec<String> {
+fn promise(page: &Page<'_>, width: f64) -> Vec<String> {
     if page.facts.not_private {
         return vec![
             "A test dataset: its budget is too large to protect anyone. Not for use with real people.".to_owned(),
@@ -102,14 +114,14 @@ fn promise(page: &Page<'_>) -> Vec<String> {
     let noise =
         "Random noise is in every figure, so that nobody can tell from this picture whether any one person is in it.";
     let marks = format!("{}: 95 % interval.", page.marks);
-    if noise.len() + marks.chars().count() <= 132 {
+    if noise.len() + marks.chars().count() <= 132 + more(width, 6.8) {
         return vec![format!("{noise} {marks}")];
     }
     vec![noise.to_owned(), marks]
 }
 
-fn footer(svg: &mut Svg, page: &Page<'_>, promise: &[String], (top, height): (f64, f64)) {
-    let width = WIDTH - 2.0 * MARGIN;
+fn footer(svg: &mut Svg, page: &Page<'_>, promise: &[String], (top, page_width, height): (f64, f64, f64)) {
+    let (width, stretch) = (page_width - 2.0 * MARGIN, page_width / WIDTH);
     svg.raw(&format!(
         "<g><rect class=\"card\" x=\"{MARGIN}\" y=\"{top:.1}\" width=\"{width}\" height=\"{height}\" rx=\"14\"/>"
     ));
@@ -121,25 +133,25 @@ fn footer(svg: &mut Svg, page: &Page<'_>, promise: &[String], (top, height): (f6
     }
     for note in page.notes {
         line += NOTE;
-        svg.text(MARGIN + PADDING, line, "soft small", &clip(note, 128));
+        svg.text(MARGIN + PADDING, line, "soft small", &clip(note, 128 + more(page_width, 6.8)));
     }
     let columns = [
         [("Dataset", &facts.dataset), ("Purpose", &facts.purpose)],
         [("Epoch", &facts.epoch), ("Release", &facts.release)],
     ];
-    for (column, x) in columns.iter().zip([MARGIN + PADDING, MARGIN + 308.0]) {
+    for (column, x) in columns.iter().zip([MARGIN + PADDING, MARGIN + 308.0 * stretch]) {
         for ((name, value), y) in column.iter().zip([line + 33.0, line + 73.0]) {
             svg.text(x, y, "soft small", name);
-            svg.text(x, y + 17.0, "", &clip_to(value, 270.0));
+            svg.text(x, y + 17.0, "", &clip_to(value, 270.0 * stretch));
         }
     }
-    price(svg, facts, MARGIN + 600.0, line + 33.0);
+    price(svg, facts, (MARGIN + 600.0 * stretch, line + 33.0), page_width);
     svg.raw("</g>");
 }
 
 /// What it cost, what is left, and a gauge of that.
-fn price(svg: &mut Svg, facts: &Facts, x: f64, y: f64) {
-    let width = WIDTH - MARGIN - PADDING - x;
+fn price(svg: &mut Svg, facts: &Facts, (x, y): (f64, f64), page_width: f64) {
+    let width = page_width - MARGIN - PADDING - x;
     svg.text(x, y, "soft small", "Price");
     svg.text(x, y + 17.0, "", &clip_to(&facts.price, width));
     svg.text(x, y + 40.0, "soft small", &clip_to(&facts.left, width));
@@ -160,11 +172,11 @@ fn price(svg: &mut Svg, facts: &Facts, x: f64, y: f64) {
 pub(super) struct Svg(String);
 
 impl Svg {
-    fn open(page: &Page<'_>, height: f64) -> Self {
+    fn open(page: &Page<'_>, width: f64, height: f64) -> Self {
         let mut svg = Self(String::new());
         svg.raw(&format!(
-            "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{WIDTH}\" height=\"{height:.0}\" \
-             viewBox=\"0 0 {WIDTH} {height:.0}\" role=\"img\" aria-labelledby=\"name figures\">"
+            "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{height:.0}\" \
+             viewBox=\"0 0 {width} {height:.0}\" role=\"img\" aria-labelledby=\"name figures\">"
         ));
         svg.raw(&format!("<title id=\"name\">{}</title>", Escaped(&format!("{}: {}", page.kind, page.title))));
         svg.raw(&format!("<desc id=\"figures\">{}</desc>", Escaped(page.described)));
@@ -173,7 +185,7 @@ impl Svg {
             "<defs><linearGradient id=\"ink\"><stop offset=\"0\" stop-color=\"#12806a\"/>\
              <stop offset=\"1\" stop-color=\"#3fb28f\"/></linearGradient></defs>",
         );
-        svg.raw(&format!("<rect class=\"page\" width=\"{WIDTH}\" height=\"{height:.0}\"/>"));
+        svg.raw(&format!("<rect class=\"page\" width=\"{width}\" height=\"{height:.0}\"/>"));
         svg
     }
 

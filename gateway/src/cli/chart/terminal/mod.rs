@@ -3,9 +3,11 @@
 
 mod groups;
 mod kinds;
+mod profile;
 
 pub use groups::{grids, overlap};
 pub use kinds::{contrast, funnel, heading, index_words, retention};
+pub use profile::profile;
 
 use super::{Bar, Facts, Panel, Portrait, share};
 use console::{Style, measure_text_width, pad_str, truncate_str};
