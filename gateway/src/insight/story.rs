@@ -1,6 +1,7 @@
 //! A whole portrait in sentences, from its released figures only: what is named stands out from all rows together at 95 %, so
 //! that a page of a hundred rows names none by chance. What can't be read is not told.
 
+use crate::wire::decimal;
 use proto::v1;
 use std::cmp::Ordering;
 use vault::release::ratio::stands_out_of;
@@ -178,17 +179,9 @@ fn capitalized(words: &str) -> String {
     chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
 }
 
-/// Writes a whole number with `,` between thousands.
+/// Writes a number rounded to a whole one, not below 0.
 fn grouped(number: f64) -> String {
-    let digits = format!("{:.0}", number.max(0.0));
-    let mut out = String::new();
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(digit);
-    }
-    out
+    decimal::grouped(&format!("{:.0}", number.max(0.0)))
 }
 
 #[cfg(test)]

@@ -146,7 +146,7 @@ fn a_policy_can_keep_a_field_from_the_people_it_is_about() {
     let call =
         Call { verb: Verb::AccessSubject, who: principal(Role::Portal), purpose: None, basis: None, ..portrait(&[]) };
     let Decision::Permit(permit) = with(&call, |request| decide_for(&rules, request, b"member-1")) else {
-        unreachable!()
+        unreachable!("a portal may read what is held of one person")
     };
     assert_eq!((permit.treatment(LOYALTY), permit.treatment(EMAIL)), (Treatment::Deny, Treatment::Clear));
 }

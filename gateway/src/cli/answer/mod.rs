@@ -311,7 +311,7 @@ mod tests {
             ..Table::default()
         };
         Release {
-            name: "datasets/farm/releases/5f0c".into(),
+            name: "datasets/coop/releases/5f0c2f8e61a94f7b8a5be1f8d3cc0a52".into(),
             tables: vec![
                 table("age_band", "age band", vec![cell(&["(missing)"], &[0], 3), cell(&["18-24"], &[1], 900)]),
                 table("order.category", "bought", vec![cell(&["tea"], &[1], 700)]),

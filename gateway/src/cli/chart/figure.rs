@@ -3,6 +3,8 @@
 //! What may be nothing at all is not written as a number: where the 95 % interval reaches 0, the words are
 //! "fewer than N", N being its high end.
 
+use crate::wire::decimal;
+
 /// What a figure is of: how it is rounded, and whether it can be below nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Unit {
@@ -148,23 +150,12 @@ pub fn number(value: f64, places: usize) -> String {
     let (integer, fraction) = text.split_once('.').unwrap_or((&text, ""));
     let sign = if value < 0.0 && text.chars().any(|c| c.is_ascii_digit() && c != '0') { "-" } else { "" };
     let point = if fraction.is_empty() { "" } else { "." };
-    format!("{sign}{}{point}{fraction}", thousands(integer))
+    format!("{sign}{}{point}{fraction}", decimal::grouped(integer))
 }
 
 /// Writes a whole number with `,` between thousands.
 pub fn grouped(number: u64) -> String {
-    thousands(&number.to_string())
-}
-
-fn thousands(digits: &str) -> String {
-    let mut out = String::new();
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(digit);
-    }
-    out
+    decimal::grouped(&number.to_string())
 }
 
 /// Writes a share of a whole: `26 %`, `3.4 %`, `<0.1 %`; `None` without a whole.
