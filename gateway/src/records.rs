@@ -2,8 +2,9 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use policy::consent::LawfulBasis;
 use policy::decide::Principal;
-use policy::id::{ClientId, DatasetId, PartnerId, PurposeId, SegmentId};
+use policy::id::{ClientId, CutPointsId, DatasetId, PartnerId, PurposeId, SegmentId};
 use policy::permit::{Role, SYSTEM};
 use policy::time::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -14,6 +15,8 @@ use std::sync::Arc;
 pub const CLIENTS: &str = "clients";
 /// Collection of segments, by `dataset/segment@000001`.
 pub const SEGMENTS: &str = "segments";
+/// Collection of released cut points, by `dataset/cuts@000001`.
+pub const CUT_POINTS: &str = "cut_points";
 /// Collection of policy sets, by `000001`; the last one is in force.
 pub const POLICIES: &str = "policies";
 
@@ -163,6 +166,73 @@ impl StoredSegment {
     }
 }
 
+/// A stored version of released cut points.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredCutPoints {
+    /// Of which dataset.
+    pub dataset: DatasetId,
+    /// Their id.
+    pub id: CutPointsId,
+    /// Their version, from 1.
+    pub version: u32,
+    /// Their parts.
+    pub body: CutPointsBody,
+}
+
+/// The parts of stored cut points.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CutPointsBody {
+    /// Format version: 1.
+    pub version: u32,
+    /// What is cut, in canonical form.
+    pub number: String,
+    /// Where, as written numbers or days, rising.
+    pub cuts: Vec<String>,
+    /// Part of each band, number 1 first, and the ends of its interval: in hundredths of a per cent.
+    pub shares: Vec<[u32; 3]>,
+    /// Of whom, in canonical form.
+    pub segment: String,
+    /// Who could be in it; empty is everyone.
+    pub universe: String,
+    /// The purpose that they were released for.
+    pub purpose: PurposeId,
+    /// And the basis.
+    pub basis: LawfulBasis,
+    /// Name of the release.
+    pub release: String,
+    /// The epoch it was read from.
+    pub epoch: u32,
+    /// Who asked.
+    pub client: ClientId,
+    /// When.
+    pub created: Timestamp,
+}
+
+impl StoredCutPoints {
+    /// Returns the key of a version.
+    pub fn key(dataset: &DatasetId, id: &CutPointsId, version: u32) -> String {
+        format!("{dataset}/{id}@{version:06}")
+    }
+
+    /// Writes the record.
+    pub fn encode(&self) -> Vec<u8> {
+        serde_json::to_vec(&self.body).unwrap_or_default()
+    }
+
+    /// Reads a record.
+    pub fn decode(key: &str, bytes: &[u8]) -> Result<Self, UnreadableRecord> {
+        let unreadable = || UnreadableRecord("cut points");
+        let (dataset, rest) = key.split_once('/').ok_or_else(unreadable)?;
+        let (id, version) = rest.split_once('@').ok_or_else(unreadable)?;
+        let body: CutPointsBody = serde_json::from_slice(bytes).map_err(|_| unreadable())?;
+        match (DatasetId::new(dataset), CutPointsId::new(id), version.parse(), body.version) {
+            (Ok(dataset), Ok(id), Ok(version), VERSION) => Ok(Self { dataset, id, version, body }),
+            _ => Err(unreadable()),
+        }
+    }
+}
+
 /// A published policy set.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -237,6 +307,16 @@ mod tests {
         let segment = StoredSegment::decode(key, golden).unwrap();
         assert_eq!(StoredSegment::key(&segment.dataset, &segment.id, segment.version), key);
         assert_eq!(segment.encode(), golden);
+    }
+
+    #[test]
+    fn a_record_of_cut_points_of_version_1_stays_readable() {
+        let golden = br#"{"version":1,"number":"order.if_any().sum(amount)","cuts":["50.00","120.00"],"shares":[[3350,3200,3500],[3300,3150,3450],[3350,3200,3500]],"segment":"true","universe":"","purpose":"marketing.segmentation","basis":"consent","release":"00ff","epoch":3,"client":"shop","created":1}"#;
+        let key = "farm/spend@000002";
+        let cuts = StoredCutPoints::decode(key, golden).unwrap();
+        assert_eq!(StoredCutPoints::key(&cuts.dataset, &cuts.id, cuts.version), key);
+        assert_eq!(cuts.encode(), golden);
+        assert!(StoredCutPoints::decode("farm/spend@x", golden).is_err());
     }
 
     #[test]

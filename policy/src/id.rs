@@ -89,6 +89,7 @@ name!(/** A client: a registered caller with its own key and purposes. */ Client
 name!(/** A partner: an outside organization with its own pseudonyms. */ PartnerId, "partner", false);
 name!(/** An attribute, event type or event field. */ FieldName, "field", false);
 name!(/** A stored segment. */ SegmentId, "segment", false);
+name!(/** Released cut points. */ CutPointsId, "cut points", false);
 name!(/** What a sample of people is drawn for. */ SampleLabel, "sample", false);
 name!(/** A purpose of use, dotted from general to particular: `marketing.segmentation`. */ PurposeId, "purpose", true);
 

@@ -9,6 +9,7 @@ mod cli;
 mod consent;
 mod consent_gate;
 mod crashes;
+mod cut_points;
 mod damage;
 mod datasets;
 mod decoders;

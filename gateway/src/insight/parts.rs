@@ -13,6 +13,15 @@ use vault::release::{By, MAX_PERIODS, Measure};
 /// Longest name of a step or band, in characters.
 const MAX_NAME: usize = 80;
 
+/// Most bands of a list.
+const MAX_BANDS: usize = 32;
+
+/// Refuses a list with more bands than anybody could read.
+pub fn few_bands(part: &'static str, bands: &[v1::Named]) -> Result<(), Failure> {
+    let fits = (1..=MAX_BANDS).contains(&bands.len());
+    if fits { Ok(()) } else { Err(Failure::invalid(part, format!("must have 1 to {MAX_BANDS} bands in each list"))) }
+}
+
 /// Reads segments that have names; a name may be left out, and is then a number.
 pub fn named(
     call: &Call,

@@ -2,7 +2,7 @@
 //! the caller may count it; what is said and not granted is refused as everywhere.
 
 use super::question::{self, View};
-use super::{parts, rfm};
+use super::{cut_points, parts};
 use crate::pipeline::Call;
 use crate::status::Failure;
 use crate::wire::profile::{Panel, Part};
@@ -122,9 +122,10 @@ fn bands(
     panels: &mut Vec<Panel>,
 ) -> Result<Vec<Vec<Segment>>, Failure> {
     let measures = if measures.is_empty() && lists.is_empty() { granted_measures(view) } else { measures };
-    let cut = measures.iter().map(|measure| rfm::bands(&view.schema, measure));
+    let cut = measures.iter().map(|measure| cut_points::bands(call, view, measure));
     let lists = cut.chain(lists.into_iter().map(Ok)).collect::<Result<Vec<_>, Failure>>()?;
     let mut read = |v1::BandList { name, bands }: v1::BandList| {
+        parts::few_bands("lists", &bands)?;
         let (bands, called) = parts::named(call, view, "lists", bands)?;
         let name = if name.is_empty() { "band".to_owned() } else { name };
         let labels = std::iter::once(NONE.to_owned()).chain(called).collect();

@@ -4,15 +4,15 @@
 use super::{plan, synopsis};
 use crate::pace;
 use crate::pipeline::{Call, UsedFor};
-use crate::records::{self, StoredSegment};
+use crate::records::{self, StoredCutPoints, StoredSegment};
 use crate::status::Failure;
 use crate::wire::{self, names, release};
 use policy::decide::{Reason, Refusal};
-use policy::id::SegmentId;
+use policy::id::{CutPointsId, SegmentId};
 use policy::permit::{Permit, Verb};
 use policy::privacy::NanoRho;
 use policy::schema::{FieldRef, Schema};
-use policy::segment::{self, Segment, SegmentErrorKind, Span, Stored, Window};
+use policy::segment::{self, Number, Segment, SegmentError, SegmentErrorKind, Span, Stored, StoredCuts, Window};
 use policy::treatment::Treatment;
 use proto::v1;
 use std::sync::Arc;
@@ -92,15 +92,6 @@ impl View {
         self.treatment(field) > Treatment::Deny
     }
 
-    /// Finds a version of a stored segment, for a reference to it.
-    fn referenced(&self, id: &SegmentId, version: u32) -> Option<Stored> {
-        let wanted = StoredSegment::key(&self.schema.dataset, id, version);
-        let records = self.vault.records(records::SEGMENTS);
-        let (key, bytes) = records.iter().find(|(key, _)| *key == wanted)?;
-        let StoredSegment { body, .. } = StoredSegment::decode(key, bytes).ok()?;
-        Some(Stored { cel: body.cel, universe: body.universe })
-    }
-
     /// Reads an expression; fields that are not granted are as unknown, and so are segments over them.
     pub fn parse(&self, cel: &str) -> Result<Segment, Failure> {
         if cel.len() > MAX_CEL {
@@ -110,17 +101,13 @@ impl View {
                 "split it into stored segments, or name fewer values",
             ));
         }
-        let find = |id: &SegmentId, version| self.referenced(id, version);
-        segment::parse_with(cel, &self.schema, &|field| self.visible(field), &find).map_err(|problem| {
-            let (reason, next_step) = match problem.kind() {
-                SegmentErrorKind::ExpressionInvalid => {
-                    (Reason::ExpressionInvalid, "correct the expression at that place")
-                }
-                SegmentErrorKind::FieldUnavailable => (Reason::FieldUnavailable, LOOK_UP),
-            };
-            let refusal = Refusal::new(reason, problem.to_string(), next_step);
-            Failure::Expression { line: problem.line(), column: problem.column(), refusal }
-        })
+        let parsed = segment::parse_with(cel, &self.schema, &|field| self.visible(field), self);
+        parsed.map_err(|problem| unparsed(&problem))
+    }
+
+    /// Reads a number that can be cut; fields that are not granted are as unknown.
+    pub fn number(&self, text: &str) -> Result<Number, Failure> {
+        Number::read(text, &self.schema, &|field| self.visible(field)).map_err(|problem| unparsed(&problem))
     }
 
     /// Finds a field by its written form.
@@ -171,6 +158,34 @@ impl View {
         let fields: Vec<_> = named.chain(others.iter().copied()).collect();
         call.permit(self.verb, Some(&self.schema), Some(&self.used_for), &fields)
     }
+}
+
+/// What an expression of this caller may refer to.
+impl segment::Find for View {
+    fn segment(&self, id: &SegmentId, version: u32) -> Option<Stored> {
+        let wanted = StoredSegment::key(&self.schema.dataset, id, version);
+        let records = self.vault.records(records::SEGMENTS);
+        let (key, bytes) = records.iter().find(|(key, _)| *key == wanted)?;
+        let StoredSegment { body, .. } = StoredSegment::decode(key, bytes).ok()?;
+        Some(Stored { cel: body.cel, universe: body.universe })
+    }
+
+    fn cut_points(&self, id: &CutPointsId, version: u32) -> Option<StoredCuts> {
+        let wanted = StoredCutPoints::key(&self.schema.dataset, id, version);
+        let records = self.vault.records(records::CUT_POINTS);
+        let (key, bytes) = records.iter().find(|(key, _)| *key == wanted)?;
+        let StoredCutPoints { body, .. } = StoredCutPoints::decode(key, bytes).ok()?;
+        Some(StoredCuts { number: body.number, cuts: body.cuts })
+    }
+}
+
+fn unparsed(problem: &SegmentError) -> Failure {
+    let (reason, next_step) = match problem.kind() {
+        SegmentErrorKind::ExpressionInvalid => (Reason::ExpressionInvalid, "correct the expression at that place"),
+        SegmentErrorKind::FieldUnavailable => (Reason::FieldUnavailable, LOOK_UP),
+    };
+    let refusal = Refusal::new(reason, problem.to_string(), next_step);
+    Failure::Expression { line: problem.line(), column: problem.column(), refusal }
 }
 
 const LOOK_UP: &str = "look up the fields this client can use for this purpose, or ask a steward to grant it";

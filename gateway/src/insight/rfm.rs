@@ -27,6 +27,18 @@ pub fn bands(schema: &Schema, measure: &str) -> Result<v1::BandList, Failure> {
     Ok(v1::BandList { name: title.to_owned(), bands })
 }
 
+/// What bands of days since something are called, from number 1, the longest ago, on: days are cut after the last one of a band.
+pub(super) fn days_ago(cuts: &[i64]) -> Vec<String> {
+    let within = |(place, last): (usize, &i64)| match place.checked_sub(1).and_then(|before| cuts.get(before)) {
+        None => format!("within {last} days"),
+        Some(before) => format!("{}-{last} days ago", before + 1),
+    };
+    let over = cuts.last().map(|last| format!("over {last} days ago"));
+    let mut words: Vec<String> = cuts.iter().enumerate().map(within).chain(over).collect();
+    words.reverse();
+    words
+}
+
 /// What bands are called, from number 1 on.
 struct Cuts<'a> {
     rfm: &'a Rfm,
@@ -34,18 +46,9 @@ struct Cuts<'a> {
 }
 
 impl Cuts<'_> {
-    /// Days are cut after the last one of a band, and the fewest are worth most.
     fn recency(&self) -> Vec<String> {
         let CutPoints::Public(cuts) = &self.rfm.cuts;
-        let within =
-            |(place, last): (usize, &i64)| match place.checked_sub(1).and_then(|before| cuts.recency.get(before)) {
-                None => format!("within {last} days"),
-                Some(before) => format!("{}-{last} days ago", before + 1),
-            };
-        let over = cuts.recency.last().map(|last| format!("over {last} days ago"));
-        let mut words: Vec<String> = cuts.recency.iter().enumerate().map(within).chain(over).collect();
-        words.reverse();
-        words
+        days_ago(&cuts.recency)
     }
 
     fn frequency(&self) -> Vec<String> {

@@ -4,7 +4,7 @@ use super::Service;
 use super::catalog::reads_catalog;
 use crate::insight::parts;
 use crate::insight::question::{self, Asked, View};
-use crate::insight::{profile, rfm, story, synopsis};
+use crate::insight::{cut_points, profile, story, synopsis};
 use crate::pace;
 use crate::pipeline;
 use crate::status::Failure;
@@ -167,9 +167,10 @@ impl InsightService for Service {
             let mut names = Vec::new();
             let mut titles = Vec::new();
             let mut answered = question::answer(call, parts::asked(ask), TABLE, |call, view, _| {
-                let cut = measures.iter().map(|measure| rfm::bands(&view.schema, measure));
+                let cut = measures.iter().map(|measure| cut_points::bands(call, view, measure));
                 let lists = cut.chain(lists.into_iter().map(Ok)).collect::<Result<Vec<_>, Failure>>()?;
                 let mut read = |v1::BandList { name, bands }: v1::BandList| {
+                    parts::few_bands("lists", &bands)?;
                     let (bands, called) = parts::named(call, view, "lists", bands)?;
                     names.push(std::iter::once("(none)".to_owned()).chain(called).collect::<Vec<_>>());
                     titles.push(if name.is_empty() { "band".to_owned() } else { name });
@@ -303,6 +304,27 @@ impl InsightService for Service {
             })
         })
         .await
+    }
+
+    async fn release_cut_points(
+        &self,
+        request: Request<v1::ReleaseCutPointsRequest>,
+    ) -> Result<Response<v1::ReleaseCutPointsResponse>, Status> {
+        pipeline::unary(&self.0, request, "InsightService/ReleaseCutPoints", cut_points::release).await
+    }
+
+    async fn get_cut_points(
+        &self,
+        request: Request<v1::GetCutPointsRequest>,
+    ) -> Result<Response<v1::GetCutPointsResponse>, Status> {
+        pipeline::unary(&self.0, request, "InsightService/GetCutPoints", cut_points::get).await
+    }
+
+    async fn list_cut_points(
+        &self,
+        request: Request<v1::ListCutPointsRequest>,
+    ) -> Result<Response<v1::ListCutPointsResponse>, Status> {
+        pipeline::unary(&self.0, request, "InsightService/ListCutPoints", cut_points::list).await
     }
 
     async fn get_synopsis(

@@ -6,6 +6,7 @@ pub mod backup;
 pub mod budget;
 pub mod client;
 pub mod consent;
+pub mod cut_points;
 pub mod decimal;
 pub mod hold;
 pub mod ingest;

@@ -1,7 +1,7 @@
 //! Resource names: `datasets/{d}`, `datasets/{d}/segments/{s}@{n}`, `clients/{c}`, `partners/{p}`.
 
 use crate::status::Failure;
-use policy::id::{ClientId, DatasetId, PartnerId, SegmentId};
+use policy::id::{ClientId, CutPointsId, DatasetId, PartnerId, SegmentId};
 
 /// Reads `datasets/{d}`.
 pub fn dataset(name: &str) -> Result<DatasetId, Failure> {
@@ -61,6 +61,34 @@ pub fn of_segment(dataset: &DatasetId, segment: &SegmentId, version: u32) -> Str
     format!("datasets/{dataset}/segments/{segment}@{version}")
 }
 
+/// The name of cut points; no version means the newest.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CutPointsName {
+    /// Of which dataset.
+    pub dataset: DatasetId,
+    /// Which ones.
+    pub cut_points: CutPointsId,
+    /// Which version.
+    pub version: Option<u32>,
+}
+
+/// Reads `datasets/{d}/cutPoints/{c}` or `datasets/{d}/cutPoints/{c}@{n}`.
+pub fn cut_points(name: &str) -> Result<CutPointsName, Failure> {
+    let wrong = || Failure::invalid("name", "must be of the form `datasets/{d}/cutPoints/{c}@{n}`");
+    let (owner, rest) = name.split_once("/cutPoints/").ok_or_else(wrong)?;
+    let (id, version) = match rest.split_once('@') {
+        Some((id, version)) => (id, Some(version.parse().map_err(|_| wrong())?)),
+        None => (rest, None),
+    };
+    let dataset = owner.strip_prefix("datasets/").and_then(|id| DatasetId::new(id).ok()).ok_or_else(wrong)?;
+    Ok(CutPointsName { dataset, cut_points: CutPointsId::new(id).map_err(|_| wrong())?, version })
+}
+
+/// Writes `datasets/{d}/cutPoints/{c}@{n}`.
+pub fn of_cut_points(dataset: &DatasetId, id: &CutPointsId, version: u32) -> String {
+    format!("datasets/{dataset}/cutPoints/{id}@{version}")
+}
+
 fn read<T, E>(part: &'static str, form: &str, id: Option<Result<T, E>>) -> Result<T, Failure> {
     match id {
         Some(Ok(id)) => Ok(id),
@@ -83,5 +111,11 @@ mod tests {
             assert!(dataset(bad).is_err(), "{bad}");
         }
         assert!(segment("datasets/shop/segments/a@x").is_err());
+        let cuts = cut_points("datasets/shop/cutPoints/spend@2");
+        let written = cuts.map(|c| of_cut_points(&c.dataset, &c.cut_points, c.version.unwrap_or(0)));
+        assert!(matches!(written, Ok(same) if same == "datasets/shop/cutPoints/spend@2"));
+        for bad in ["datasets/shop/cutPoints/", "shop/cutPoints/spend", "datasets/shop/cutPoints/spend@x"] {
+            assert!(cut_points(bad).is_err(), "{bad}");
+        }
     }
 }

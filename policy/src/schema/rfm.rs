@@ -27,8 +27,9 @@ pub struct Rfm {
     pub cuts: CutPoints,
 }
 
-/// Where cut points come from. Released ones, which are charged for and have versions, would be another kind; ones that
-/// follow the data unnoticed are none, since one buyer would move everyone's band.
+/// Where cut points come from: a description has public ones. Released ones, which are charged for and have versions, are named by
+/// their version where they are used ([`crate::segment::Number`]); ones that follow the data unnoticed are none, since one
+/// buyer would move everyone's band.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CutPoints {

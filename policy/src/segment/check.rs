@@ -23,6 +23,7 @@
 //! sequence(view, view, view).gap("1d").last("90d")
 //!
 //! rfm.recency in [4, 5]         rfm.frequency == 5               rfm.monetary >= 4
+//! band("cutPoints/spend@2") in [4, 5]
 //! score(order.last("30d").any(), 10, newsletter, 2, region == "north", -5) >= 12
 //! sample("spring-mail", 0, 5000)
 //! segment("segments/lovers@3")
@@ -41,6 +42,8 @@
 //!   at `as_of` is judged by what has happened: whoever put something into the cart an hour ago, and did not order yet, has
 //!   left it for now. Never unknown. A sequence of one step needs a `without`.
 //! - **RFM**: the bands of the schema's `[rfm]`, from 1, the most valuable last. Unknown for who has no such event.
+//! - **Bands** of released cut points, in a version that never changes: from 1, the highest last, except of days since the
+//!   last event, where the fewest are last. Unknown where the number is, and for who has no such event.
 //! - **Scores**: the points of all conditions that are true are added; what is unknown adds nothing. Never unknown.
 //! - **Samples**: everyone is in one of 10,000 buckets of each label, in every epoch in the same, and `sample` says in which
 //!   ones: from the first to before the second. Never unknown. Buckets of two labels have nothing to do with each other.
@@ -60,7 +63,7 @@ use super::reference::{Find, References, reference};
 use super::scan::scan;
 use super::sequence;
 use super::{EventFilter, Expr, SAMPLE_BUCKETS, Sample, Segment};
-use crate::id::SampleLabel;
+use crate::id::{SampleLabel, SegmentId};
 use crate::schema::{Field, FieldRef, Schema};
 use cel::common::ast::{CallExpr, Expr as Cel, IdedExpr, LiteralValue, SourceInfo, operators};
 
@@ -115,16 +118,16 @@ impl SegmentError {
 /// Parses and checks a segment that refers to no other against a schema. `visible` says which fields the caller may know
 /// of: a field that is not visible gives the very error of one that does not exist.
 pub fn parse(text: &str, schema: &Schema, visible: &dyn Fn(FieldRef) -> bool) -> Result<Segment, SegmentError> {
-    parse_with(text, schema, visible, &|_, _| None)
+    parse_with(text, schema, visible, &|_: &SegmentId, _| None)
 }
 
-/// Parses and checks a segment that may refer to stored ones, which `find` finds. A segment that does not exist and one
+/// Parses and checks a segment that may refer to stored ones and to cut points, which `find` finds. A segment that does not exist and one
 /// over a field that is not visible give the same error.
 pub fn parse_with(
     text: &str,
     schema: &Schema,
     visible: &dyn Fn(FieldRef) -> bool,
-    find: &Find<'_>,
+    find: &dyn Find,
 ) -> Result<Segment, SegmentError> {
     let (tree, source) = read(text)?;
     let written = Checker { text, source: &source, schema, visible, references: None };
@@ -286,7 +289,10 @@ impl<'a> Checker<'a> {
                 Err(self
                     .error(at, "compare `score` with a number, such as `score(order.any(), 10, newsletter, 2) >= 12`"))
             }
-            ("sequence" | "sample" | "score" | "segment", false, _) if !matches!(scope, Scope::Subject) => {
+            ("band", false, _) if matches!(scope, Scope::Subject) => {
+                Err(self.error(at, "compare `band` with a number, such as `band(\"cutPoints/spend@1\") >= 4`"))
+            }
+            ("sequence" | "sample" | "score" | "segment" | "band", false, _) if !matches!(scope, Scope::Subject) => {
                 Err(self.error(at, "a `where` tests fields of its own event only"))
             }
             ("segment", false, arguments) => reference(self, at, arguments),

@@ -31,20 +31,20 @@ impl Chain<'_> {
 }
 
 /// A chain with its measure.
-struct Measured<'a> {
-    chain: Chain<'a>,
-    measure: Measure,
+pub(super) struct Measured<'a> {
+    pub(super) chain: Chain<'a>,
+    pub(super) measure: Measure,
     /// The field whose numbers or days are compared as such.
-    of: Option<&'a Field>,
+    pub(super) of: Option<&'a Field>,
     /// Digits after the mark of any other number.
-    scale: u8,
+    pub(super) scale: u8,
     /// What the number is called in errors.
     name: String,
 }
 
 impl Measured<'_> {
-    fn test(&self, min: i64, max: i64) -> Expr {
-        Expr::Event(EventTest {
+    pub(super) fn event_test(&self, min: i64, max: i64) -> EventTest {
+        EventTest {
             event: self.chain.event.id,
             window: self.chain.window.unwrap_or(Window::Ever),
             filter: self.chain.filter(),
@@ -52,7 +52,11 @@ impl Measured<'_> {
             if_any: self.chain.if_any,
             min,
             max,
-        })
+        }
+    }
+
+    fn test(&self, min: i64, max: i64) -> Expr {
+        Expr::Event(self.event_test(min, max))
     }
 
     /// Returns the bounds of what can be measured at all.
@@ -152,7 +156,7 @@ pub(super) fn measure_membership(
 }
 
 /// Checks a chain that ends in a measure that gives a number.
-fn measure<'a>(checker: &Checker<'a>, at: &IdedExpr) -> Result<Measured<'a>, SegmentError> {
+pub(super) fn measure<'a>(checker: &Checker<'a>, at: &IdedExpr) -> Result<Measured<'a>, SegmentError> {
     let Cel::Call(CallExpr { func_name, target: Some(target), args }) = &at.expr else {
         return Err(checker.error(at, CHAIN));
     };

@@ -3,8 +3,10 @@
 //! Three-valued: a test on a missing value is unknown, `!unknown` is unknown, and unknown is not a member.
 //! Windows are half-open and end at the pinned `as_of` of the epoch, in the dataset's time zone.
 
+mod candidates;
 mod canonical;
 mod check;
+mod cut_points;
 mod days;
 pub mod eval;
 mod events;
@@ -29,7 +31,9 @@ mod tests;
 mod tree;
 mod window;
 
+pub use candidates::MAX_CANDIDATES;
 pub use check::{MAX_CANONICAL_BYTES, MAX_TEXT_BYTES, SegmentError, SegmentErrorKind, parse, parse_with};
+pub use cut_points::{Number, NumberKind, StoredCuts};
 pub use days::{LocalDays, days_since_times};
 pub use limits::{MAX_DEPTH, MAX_NODES};
 pub use reference::{Find, Stored};

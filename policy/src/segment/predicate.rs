@@ -105,6 +105,9 @@ pub(super) fn comparison<'a>(
         Cel::Call(call) if call.func_name == "score" && matches!(scope, Scope::Subject) => {
             super::score::comparison(checker, tested, call, operator, literal)
         }
+        Cel::Call(call) if call.func_name == "band" && matches!(scope, Scope::Subject) => {
+            super::cut_points::comparison(checker, tested, call, operator, literal)
+        }
         Cel::Select(select) if is_band(select) && matches!(scope, Scope::Subject) => {
             super::rfm::comparison(checker, tested, select, operator, literal)
         }
@@ -156,6 +159,9 @@ pub(super) fn membership<'a>(
         }
         Cel::Call(call) if call.func_name == "score" && matches!(scope, Scope::Subject) => {
             return super::score::membership(checker, tested, call, &list.elements);
+        }
+        Cel::Call(call) if call.func_name == "band" && matches!(scope, Scope::Subject) => {
+            return super::cut_points::membership(checker, tested, call, &list.elements);
         }
         Cel::Select(select) if is_band(select) && matches!(scope, Scope::Subject) => {
             return super::rfm::membership(checker, tested, select, &list.elements);

@@ -1,9 +1,10 @@
 //! References to stored segments: `segment("segments/name@3")`.
 
 use super::check::{Checker, SegmentError, read};
+use super::cut_points::StoredCuts;
 use super::predicate::Scope;
 use super::{Expr, Test};
-use crate::id::SegmentId;
+use crate::id::{CutPointsId, SegmentId};
 use crate::schema::ColumnId;
 use cel::common::ast::{Expr as Cel, IdedExpr, LiteralValue};
 use std::cell::Cell;
@@ -26,19 +27,36 @@ pub struct Stored {
     pub universe: String,
 }
 
-/// Finds a version of a stored segment; `None` where the caller has none.
-pub type Find<'a> = dyn Fn(&SegmentId, u32) -> Option<Stored> + 'a;
+/// Where what a text refers to is kept; `None` where the caller has none of that name and version.
+pub trait Find {
+    /// Finds a version of a stored segment.
+    fn segment(&self, id: &SegmentId, version: u32) -> Option<Stored>;
 
-/// Stored segments, and how many of them were read for one text.
+    /// Finds a version of cut points.
+    fn cut_points(&self, id: &CutPointsId, version: u32) -> Option<StoredCuts>;
+}
+
+/// Segments alone.
+impl<F: Fn(&SegmentId, u32) -> Option<Stored>> Find for F {
+    fn segment(&self, id: &SegmentId, version: u32) -> Option<Stored> {
+        self(id, version)
+    }
+
+    fn cut_points(&self, _: &CutPointsId, _: u32) -> Option<StoredCuts> {
+        None
+    }
+}
+
+/// Stored segments and cut points, and how many of them were read for one text.
 pub(super) struct References<'a> {
-    find: &'a Find<'a>,
+    find: &'a dyn Find,
     level: Cell<usize>,
     read: Cell<usize>,
     too_many: Cell<bool>,
 }
 
 impl<'a> References<'a> {
-    pub(super) fn new(find: &'a Find<'a>) -> Self {
+    pub(super) fn new(find: &'a dyn Find) -> Self {
         Self { find, level: Cell::new(0), read: Cell::new(0), too_many: Cell::new(false) }
     }
 
@@ -62,6 +80,13 @@ impl<'a> References<'a> {
         fits
     }
 
+    /// Finds cut points, as one more of what is read.
+    pub(super) fn cut_points(&self, id: &CutPointsId, version: u32) -> Option<StoredCuts> {
+        let found = if self.enter() { self.find.cut_points(id, version) } else { None };
+        self.leave();
+        found
+    }
+
     fn leave(&self) {
         self.level.set(self.level.get().saturating_sub(1));
     }
@@ -79,7 +104,7 @@ pub(super) fn reference(checker: &Checker<'_>, at: &IdedExpr, arguments: &[IdedE
     };
     // Any test that is one node by itself stands for a reference as written.
     let Some(references) = checker.references else { return Ok(Expr::Attribute(ColumnId(0), Test::Missing)) };
-    let found = if references.enter() { (references.find)(&id, version) } else { None };
+    let found = if references.enter() { references.find.segment(&id, version) } else { None };
     let expanded = found.and_then(|stored| expand(checker, &stored));
     references.leave();
     // Whatever is wrong with it, a segment that this caller can't use does not exist for them.
@@ -97,7 +122,7 @@ fn expand(checker: &Checker<'_>, stored: &Stored) -> Option<Expr> {
 }
 
 /// Reads a version: from 1, without leading zeros.
-fn version_of(text: &str) -> Option<u32> {
+pub(super) fn version_of(text: &str) -> Option<u32> {
     let version = text.parse().ok().filter(|version| *version > 0)?;
     (text == u32::to_string(&version)).then_some(version)
 }

@@ -9,6 +9,11 @@ pub(super) fn render(root: &Expr, schema: &Schema) -> String {
     Writer { schema, fields: &schema.attributes }.expr(root, Place::Top)
 }
 
+/// Renders what an event test measures, without what it is compared with.
+pub(super) fn measured(test: &EventTest, schema: &Schema) -> String {
+    Writer { schema, fields: &schema.attributes }.measured(test)
+}
+
 /// Where a part stands; decides brackets.
 #[derive(Clone, Copy, PartialEq)]
 enum Place {
@@ -99,8 +104,8 @@ impl Writer<'_> {
         chain
     }
 
-    fn event(&self, test: &EventTest, place: Place) -> String {
-        let EventTest { event, window, filter, measure, if_any, min, max } = test;
+    fn measured(&self, test: &EventTest) -> String {
+        let EventTest { event, window, filter, measure, if_any, min: _, max: _ } = test;
         let mut chain = self.chain(*event, *window, filter);
         if *if_any {
             chain.push_str(".if_any()");
@@ -109,7 +114,6 @@ impl Writer<'_> {
         let field = measure.field().and_then(|column| writer.field(column));
         let name = field.map_or("", |field| field.name.as_str());
         match measure {
-            Measure::Count if !if_any && (*min, *max) == (1, i64::MAX) => return format!("{chain}.any()"),
             Measure::Count => chain.push_str(".count()"),
             Measure::Days => chain.push_str(".days()"),
             Measure::Sum(_) => chain.push_str(&format!(".sum({name})")),
@@ -119,7 +123,16 @@ impl Writer<'_> {
             Measure::DaysSinceLast => chain.push_str(".days_since_last()"),
             Measure::DaysSinceFirst => chain.push_str(".days_since_first()"),
         }
-        let ty = field.map(|field| &field.ty);
+        chain
+    }
+
+    fn event(&self, test: &EventTest, place: Place) -> String {
+        let EventTest { event, window, filter, measure, if_any, min, max } = test;
+        if *measure == Measure::Count && !if_any && (*min, *max) == (1, i64::MAX) {
+            return format!("{}.any()", self.chain(*event, *window, filter));
+        }
+        let (_, writer) = self.inside(*event);
+        let ty = measure.field().and_then(|column| writer.field(column)).map(|field| &field.ty);
         let bounds = match (measure, if_any) {
             (Measure::Min(_) | Measure::Max(_), _) => ty.and_then(FieldType::bounds).unwrap_or(measure.bounds()),
             (Measure::Count | Measure::Days, true) => (1, i64::MAX),
@@ -130,7 +143,7 @@ impl Writer<'_> {
             (Measure::Min(_) | Measure::Max(_), Some(ty)) => number(ty, value),
             _ => value.to_string(),
         };
-        bounded(&chain, (*min, *max), bounds, &show, place)
+        bounded(&self.measured(test), (*min, *max), bounds, &show, place)
     }
 
     fn sequence(&self, sequence: &Sequence) -> String {

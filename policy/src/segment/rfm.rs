@@ -2,6 +2,7 @@
 //! public cut points.
 
 use super::check::{Checker, SegmentError};
+use super::cut_points::Number;
 use super::predicate::{Operator, written_number};
 use super::{EventFilter, EventTest, Expr, Measure, Span, Window};
 use crate::schema::{CutPoints, FieldRef, Rfm};
@@ -12,17 +13,17 @@ pub(super) fn is_band(select: &SelectExpr) -> bool {
     matches!(&select.operand.expr, Cel::Ident(name) if name == "rfm") && !select.test
 }
 
-/// A measure and the numbers of each band, band 1 first.
-struct Bands {
-    test: EventTest,
-    bounds: Vec<(i64, i64)>,
-    name: String,
+/// What is cut, and the numbers of each band, band 1 first.
+pub(super) struct Bands {
+    pub(super) of: Number,
+    pub(super) bounds: Vec<(i64, i64)>,
+    pub(super) name: String,
 }
 
 impl Bands {
     fn any(&self, bands: impl Iterator<Item = i64>) -> Expr {
         let place = |band: i64| usize::try_from(band - 1).ok().and_then(|place| self.bounds.get(place)).copied();
-        let test = |(min, max)| Expr::Event(EventTest { min, max, ..self.test.clone() });
+        let test = |(min, max)| self.of.between(min, max);
         let mut tests: Vec<Expr> = bands.filter_map(place).map(test).collect();
         match tests.len() {
             0 => test((1, 0)),
@@ -42,6 +43,25 @@ impl Bands {
         }
         Ok(band)
     }
+
+    /// Checks `bands operator literal`.
+    pub(super) fn compared(
+        &self,
+        checker: &Checker<'_>,
+        operator: Operator,
+        literal: &IdedExpr,
+    ) -> Result<Expr, SegmentError> {
+        let exact = matches!(operator, Operator::Equal | Operator::NotEqual);
+        let (min, max) = operator.range(self.number(checker, literal, exact)?, 1, self.last());
+        let test = self.any(min..=max);
+        Ok(if operator == Operator::NotEqual { Expr::Not(Box::new(test)) } else { test })
+    }
+
+    /// Checks `bands in [..]`.
+    pub(super) fn among(&self, checker: &Checker<'_>, literals: &[IdedExpr]) -> Result<Expr, SegmentError> {
+        let numbers: Result<Vec<i64>, _> = literals.iter().map(|literal| self.number(checker, literal, true)).collect();
+        Ok(self.any(numbers?.into_iter()))
+    }
 }
 
 /// Checks `rfm.name operator literal`.
@@ -52,11 +72,7 @@ pub(super) fn comparison(
     operator: Operator,
     literal: &IdedExpr,
 ) -> Result<Expr, SegmentError> {
-    let bands = bands(checker, at, select)?;
-    let exact = matches!(operator, Operator::Equal | Operator::NotEqual);
-    let (min, max) = operator.range(bands.number(checker, literal, exact)?, 1, bands.last());
-    let test = bands.any(min..=max);
-    Ok(if operator == Operator::NotEqual { Expr::Not(Box::new(test)) } else { test })
+    bands(checker, at, select)?.compared(checker, operator, literal)
 }
 
 /// Checks `rfm.name in [..]`.
@@ -66,19 +82,32 @@ pub(super) fn membership(
     select: &SelectExpr,
     literals: &[IdedExpr],
 ) -> Result<Expr, SegmentError> {
-    let bands = bands(checker, at, select)?;
-    let numbers: Result<Vec<i64>, _> = literals.iter().map(|literal| bands.number(checker, literal, true)).collect();
-    Ok(bands.any(numbers?.into_iter()))
+    bands(checker, at, select)?.among(checker, literals)
 }
 
 fn bands(checker: &Checker<'_>, at: &IdedExpr, select: &SelectExpr) -> Result<Bands, SegmentError> {
+    let (of, CutPoints::Public(cuts)) = number(checker, at, select)?;
+    let cuts = match select.field.as_str() {
+        "recency" => &cuts.recency,
+        "frequency" => &cuts.frequency,
+        _ => &cuts.monetary,
+    };
+    Ok(Bands { bounds: of.bounds_of_bands(cuts), of, name: format!("rfm.{}", select.field) })
+}
+
+/// Checks `rfm.name` as the number that is cut; with the schema's cut points.
+pub(super) fn number<'a>(
+    checker: &Checker<'a>,
+    at: &IdedExpr,
+    select: &SelectExpr,
+) -> Result<(Number, &'a CutPoints), SegmentError> {
     let unavailable = || checker.unavailable(at, "band", "", Vec::new());
     let rfm = checker.schema.rfm.as_ref().ok_or_else(unavailable)?;
-    let Rfm { event, amount, purchase, window_days, cuts: CutPoints::Public(cuts) } = rfm;
-    let (measure, cuts, field) = match select.field.as_str() {
-        "recency" => (Measure::DaysSinceLast, &cuts.recency, None),
-        "frequency" => (purchase.map_or(Measure::Count, Measure::Distinct), &cuts.frequency, *purchase),
-        "monetary" => (Measure::Sum(*amount), &cuts.monetary, Some(*amount)),
+    let Rfm { event, amount, purchase, window_days, cuts } = rfm;
+    let (measure, field) = match select.field.as_str() {
+        "recency" => (Measure::DaysSinceLast, None),
+        "frequency" => (purchase.map_or(Measure::Count, Measure::Distinct), *purchase),
+        "monetary" => (Measure::Sum(*amount), Some(*amount)),
         _ => return Err(checker.error(at, "`rfm.recency`, `rfm.frequency` or `rfm.monetary` would be right")),
     };
     let named = field.map(|field| FieldRef::EventField(*event, field));
@@ -94,18 +123,5 @@ fn bands(checker: &Checker<'_>, at: &IdedExpr, select: &SelectExpr) -> Result<Ba
         min: 1,
         max: 0,
     };
-    let mut bounds = between(cuts, measure);
-    if measure == Measure::DaysSinceLast {
-        bounds.reverse();
-    }
-    Ok(Bands { test, bounds, name: format!("rfm.{}", select.field) })
-}
-
-/// Cuts all numbers at some: a cut begins the next band, except for recency, whose cuts are the last days of theirs.
-fn between(cuts: &[i64], measure: Measure) -> Vec<(i64, i64)> {
-    let (low, high) = measure.bounds();
-    let first = i64::from(measure == Measure::DaysSinceLast);
-    let firsts = std::iter::once(low).chain(cuts.iter().map(|cut| cut + first));
-    let lasts = cuts.iter().map(|cut| cut + first - 1).chain([high]);
-    firsts.zip(lasts).collect()
+    Ok((Number::of_events(test, checker.schema), cuts))
 }

@@ -2,11 +2,11 @@
 
 use super::test_schema::schema;
 use super::*;
-use crate::id::SegmentId;
+use crate::id::{CutPointsId, SegmentId};
 use crate::schema::{ColumnId, FieldRef};
 
 fn seg(text: &str) -> Segment {
-    parse_with(text, &schema(), &|_| true, &stored).unwrap_or_else(|error| panic!("{text}: {error}"))
+    parse_with(text, &schema(), &|_| true, &Kept).unwrap_or_else(|error| panic!("{text}: {error}"))
 }
 
 /// Segments that are stored.
@@ -14,6 +14,7 @@ fn stored(id: &SegmentId, version: u32) -> Option<Stored> {
     let (cel, universe) = match (id.as_str(), version) {
         ("lovers", 3) => ("order.where(category == \"ceramics\").any()", ""),
         ("lovers", 4) => ("order.where(category == \"ceramics\").any()", "newsletter"),
+        ("spenders", 1) => ("band(\"cutPoints/spend@1\") == 3", ""),
         ("both", 1) => ("segment(\"segments/lovers@3\") && segment(\"segments/lovers@4\")", ""),
         ("hidden", 1) => ("order.where(gift).any()", ""),
         ("broken", 1) => ("order.where(colour == \"red\").any()", ""),
@@ -199,6 +200,114 @@ fn bands_of_a_schema_without_any_and_of_hidden_fields_do_not_exist() {
     }
     let amount = schema.resolve("order.amount").unwrap();
     assert!(parse("rfm.recency == 3", &schema, &|field| field != amount).is_ok());
+}
+
+/// Segments that are stored, and cut points of one of each kind of number; the last are of no use.
+struct Kept;
+
+impl Find for Kept {
+    fn segment(&self, id: &SegmentId, version: u32) -> Option<Stored> {
+        stored(id, version)
+    }
+
+    fn cut_points(&self, id: &CutPointsId, version: u32) -> Option<StoredCuts> {
+        let (number, cuts): (_, &[&str]) = match (id.as_str(), version) {
+            ("spend", 1) => ("order.last(\"90d\").sum(amount)", &["50.00", "120.00"]),
+            ("spend", 2) => ("order.last(\"90d\").sum(amount)", &["60.00", "125.00", "200.00", "400.00"]),
+            ("recency", 1) => ("order.days_since_last()", &["30", "90"]),
+            ("household", 1) => ("household", &["2", "4"]),
+            ("joined", 1) => ("joined", &["2024-01-01"]),
+            ("basket", 1) => ("order.max(amount)", &["20.00"]),
+            ("gone", 1) => ("order.sum(weight)", &["50.00"]),
+            ("finer", 1) => ("order.sum(items)", &["50.25"]),
+            ("falling", 1) => ("household", &["4", "2"]),
+            _ => return None,
+        };
+        let cuts = cuts.iter().map(|cut| (*cut).to_owned()).collect();
+        Some(StoredCuts { number: number.to_owned(), cuts })
+    }
+}
+
+fn banded(text: &str) -> Result<Segment, SegmentError> {
+    parse_with(text, &schema(), &|_| true, &Kept)
+}
+
+#[test]
+fn bands_of_cut_points_stand_for_ranges_of_what_they_cut() {
+    let spent = "order.last(\"90d\").if_any().sum(amount)";
+    for (text, same) in [
+        ("band(\"cutPoints/spend@1\") == 1", format!("{spent} <= 49.99")),
+        ("band(\"cutPoints/spend@1\") == 2", format!("{spent} >= 50.00 && {spent} <= 119.99")),
+        ("band(\"cutPoints/spend@1\") in [2, 3]", format!("{spent} >= 50.00")),
+        ("band(\"cutPoints/spend@2\") in [2, 3, 5, 4]", format!("{spent} >= 60.00")),
+        ("band(\"cutPoints/spend@1\") > 2", format!("{spent} >= 120.00")),
+        ("band(\"cutPoints/spend@1\") != 3", format!("{spent} <= 119.99")),
+        ("3 == band(\"cutPoints/recency@1\")", "order.days_since_last() <= 30".to_owned()),
+        ("band(\"cutPoints/recency@1\") == 1", "order.days_since_last() >= 91".to_owned()),
+        ("band(\"cutPoints/household@1\") == 2", "household in [2, 3]".to_owned()),
+        ("band(\"cutPoints/joined@1\") == 2", "joined >= \"2024-01-01\"".to_owned()),
+        ("band(\"cutPoints/basket@1\") == 1", "order.max(amount) <= 19.99".to_owned()),
+        ("segment(\"segments/spenders@1\") && newsletter", format!("newsletter && {spent} >= 120.00")),
+    ] {
+        let read = banded(text).unwrap_or_else(|error| panic!("{text}: {error}"));
+        assert_eq!(read.hash(), banded(&same).unwrap().hash(), "{text} is {}", read.canonical());
+    }
+    assert_ne!(
+        banded("band(\"cutPoints/spend@1\") == 3").unwrap(),
+        banded("band(\"cutPoints/spend@2\") == 3").unwrap()
+    );
+}
+
+#[test]
+fn cut_points_that_cannot_be_used_do_not_exist() {
+    let unknown = banded("band(\"cutPoints/nothing@1\") == 1").unwrap_err();
+    assert_eq!(unknown.kind(), SegmentErrorKind::FieldUnavailable);
+    for same in ["gone@1", "finer@1", "falling@1", "spend@3"] {
+        assert_eq!(
+            banded(&format!("band(\"cutPoints/{same}\") == 1")).unwrap_err().problem(),
+            unknown.problem(),
+            "{same}"
+        );
+    }
+    let schema = schema();
+    let amount = schema.resolve("order.amount").unwrap();
+    let hidden = parse_with("band(\"cutPoints/spend@1\") == 1", &schema, &|field| field != amount, &Kept).unwrap_err();
+    assert_eq!(hidden.problem(), unknown.problem());
+}
+
+#[test]
+fn what_is_no_band_is_refused_with_what_would_be() {
+    for (text, part) in [
+        ("band(\"cutPoints/spend@1\")", "compare `band` with a number"),
+        ("band(\"spend@1\") == 1", "the name and version of cut points would be right"),
+        ("band(\"cutPoints/spend\") == 1", "the name and version of cut points would be right"),
+        ("band(\"cutPoints/spend@01\") == 1", "the name and version of cut points would be right"),
+        ("band() == 1", "the name and version of cut points would be right"),
+        ("band(\"cutPoints/spend@1\") == 4", "bands of `cutPoints/spend@1` are from 1 to 3"),
+        ("band(\"cutPoints/spend@1\") in [0]", "bands of `cutPoints/spend@1` are from 1 to 3"),
+        ("band(\"cutPoints/spend@1\") == \"high\"", "is compared with a number"),
+        ("order.where(band(\"cutPoints/spend@1\") == 1).any()", ""),
+    ] {
+        let error = banded(text).unwrap_err();
+        assert!(error.problem().contains(part), "{text}: {error}");
+    }
+    let number = |text: &str| Number::read(text, &schema(), &|_| true);
+    for text in ["newsletter", "order", "order.any()", "household >= 2", "5", "age_band", "member_no"] {
+        assert!(number(text).is_err(), "{text}");
+    }
+    let read = number("rfm.monetary").unwrap();
+    assert_eq!(
+        read.text(),
+        "order.last(\"364d\").if_any().sum(amount)",
+        "whatever becomes of the description's window"
+    );
+    for text in ["household", "joined", "order.max(due)", "order.last(\"4w\").where(gift).days()", "rfm.recency"] {
+        let read = number(text).unwrap();
+        assert_eq!(number(read.text()).unwrap(), read, "{text}");
+        let cuts = read.candidates(None, None).unwrap();
+        assert!(cuts.iter().all(|cut| read.units(&read.show(*cut)) == Some(*cut)), "{text}");
+        assert_eq!(read.bands(&cuts, &schema()).len(), cuts.len() + 1);
+    }
 }
 
 #[test]

@@ -5863,8 +5863,8 @@ pub struct ProfileRequest {
     /// Which events count for event fields, hours and weekdays.
     #[prost(message, optional, tag = "4")]
     pub window: ::core::option::Option<Window>,
-    /// `recency`, `frequency`, `monetary`: bands by the public cut points of the dataset's description. Empty: all that it has,
-    /// unless `lists` has some.
+    /// `recency`, `frequency`, `monetary`: bands by the public cut points of the dataset's description; `cutPoints/name@1`: by
+    /// released ones. Empty: all that the description has, unless `lists` has some.
     #[prost(string, repeated, tag = "5")]
     pub rfm: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
     /// Bands of the caller's own, a table for each list, after those of `rfm`.
@@ -6065,7 +6065,8 @@ pub struct BandRequest {
     /// Lists, crossed. With those of `rfm`, 1-3.
     #[prost(message, repeated, tag = "2")]
     pub lists: ::prost::alloc::vec::Vec<BandList>,
-    /// `recency`, `frequency`, `monetary`: lists by the public cut points of the dataset's description, before the others.
+    /// `recency`, `frequency`, `monetary`: lists by the public cut points of the dataset's description, before the others; or
+    /// `cutPoints/name@1`: one by released cut points.
     #[prost(string, repeated, tag = "3")]
     pub rfm: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
 }
@@ -6427,6 +6428,142 @@ pub struct GetSynopsisResponse {
     /// The synopsis; absent if the dataset's description asks for none.
     #[prost(message, optional, tag = "1")]
     pub synopsis: ::core::option::Option<Synopsis>,
+}
+/// A question for cut points.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ReleaseCutPointsRequest {
+    /// Of whom, of which dataset, for what.
+    #[prost(message, optional, tag = "1")]
+    pub ask: ::core::option::Option<Ask>,
+    /// Their id: 1-63 characters of a-z, 0-9, `_`, `-`, starting with a letter. Required. Of another draw than the newest version
+    /// with this id, they are its next version; of the same, they are that version.
+    #[prost(string, tag = "2")]
+    pub cut_points_id: ::prost::alloc::string::String,
+    /// What is cut: a number or date attribute, a measure of events such as `order.last("365d").sum(amount)`, or `rfm.recency`,
+    /// `rfm.frequency`, `rfm.monetary` as the dataset's description says them. Of events, only who has some that count is in a
+    /// band. Required.
+    #[prost(string, tag = "3")]
+    pub of: ::prost::alloc::string::String,
+    /// Into how many bands of about equally many people: 2-10. Required.
+    #[prost(uint32, tag = "4")]
+    pub bands: u32,
+    /// Between which numbers cuts are looked for, as decimals or days: round ones, up to 127. Public: they must not be taken from
+    /// the data. A smaller range is more accurate. Empty: between the public bounds of an attribute; of sums from 1 to 100,000, of
+    /// numbers of events to 10,000, of days to 20 years.
+    #[prost(string, tag = "5")]
+    pub from: ::prost::alloc::string::String,
+    /// The upper end.
+    #[prost(string, tag = "6")]
+    pub to: ::prost::alloc::string::String,
+}
+/// A band between cut points.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct CutBand {
+    /// Its number, from 1: the highest numbers have the last one, but of days since the last event, where the fewest have it.
+    #[prost(uint32, tag = "1")]
+    pub number: u32,
+    /// Its range, in words.
+    #[prost(string, tag = "2")]
+    pub words: ::prost::alloc::string::String,
+    /// Which part of those who are in a band were in it when they were cut, in per cent.
+    #[prost(message, optional, tag = "3")]
+    pub share: ::core::option::Option<Estimate>,
+}
+/// A version of cut points; immutable, and as public as a segment.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct CutPoints {
+    /// `datasets/{d}/cutPoints/{c}@{n}`, n from 1.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// What is cut, in canonical form.
+    #[prost(string, tag = "2")]
+    pub of: ::prost::alloc::string::String,
+    /// Where, rising: a cut begins the next band, but of days since the last event it ends one. As decimals or days.
+    #[prost(string, repeated, tag = "3")]
+    pub cuts: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// The bands, number 1 first. Fewer than were asked for where many people have one number.
+    #[prost(message, repeated, tag = "4")]
+    pub bands: ::prost::alloc::vec::Vec<CutBand>,
+    /// Of whom they were released: a segment in canonical form, and a universe as it was written.
+    #[prost(string, tag = "5")]
+    pub segment: ::prost::alloc::string::String,
+    /// Who could be in it.
+    #[prost(string, tag = "6")]
+    pub universe: ::prost::alloc::string::String,
+    /// For which use.
+    #[prost(message, optional, tag = "7")]
+    pub r#use: ::core::option::Option<Use>,
+    /// From which release: `datasets/{d}/releases/{r}`.
+    #[prost(string, tag = "8")]
+    pub release: ::prost::alloc::string::String,
+    /// From which epoch.
+    #[prost(uint32, tag = "9")]
+    pub epoch: u32,
+    /// Who asked: `clients/{c}`.
+    #[prost(string, tag = "10")]
+    pub client: ::prost::alloc::string::String,
+    /// When.
+    #[prost(message, optional, tag = "11")]
+    pub create_time: ::core::option::Option<::prost_types::Timestamp>,
+}
+/// Cut points.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ReleaseCutPointsResponse {
+    /// Price and accuracy.
+    #[prost(message, optional, tag = "1")]
+    pub plan: ::core::option::Option<Plan>,
+    /// One table, of the candidates that cuts were found among; absent with `validate_only`.
+    #[prost(message, optional, tag = "2")]
+    pub release: ::core::option::Option<Release>,
+    /// What was found and stored; absent with `validate_only`, and where noise alone could have made it.
+    #[prost(message, optional, tag = "3")]
+    pub cut_points: ::core::option::Option<CutPoints>,
+    /// What would be enough, where nothing was found.
+    #[prost(string, tag = "4")]
+    pub advice: ::prost::alloc::string::String,
+}
+/// A request for cut points.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetCutPointsRequest {
+    /// `datasets/{d}/cutPoints/{c}@{n}`, or without `@{n}` for the newest version. Required.
+    #[prost(string, tag = "1")]
+    pub name: ::prost::alloc::string::String,
+    /// For which use; cut points of fields that it does not grant are as unknown. Required for services and partners.
+    #[prost(message, optional, tag = "2")]
+    pub r#use: ::core::option::Option<Use>,
+}
+/// Released cut points.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct GetCutPointsResponse {
+    /// The cut points.
+    #[prost(message, optional, tag = "1")]
+    pub cut_points: ::core::option::Option<CutPoints>,
+}
+/// A request to list cut points.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ListCutPointsRequest {
+    /// `datasets/{d}`. Required.
+    #[prost(string, tag = "1")]
+    pub dataset: ::prost::alloc::string::String,
+    /// Most to return, 1-100; 0 is 50; more is 100.
+    #[prost(int32, tag = "2")]
+    pub page_size: i32,
+    /// From the previous response; empty starts.
+    #[prost(string, tag = "3")]
+    pub page_token: ::prost::alloc::string::String,
+    /// As in GetCutPoints.
+    #[prost(message, optional, tag = "4")]
+    pub r#use: ::core::option::Option<Use>,
+}
+/// A page of cut points in order of their names.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct ListCutPointsResponse {
+    /// The cut points.
+    #[prost(message, repeated, tag = "1")]
+    pub cut_points: ::prost::alloc::vec::Vec<CutPoints>,
+    /// For the next page; empty at the end.
+    #[prost(string, tag = "2")]
+    pub next_page_token: ::prost::alloc::string::String,
 }
 /// Lengths of periods, in the dataset's calendar.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
@@ -6868,6 +7005,86 @@ pub mod insight_service_client {
                 .insert(GrpcMethod::new("silhouette.v1.InsightService", "Mean"));
             self.inner.unary(req, path, codec).await
         }
+        /// Finds where a number of the members divides them into bands of about equally many, by one charged release, and keeps the
+        /// cut points as a version that never changes, for `band("cutPoints/name@1")` in expressions and for bands of questions.
+        pub async fn release_cut_points(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ReleaseCutPointsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ReleaseCutPointsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/silhouette.v1.InsightService/ReleaseCutPoints",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("silhouette.v1.InsightService", "ReleaseCutPoints"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Returns released cut points.
+        pub async fn get_cut_points(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GetCutPointsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetCutPointsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/silhouette.v1.InsightService/GetCutPoints",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("silhouette.v1.InsightService", "GetCutPoints"));
+            self.inner.unary(req, path, codec).await
+        }
+        /// Lists the released cut points of a dataset, newest versions only.
+        pub async fn list_cut_points(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ListCutPointsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListCutPointsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/silhouette.v1.InsightService/ListCutPoints",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("silhouette.v1.InsightService", "ListCutPoints"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
         /// Says of which fields a dataset's monthly synopsis is, what it cost and how accurate it is; never what is in it. Questions
         /// that it answers are answered from it free of charge.
         pub async fn get_synopsis(
@@ -6993,6 +7210,31 @@ pub mod insight_service_server {
             &self,
             request: tonic::Request<super::MeanRequest>,
         ) -> std::result::Result<tonic::Response<super::MeanResponse>, tonic::Status>;
+        /// Finds where a number of the members divides them into bands of about equally many, by one charged release, and keeps the
+        /// cut points as a version that never changes, for `band("cutPoints/name@1")` in expressions and for bands of questions.
+        async fn release_cut_points(
+            &self,
+            request: tonic::Request<super::ReleaseCutPointsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ReleaseCutPointsResponse>,
+            tonic::Status,
+        >;
+        /// Returns released cut points.
+        async fn get_cut_points(
+            &self,
+            request: tonic::Request<super::GetCutPointsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::GetCutPointsResponse>,
+            tonic::Status,
+        >;
+        /// Lists the released cut points of a dataset, newest versions only.
+        async fn list_cut_points(
+            &self,
+            request: tonic::Request<super::ListCutPointsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::ListCutPointsResponse>,
+            tonic::Status,
+        >;
         /// Says of which fields a dataset's monthly synopsis is, what it cost and how accurate it is; never what is in it. Questions
         /// that it answers are answered from it free of charge.
         async fn get_synopsis(
@@ -7646,6 +7888,143 @@ pub mod insight_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = MeanSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/silhouette.v1.InsightService/ReleaseCutPoints" => {
+                    #[allow(non_camel_case_types)]
+                    struct ReleaseCutPointsSvc<T: InsightService>(pub Arc<T>);
+                    impl<
+                        T: InsightService,
+                    > tonic::server::UnaryService<super::ReleaseCutPointsRequest>
+                    for ReleaseCutPointsSvc<T> {
+                        type Response = super::ReleaseCutPointsResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ReleaseCutPointsRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as InsightService>::release_cut_points(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ReleaseCutPointsSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/silhouette.v1.InsightService/GetCutPoints" => {
+                    #[allow(non_camel_case_types)]
+                    struct GetCutPointsSvc<T: InsightService>(pub Arc<T>);
+                    impl<
+                        T: InsightService,
+                    > tonic::server::UnaryService<super::GetCutPointsRequest>
+                    for GetCutPointsSvc<T> {
+                        type Response = super::GetCutPointsResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::GetCutPointsRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as InsightService>::get_cut_points(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = GetCutPointsSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/silhouette.v1.InsightService/ListCutPoints" => {
+                    #[allow(non_camel_case_types)]
+                    struct ListCutPointsSvc<T: InsightService>(pub Arc<T>);
+                    impl<
+                        T: InsightService,
+                    > tonic::server::UnaryService<super::ListCutPointsRequest>
+                    for ListCutPointsSvc<T> {
+                        type Response = super::ListCutPointsResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ListCutPointsRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as InsightService>::list_cut_points(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ListCutPointsSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(

@@ -50,6 +50,7 @@
 //! what several populations say about one person.
 
 mod combine;
+pub mod cuts;
 pub mod display;
 mod draw;
 mod loss;
@@ -67,8 +68,8 @@ pub use draw::{DrawError, Drawn};
 pub use loss::{LossError, epsilon_for};
 pub(crate) use pilot::weigh;
 pub use plan::{
-    MAX_BANDS, MAX_CELLS, MAX_EDGES, MAX_MEASURES, MAX_OVERLAP, MAX_PERIODS, MAX_STEPS, MAX_TABLES, MAX_TOP, Plan,
-    PlanError, plan, price_for,
+    MAX_BANDS, MAX_CELLS, MAX_COHORTS, MAX_EDGES, MAX_MEASURES, MAX_OVERLAP, MAX_PERIODS, MAX_STEPS, MAX_TABLES,
+    MAX_TOP, Plan, PlanError, plan, price_for,
 };
 pub use question::{Answer, By, Cell, Counted, Dimension, Kind, Measure, Part, Question, Table, TableNoise, Times};
 pub use shape::{PROFILE_HOURS, PROFILE_PERIODS, PROFILE_WEEKDAYS};

@@ -24,8 +24,11 @@ pub const MAX_STEPS: usize = 8;
 /// Most segments whose overlap is asked for: every one more doubles the cells.
 pub const MAX_OVERLAP: usize = 4;
 
-/// Most bands in a list.
-pub const MAX_BANDS: usize = 32;
+/// Most bands in a list: what released cut points are found among has the most.
+pub const MAX_BANDS: usize = policy::segment::MAX_CANDIDATES + 1;
+
+/// Most periods of a retention.
+pub const MAX_COHORTS: usize = 32;
 
 /// Most things that one table counts.
 pub const MAX_MEASURES: usize = 4;
@@ -85,7 +88,9 @@ pub enum PlanError {
     #[error("people are counted in a table of their own; ask for events and sums together without them")]
     PeopleAlone,
     /// Days are no periods.
-    #[error("periods need ascending days, at least two; at most {MAX_PERIODS} periods, or {MAX_BANDS} of a retention")]
+    #[error(
+        "periods need ascending days, at least two; at most {MAX_PERIODS} periods, or {MAX_COHORTS} of a retention"
+    )]
     Days,
     /// Edges are no bins.
     #[error("bins need 1 to {MAX_EDGES} ascending edges")]

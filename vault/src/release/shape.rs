@@ -15,7 +15,8 @@
 //! deviation of a third of the reach.
 
 use super::plan::{
-    MAX_BANDS, MAX_EDGES, MAX_MEASURES, MAX_OVERLAP, MAX_PERIODS, MAX_STEPS, MAX_TABLES, MAX_TOP, PlanError,
+    MAX_BANDS, MAX_COHORTS, MAX_EDGES, MAX_MEASURES, MAX_OVERLAP, MAX_PERIODS, MAX_STEPS, MAX_TABLES, MAX_TOP,
+    PlanError,
 };
 use super::question::{By, Counted, Dimension, Kind, Measure, Times};
 use crate::scan::{Axis, AxisOf, Clip, Count, Parts, Squares, TableSpec, Weights};
@@ -317,7 +318,7 @@ fn retention(schema: &Schema, event: EventTypeId, days: &[i32]) -> Result<Vec<Sh
         })
     };
     let bands: Vec<Expr> = days.iter().zip(days.iter().skip(1)).map(did).collect();
-    let cells = counted(bands.len(), MAX_BANDS, |_| PlanError::Days)?;
+    let cells = counted(bands.len(), MAX_COHORTS, |_| PlanError::Days)?;
     let cohort = subject_axis(AxisOf::Bands(bands), cells + 1, Dimension::Cohort(event, days.to_vec()));
     let axes = crossed(schema, [Ok(cohort), Ok(active)].into_iter())?;
     Ok(vec![Shape::people(axes, Window::Ever)])

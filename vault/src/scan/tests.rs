@@ -617,14 +617,24 @@ fn a_damaged_piece_stops_the_scan_that_reads_it_and_is_named() {
 #[test]
 fn no_person_moves_a_partial_by_more_than_the_declared_sensitivity() {
     let scanner = Scanner::new(2).unwrap();
-    let (mut pairs, mut tight) = (0, 0);
-    for seed in 100..104 {
+    let (mut pairs, mut tight, mut beyond) = (0, 0, 0);
+    for seed in 100..108 {
         let mut dice = Dice(seed);
         let world = world(&mut dice);
         for round in 0..5 {
             let mut tables = tables(&mut dice);
             // Few people are at the bounds of several tables at once.
-            tables.truncate(if round < 2 { 1 } else { 7 });
+            tables.truncate(if round < 3 { 1 } else { 7 });
+            if round == 0 {
+                // What a bound on distinct cells is for, and few of the tables above are.
+                let event = dice.below(2) as usize;
+                tables = vec![TableSpec::people(vec![axis(&mut dice, Some(event))], Window::Ever)];
+            }
+            // In how many cells one person counts fully, where it is a matter of that alone.
+            let fully = match tables.as_slice() {
+                [TableSpec { count: Count::People, axes, .. }] => axes.iter().map(|axis| axis.max_distinct).product(),
+                _ => u32::MAX,
+            };
             let segment = if dice.below(3) == 0 { expr(&mut dice, 2) } else { Expr::Const(true) };
             let plan = Plan::new(&Expr::Const(true), &segment, &tables, &LIMITS, AS_OF, ZONE).unwrap();
             let declared: u128 = tables.iter().map(TableSpec::norm_squared).sum();
@@ -638,8 +648,11 @@ fn no_person_moves_a_partial_by_more_than_the_declared_sensitivity() {
                 assert!(norm <= declared, "seed {seed} ordinal {ordinal}: {norm} of {declared}");
                 pairs += 1;
                 tight += usize::from(norm * 100 >= declared * 99);
+                let cells = moved.expose().iter().filter(|cell| **cell != 0).count();
+                beyond += usize::from(cells > fully as usize);
             }
         }
     }
     assert!(pairs > 500 && tight > 50, "{pairs} pairs, {tight} at the bound");
+    assert!(beyond > 50, "{beyond} in more cells than count fully");
 }

@@ -208,7 +208,7 @@ pub struct BandsArgs {
     /// A band; the first that applies counts: loyal=order.count() >= 5. With LIST: in front of the name, bands of up to 3 lists are crossed.
     #[arg(long = "band", value_name = "[LIST:]NAME=EXPRESSION", required_unless_present = "rfm", value_parser = named)]
     pub bands: Vec<NamedExpression>,
-    /// Who bought lately, often and for much, crossed, by the cut points of the dataset's description. Two of them make a grid that is easier to read: --rfm=recency,frequency.
+    /// Who bought lately, often and for much, crossed, by the cut points of the dataset's description. Two of them make a grid that is easier to read: --rfm=recency,frequency. Released cut points too: --rfm=cutPoints/spend@1.
     #[arg(
         long,
         value_name = "MEASURES",

@@ -7,6 +7,7 @@ mod budget;
 mod client;
 pub mod common;
 mod consent;
+mod cuts;
 mod epoch;
 mod feed;
 mod hold;
@@ -26,6 +27,7 @@ pub use budget::{BudgetArgs, BudgetCommand, ExtendArgs};
 pub use client::{ClientCommand, Role};
 pub use common::{Basis, For, Global};
 pub use consent::{About, ConsentCommand, Method};
+pub use cuts::{CutsCommand, ReleaseCutsArgs};
 pub use epoch::EpochCommand;
 pub use feed::{GenerateArgs, ImportArgs};
 pub use hold::{HoldCommand, PlaceArgs, ReleaseArgs};
@@ -106,6 +108,9 @@ pub enum Command {
     Table(TableArgs),
     /// The values of a field that most people have, and how many do.
     Top(TopArgs),
+    /// Cut points: where a number divides people into equal bands, for segments and bands.
+    #[command(subcommand)]
+    Cuts(CutsCommand),
     /// How a number attribute is spread: a histogram and quantiles.
     Distribution(DistributionArgs),
     /// The mean of a number attribute, and with --spread its standard deviation.

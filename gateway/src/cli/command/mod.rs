@@ -6,6 +6,7 @@ pub(super) mod audit;
 mod backup;
 mod budget;
 mod consent;
+mod cuts;
 mod groups;
 mod hold;
 pub(super) mod import;
@@ -93,6 +94,7 @@ async fn remote(command: Command, context: &Context, session: &Session) -> Resul
         Command::Bands(args) => groups::bands(args, session, context.out.canvas()).await,
         Command::Top(args) => groups::top(args, session, context.out.canvas()).await,
         Command::Table(args) => insight::table(args, session, context.out.canvas()).await,
+        Command::Cuts(command) => cuts::run(command, session, context.out.canvas()).await,
         Command::Distribution(args) => numbers::distribution(args, session, context.out.canvas()).await,
         Command::Mean(args) => numbers::mean(args, session, context.out.canvas()).await,
         Command::Audience(args) => audience::deliver(args, session, context.out.canvas()).await,

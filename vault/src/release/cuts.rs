@@ -1,0 +1,180 @@
+//! Where people are cut into bands of about equally many, from a released histogram: post-processing, free of charge.
+//!
+//! The histogram is over candidates that are public ([`policy::segment::Number::candidates`]); each person is in one of its
+//! cells, so its release is one of bands and its proof is theirs. A cut is the candidate below which a wanted part of all
+//! draws lies best. Its error, in people, is that of a sum of cells less its part of all: with `n` cells of standard deviation
+//! `s`, the root of `s^2 n q (1 - q)` at most, by independence of the draws, and half the largest cell beside it.
+//!
+//! Guarantees: the same draws, the same cuts; fewer bands where many people have one number, never one without people. What
+//! noise alone could have made is refused, with what would be enough.
+
+use super::display::Estimate;
+use super::ratio::{Interval, share};
+
+/// Two-sided 95 % point of the normal distribution.
+const Z_95: f64 = 1.959_963_984_540_054;
+
+/// Bands that draws were cut into.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Cuts {
+    /// Cells of the histogram that begin a band, from 1, rising; the first band begins with cell 0.
+    pub begins: Vec<usize>,
+    /// The part of all in each band, from 0 to 1, at 95 %; one more than there are cuts.
+    pub shares: Vec<Interval>,
+}
+
+/// Why there are none.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum NoCuts {
+    /// Too few people for so many bands: how many they would be enough for, below 2 for none, and how many times the price
+    /// would be needed for those that were asked for.
+    TooFew {
+        /// Bands.
+        enough_for: u32,
+        /// Times the price.
+        times_rho: f64,
+    },
+    /// Nearly all people have one number, or lie beyond the candidates.
+    OneNumber,
+}
+
+/// Cuts a histogram of disjoint cells, given its draws and the standard deviation of each, both in 1/1024 of a person, into
+/// `bands` bands, 2 or more. A cut has to be within a quarter of a band of where it should be, at 95 %, cells aside.
+#[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "for display")]
+pub fn cuts(cells: &[i64], sigma: u64, bands: u32) -> Result<Cuts, NoCuts> {
+    let all: f64 = cells.iter().map(|cell| *cell as f64).sum();
+    let off = Z_95 * sigma as f64 * (cells.len() as f64).sqrt() / 2.0;
+    let bands = bands.max(2);
+    // Four times the distance that noise puts a cut off by is what a band needs.
+    let needed = 4.0 * off * f64::from(bands);
+    if all < needed {
+        let enough_for = if all > 0.0 && off > 0.0 { (all / (4.0 * off)) as u32 } else { 0 };
+        // What is there at least, so that nobody is told to pay for ever more.
+        let there = all.max(off);
+        return Err(NoCuts::TooFew { enough_for, times_rho: (needed / there).powi(2) });
+    }
+    let mut begins: Vec<usize> =
+        (1..bands).map(|nth| nearest(cells, f64::from(nth) / f64::from(bands) * all)).collect();
+    begins.dedup();
+    begins.retain(|begin| (1..cells.len()).contains(begin));
+    let shares = shares(cells, sigma, &begins);
+    // Ties and noise at the ends: a band that may be empty is one with its neighbour.
+    let empty = |share: &Interval| share.low <= 0.0;
+    let kept: Vec<usize> =
+        begins.iter().zip(&shares).filter(|(_, below)| !empty(below)).map(|(begin, _)| *begin).collect();
+    let kept =
+        if shares.last().is_some_and(empty) { kept.split_last().map(|(_, rest)| rest.to_vec()) } else { Some(kept) };
+    match kept.filter(|kept| !kept.is_empty()) {
+        Some(begins) => Ok(Cuts { shares: self::shares(cells, sigma, &begins), begins }),
+        None => Err(NoCuts::OneNumber),
+    }
+}
+
+/// Returns how many cells hold most nearly so many.
+#[expect(clippy::cast_precision_loss, reason = "for display")]
+fn nearest(cells: &[i64], wanted: f64) -> usize {
+    let (mut below, mut best) = (0.0, (wanted.abs(), 0));
+    for (place, cell) in (1..).zip(cells) {
+        below += *cell as f64;
+        let distance = (below - wanted).abs();
+        if distance < best.0 {
+            best = (distance, place);
+        }
+    }
+    best.1
+}
+
+fn shares(cells: &[i64], sigma: u64, begins: &[usize]) -> Vec<Interval> {
+    let estimate = |cells: &[i64]| Estimate {
+        value: cells.iter().fold(0_i64, |sum, cell| sum.saturating_add(*cell)),
+        sigma: root(sigma, cells.len()),
+    };
+    let ends = begins.iter().copied().chain([cells.len()]);
+    let from = std::iter::once(0).chain(begins.iter().copied());
+    let whole = estimate(cells);
+    let part = |(from, until): (usize, usize)| {
+        let part = estimate(cells.get(from..until).unwrap_or_default());
+        let others = cells.len().saturating_sub(until - from);
+        let rest = Estimate { value: whole.value.saturating_sub(part.value), sigma: root(sigma, others) };
+        share(part, rest).unwrap_or(Interval { middle: 0.0, low: 0.0, high: 1.0 })
+    };
+    from.zip(ends).map(part).collect()
+}
+
+/// The standard deviation of a sum of so many draws, rounded up.
+fn root(sigma: u64, cells: usize) -> u64 {
+    let variance = u128::from(sigma).pow(2).saturating_mul(cells as u128);
+    let root = variance.isqrt();
+    u64::try_from(if root * root < variance { root + 1 } else { root }).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+    use crate::scan::tests::Dice;
+
+    const PERSON: i64 = 1_024;
+
+    /// About normal, of a standard deviation in 1/1024.
+    fn noise(dice: &mut Dice, sigma: u64) -> i64 {
+        let sum: i64 = (0..12).map(|_| dice.below(2_001) as i64 - 1_000).sum();
+        sum * sigma as i64 / 2_000
+    }
+
+    #[test]
+    fn people_are_cut_into_equal_parts() {
+        let cells = [100 * PERSON; 50];
+        let found = cuts(&cells, 1_024, 5).unwrap();
+        assert_eq!(found.begins, [10, 20, 30, 40]);
+        assert!(found.shares.iter().all(|share| (share.middle - 0.2).abs() < 1e-9 && share.low < 0.2), "{found:?}");
+        assert_eq!(cuts(&cells, 0, 2).unwrap().begins, [25]);
+    }
+
+    #[test]
+    fn fewer_bands_where_many_have_one_number() {
+        let mut cells = [10 * PERSON; 21];
+        cells[0] = 600 * PERSON;
+        // 600 of 800: the first three fifths are one.
+        let found = cuts(&cells, 0, 4).unwrap();
+        assert_eq!(found.begins, [1], "{found:?}");
+        let mut all_in_one = [0; 21];
+        all_in_one[3] = 10_000 * PERSON;
+        assert_eq!(cuts(&all_in_one, 10 * 1_024, 5), Err(NoCuts::OneNumber));
+    }
+
+    #[test]
+    fn noise_alone_cuts_nothing_and_says_what_would() {
+        let cells = [4 * PERSON; 100];
+        // 400 people; a cut is off by 1.96 x 10 x 10 / 2 = 98 people.
+        let Err(NoCuts::TooFew { enough_for, times_rho }) = cuts(&cells, 10 * 1_024, 5) else { unreachable!("cut") };
+        assert_eq!(enough_for, 1);
+        let cheaper = 10_240.0 / times_rho.sqrt();
+        assert!(cuts(&cells, cheaper as u64, 5).is_ok(), "what it says is enough: {times_rho}");
+        assert!(cuts(&[-3 * PERSON; 10], 10 * 1_024, 2).is_err());
+        assert!(cuts(&[], 10, 2).is_err());
+    }
+
+    #[test]
+    fn cuts_are_as_near_as_promised() {
+        // 121 cells of 10,000 people, growing and falling; N = 2,000 draws. Each cut within a quarter of a band in 95 % at
+        // least: more than 5 % plus five standard errors would be wrong.
+        const N: usize = 2_000;
+        let mut dice = Dice(11);
+        let truth: Vec<i64> = (0..121_i64).map(|place| (61 - (place - 60).abs()) * 10_000 * PERSON / 3_721).collect();
+        let all: i64 = truth.iter().sum();
+        let below = |until: usize| truth.iter().take(until).sum::<i64>();
+        let largest = truth.iter().max().unwrap() / 2;
+        let sigma = 15 * 1_024 + 800;
+        let mut far = 0;
+        for _ in 0..N {
+            let drawn: Vec<i64> = truth.iter().map(|cell| cell + noise(&mut dice, sigma)).collect();
+            let found = cuts(&drawn, sigma, 5).unwrap();
+            assert_eq!(found.begins.len(), 4);
+            let off = |(nth, begin): (i64, &usize)| (below(*begin) - all * nth / 5).abs() > all / 20 + largest;
+            far += (1..).zip(&found.begins).filter(|pair| off(*pair)).count();
+        }
+        let (cuts, wrong) = ((4 * N) as f64, far as f64);
+        assert!(wrong <= 0.05 * cuts + 5.0 * (0.05 * 0.95 * cuts).sqrt(), "{far} of {cuts}");
+    }
+}
