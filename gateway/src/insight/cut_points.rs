@@ -21,7 +21,7 @@ use policy::treatment::Treatment;
 use proto::v1;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use vault::release::cuts::{Cuts, NoCuts, cuts};
+use vault::release::cuts::{Cuts, NoCuts, cuts, people_needed_1024};
 use vault::release::ratio::Interval;
 use vault::release::{Answer, Kind};
 
@@ -47,6 +47,7 @@ pub fn release(call: &mut Call, request: v1::ReleaseCutPointsRequest) -> Result<
         Ok(Kind::Bands { lists })
     })?;
     let (number, candidates) = found.ok_or(Failure::Defect("nothing was cut"))?;
+    answered.plan.readable_from = readable_from(&answered.plan, candidates.len() + 1, bands);
     let (Some(answer), Some(release)) = (&answered.answer, &mut answered.release) else {
         let (plan, none) = (Some(answered.plan), String::new());
         return Ok(v1::ReleaseCutPointsResponse { plan, release: None, cut_points: None, advice: none });
@@ -63,6 +64,12 @@ pub fn release(call: &mut Call, request: v1::ReleaseCutPointsRequest) -> Result<
     };
     let shown = stored.map(|stored| cut_points::encode(&stored, self::stored_words(&number, &stored.body.cuts)));
     Ok(v1::ReleaseCutPointsResponse { plan, release: answered.release, cut_points: shown, advice })
+}
+
+/// How many people cutting takes, from the price alone.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a standard deviation that was an integer")]
+fn readable_from(plan: &v1::Plan, cells: usize, bands: u32) -> u64 {
+    people_needed_1024(cells, (plan.sigma * 1_024.0).round() as u64, bands).div_ceil(1_024)
 }
 
 fn candidates(number: &Number, from: &str, to: &str) -> Result<Vec<i64>, Failure> {

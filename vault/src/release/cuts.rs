@@ -5,7 +5,8 @@
 //! draws lies best. Its error, in people, is that of a sum of cells less its part of all: with `n` cells of standard deviation
 //! `s`, the root of `s^2 n q (1 - q)` at most, by independence of the draws, and half the largest cell beside it.
 //!
-//! Guarantees: the same draws, the same cuts; fewer bands where many people have one number, never one without people. What
+//! Guarantees: the same draws, the same cuts; fewer bands where many people have one number, never one of less than half of what
+//! was wanted. What
 //! noise alone could have made is refused, with what would be enough.
 
 use super::display::Estimate;
@@ -43,31 +44,59 @@ pub enum NoCuts {
 #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "for display")]
 pub fn cuts(cells: &[i64], sigma: u64, bands: u32) -> Result<Cuts, NoCuts> {
     let all: f64 = cells.iter().map(|cell| *cell as f64).sum();
-    let off = Z_95 * sigma as f64 * (cells.len() as f64).sqrt() / 2.0;
-    let bands = bands.max(2);
-    // Four times the distance that noise puts a cut off by is what a band needs.
-    let needed = 4.0 * off * f64::from(bands);
+    let (off, needed) = (off(cells.len(), sigma), needed(cells.len(), sigma, bands));
     if all < needed {
         let enough_for = if all > 0.0 && off > 0.0 { (all / (4.0 * off)) as u32 } else { 0 };
         // What is there at least, so that nobody is told to pay for ever more.
         let there = all.max(off);
         return Err(NoCuts::TooFew { enough_for, times_rho: (needed / there).powi(2) });
     }
-    let mut begins: Vec<usize> =
-        (1..bands).map(|nth| nearest(cells, f64::from(nth) / f64::from(bands) * all)).collect();
+    let bands = f64::from(bands.max(2));
+    let wanted = (1_u32..).map(|nth| f64::from(nth) / bands).take_while(|part| *part < 1.0);
+    let mut begins: Vec<usize> = wanted.map(|part| nearest(cells, part * all)).collect();
     begins.dedup();
     begins.retain(|begin| (1..cells.len()).contains(begin));
-    let shares = shares(cells, sigma, &begins);
-    // Ties and noise at the ends: a band that may be empty is one with its neighbour.
-    let empty = |share: &Interval| share.low <= 0.0;
-    let kept: Vec<usize> =
-        begins.iter().zip(&shares).filter(|(_, below)| !empty(below)).map(|(begin, _)| *begin).collect();
-    let kept =
-        if shares.last().is_some_and(empty) { kept.split_last().map(|(_, rest)| rest.to_vec()) } else { Some(kept) };
-    match kept.filter(|kept| !kept.is_empty()) {
-        Some(begins) => Ok(Cuts { shares: self::shares(cells, sigma, &begins), begins }),
-        None => Err(NoCuts::OneNumber),
+    // Where many have one number, a target falls into its cell, and both ends of that are near: what would be a sliver, or
+    // empty, is one with the smaller of its neighbors.
+    let mut shares = shares(cells, sigma, &begins);
+    while let Some(place) = sliver(&shares, 0.5 / bands) {
+        if begins.is_empty() {
+            break;
+        }
+        begins.remove(joined(&shares, place));
+        shares = self::shares(cells, sigma, &begins);
     }
+    if begins.is_empty() { Err(NoCuts::OneNumber) } else { Ok(Cuts { begins, shares }) }
+}
+
+/// How many people it takes, in 1/1024 of one, so that a histogram of so many cells can be cut into so many bands.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "for display")]
+pub fn people_needed_1024(cells: usize, sigma: u64, bands: u32) -> u64 {
+    needed(cells, sigma, bands).ceil() as u64
+}
+
+/// How far noise puts a cut off, at 95 %: in the middle, where it is most.
+#[expect(clippy::cast_precision_loss, reason = "for display")]
+fn off(cells: usize, sigma: u64) -> f64 {
+    Z_95 * sigma as f64 * (cells as f64).sqrt() / 2.0
+}
+
+/// Four times that is what a band needs.
+fn needed(cells: usize, sigma: u64, bands: u32) -> f64 {
+    4.0 * off(cells, sigma) * f64::from(bands.max(2))
+}
+
+/// The smallest band, if it has less than so much or may be empty.
+fn sliver(shares: &[Interval], least: f64) -> Option<usize> {
+    let smallest = shares.iter().enumerate().min_by(|(_, a), (_, b)| a.middle.total_cmp(&b.middle));
+    smallest.filter(|(_, share)| share.middle < least || share.low <= 0.0).map(|(place, _)| place)
+}
+
+/// Which cut goes so that a band is one with the smaller of its neighbors.
+fn joined(shares: &[Interval], place: usize) -> usize {
+    let middle = |place: usize| shares.get(place).map_or(f64::INFINITY, |share| share.middle);
+    let below = place.checked_sub(1).map_or(f64::INFINITY, middle);
+    if below < middle(place + 1) || place + 1 >= shares.len() { place.saturating_sub(1) } else { place }
 }
 
 /// Returns how many cells hold most nearly so many.
@@ -138,6 +167,12 @@ mod tests {
         // 600 of 800: the first three fifths are one.
         let found = cuts(&cells, 0, 4).unwrap();
         assert_eq!(found.begins, [1], "{found:?}");
+        // Half below the first candidate, and 3 % in the next cell: that is no band.
+        let mut half = [49 * PERSON; 12];
+        (half[0], half[1]) = (480 * PERSON, 30 * PERSON);
+        let found = cuts(&half, 1_024, 4).unwrap();
+        assert_eq!(found.begins, [1, 7], "{found:?}");
+        assert!(found.shares.iter().all(|share| share.middle > 0.2), "{found:?}");
         let mut all_in_one = [0; 21];
         all_in_one[3] = 10_000 * PERSON;
         assert_eq!(cuts(&all_in_one, 10 * 1_024, 5), Err(NoCuts::OneNumber));
@@ -151,6 +186,10 @@ mod tests {
         assert_eq!(enough_for, 1);
         let cheaper = 10_240.0 / times_rho.sqrt();
         assert!(cuts(&cells, cheaper as u64, 5).is_ok(), "what it says is enough: {times_rho}");
+        let needed = people_needed_1024(100, 10 * 1_024, 5);
+        assert_eq!(needed.div_ceil(1_024), 1_960);
+        let each = i64::try_from(needed.div_ceil(100)).unwrap();
+        assert!(cuts(&[each; 100], 10 * 1_024, 5).is_ok() && cuts(&[each - 2; 100], 10 * 1_024, 5).is_err());
         assert!(cuts(&[-3 * PERSON; 10], 10 * 1_024, 2).is_err());
         assert!(cuts(&[], 10, 2).is_err());
     }

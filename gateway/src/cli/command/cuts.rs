@@ -83,6 +83,10 @@ async fn list(dataset: String, r#use: Use, session: &Session, canvas: Canvas) ->
             break;
         }
     }
+    if all.is_empty() {
+        let words = "No cut points yet: `silhouette cuts release` finds some.\n".to_owned();
+        return Ok(Shown::new(words, json!({ "cut_points": [] })));
+    }
     let row = |found: &CutPoints| vec![named(&found.name), found.of.clone(), found.cuts.join(", ")];
     let rows: Vec<Vec<String>> = all.iter().map(row).collect();
     let json = all.iter().map(cut_points_json).collect::<Vec<_>>();
