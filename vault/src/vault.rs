@@ -4,6 +4,7 @@
 //! Does not: authenticate, or read a clock.
 
 mod adopt;
+mod apart;
 mod backlog;
 mod backup;
 mod change;

@@ -16,7 +16,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Puts a tree into canonical form without changing its three-valued meaning.
 pub(super) fn normalize(root: &Expr, schema: &Schema) -> Expr {
-    let context = Context { schema, fields: &schema.attributes };
+    let context = Context::of(schema);
     context.expr(context.norm(root, false))
 }
 
@@ -56,7 +56,7 @@ pub(super) enum Norm {
 
 impl Norm {
     /// Says whether it is certainly true for nobody. It may still be unknown for some.
-    fn is_never(&self) -> bool {
+    pub(super) fn is_never(&self) -> bool {
         match self {
             Self::Const(value) => !value,
             Self::Set(_, set) => set.is_empty(),
@@ -73,6 +73,13 @@ pub(super) struct Context<'a> {
     fields: &'a [Field],
 }
 
+impl<'a> Context<'a> {
+    /// Where attributes of subjects are named.
+    pub(super) fn of(schema: &'a Schema) -> Self {
+        Self { schema, fields: &schema.attributes }
+    }
+}
+
 impl Context<'_> {
     fn field(&self, column: ColumnId) -> Option<&Field> {
         self.fields.get(usize::from(column.0))
@@ -83,7 +90,7 @@ impl Context<'_> {
     }
 
     /// Returns the least and greatest number a key can have.
-    fn universe(&self, key: &Key) -> (i64, i64) {
+    pub(super) fn universe(&self, key: &Key) -> (i64, i64) {
         match key {
             Key::Event(event, _, _, Measure::Min(column) | Measure::Max(column), _) => {
                 let field = self.fields_of(*event).get(usize::from(column.0));

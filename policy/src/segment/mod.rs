@@ -10,6 +10,7 @@ mod cut_points;
 mod days;
 pub mod eval;
 mod events;
+mod implies;
 mod intervals;
 mod limits;
 mod predicate;

@@ -185,6 +185,23 @@ fn crowded_tree() -> impl Strategy<Value = Expr> {
     })
 }
 
+/// How often and on how many days, in windows within windows.
+fn counts() -> impl Strategy<Value = Expr> {
+    let measure = prop::sample::select(vec![Measure::Count, Measure::Days, Measure::Distinct(ColumnId(0))]);
+    let end = || prop_oneof![0_i64..3, Just(i64::MAX)];
+    let test = (window(), measure, any::<bool>(), end(), end()).prop_map(|(window, measure, if_any, min, max)| {
+        let (event, filter) = (EventTypeId(0), EventFilter::Const(true));
+        Expr::Event(EventTest { event, window, filter, measure, if_any, min, max })
+    });
+    test.prop_recursive(2, 5, 3, |inner| {
+        prop_oneof![
+            1 => inner.clone().prop_map(|part| Expr::Not(Box::new(part))),
+            1 => prop::collection::vec(inner.clone(), 2..=3).prop_map(Expr::All),
+            1 => prop::collection::vec(inner, 2..=3).prop_map(Expr::Any),
+        ]
+    })
+}
+
 fn either_tree() -> impl Strategy<Value = Expr> {
     prop_oneof![tree(), crowded_tree()]
 }
@@ -259,6 +276,23 @@ proptest! {
         let schema = schema();
         let segment = Segment::from_expr(tree, &schema);
         prop_assert_eq!(&Segment::from_expr(segment.root().clone(), &schema), &segment);
+    }
+
+    #[test]
+    fn what_is_said_to_follow_holds_for_everyone(
+        (a, b) in prop_oneof![(crowded_tree(), crowded_tree()), (counts(), counts()), (tree(), tree())],
+        rows in prop::collection::vec(row(&schema()), 12)
+    ) {
+        let schema = schema();
+        let (a, b) = (Segment::from_expr(a, &schema), Segment::from_expr(b, &schema));
+        let both = Segment::all_of([&a, &b], &schema);
+        let (within, nobody) = (a.is_within(&b, &schema), both.has_nobody(&schema));
+        prop_assert!(a.is_within(&a, &schema), "{}", a.canonical());
+        for row in rows {
+            let is_in = |segment: &Segment| eval(segment, &row, NOW, "Europe/London").unwrap() == Some(true);
+            prop_assert!(!within || !is_in(&a) || is_in(&b), "{} in {} of {:?}", a.canonical(), b.canonical(), row);
+            prop_assert!(!nobody || !is_in(&both), "{} of {:?}", both.canonical(), row);
+        }
     }
 
     #[test]

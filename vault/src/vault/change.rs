@@ -9,6 +9,7 @@ use crate::release::Synopsis;
 use policy::id::{ClientId, DatasetId, PopulationId};
 use policy::privacy::{Extension, Ledger, Month, NanoRho, Quarter};
 use policy::schema::FieldRef;
+use policy::segment::Expr;
 use policy::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -172,6 +173,9 @@ pub(crate) struct HeldAudience {
     pub tags: Vec<FieldRef>,
     /// Base64 of the bitmap of the members whose tags were blanked.
     pub blanked: String,
+    /// Who it is of. Older ones do not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub who: Option<Box<Expr>>,
 }
 
 /// A hold that stands.

@@ -38,6 +38,7 @@ pub(crate) fn state_seeds() -> Vec<Vec<u8>> {
         members: deliver::encode(&people),
         tags: Vec::new(),
         blanked: deliver::encode(&RoaringBitmap::new()),
+        who: Some(Box::new(policy::segment::Expr::Const(true))),
     };
     let mut changes = vec![
         Change::HoldEnded { number: 4 },

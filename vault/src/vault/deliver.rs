@@ -3,11 +3,12 @@
 //! The declared exception of the design: a partner that holds an audience knows who is in it, by pseudonym. What is
 //! guaranteed: only people whose consent to this sharing holds when their row leaves; only fields granted at `generalise` or more,
 //! in the segment and its universe too; no combination of tags and memberships, over all audiences that the partner holds in
-//! the epoch for the purpose, is held by fewer than [`K`] people; a noisy size below [`MINIMUM`], measured for at least
+//! the epoch for the purpose, is held by fewer than [`apart::K`] people ([`super::apart`]); a noisy size below [`MINIMUM`], measured for at least
 //! [`LEAST_RHO`], is refused, and paid for.
 //! People who withdraw after that was checked are missing from the rows that had not left and from the next delivery,
 //! which shows that they did; a combination may then be held by fewer.
 
+use super::apart::{self, Held, Person, Row};
 use super::change::{Change, HeldAudience};
 use super::epochs::ClosedEpoch;
 use super::release::touched;
@@ -25,56 +26,17 @@ use policy::decide::Reason;
 use policy::permit::{Permit, Role, Verb};
 use policy::privacy::{DEFAULT_SIZE_RHO, NanoRho};
 use policy::schema::{FieldRef, Layout, Schema};
+use policy::segment::Segment;
 use policy::time::Timestamp;
 use policy::treatment::Treatment;
 use roaring::RoaringBitmap;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-/// Fewest rows that may share a combination of tags and memberships.
-pub const K: usize = 20;
 /// Smallest noisy size of an audience, in people.
 pub const MINIMUM: i64 = 100;
 /// Least price of the size that is tested against it: of a cheaper one the noise would decide, as often as somebody asks.
 pub const LEAST_RHO: NanoRho = DEFAULT_SIZE_RHO;
-
-/// Coarse labels of one person's tags; `None` for a missing or blanked one.
-type Labels<'a> = Vec<Option<&'a str>>;
-
-/// A person of this audience, or of one that its partner holds, before it is named.
-struct Person<'a> {
-    ordinal: u32,
-    hidden: [u8; 32],
-    /// For each field that was asked for, in their order.
-    labels: Labels<'a>,
-}
-
-impl<'a> Person<'a> {
-    /// Picks the labels of some tags out of those of all fields that were read.
-    fn labels(&self, tags: &[FieldRef], fields: &BTreeSet<FieldRef>) -> Labels<'a> {
-        let place = |tag: &FieldRef| fields.iter().position(|field| field == tag);
-        tags.iter().map(|tag| place(tag).and_then(|place| self.labels.get(place).copied().flatten())).collect()
-    }
-}
-
-/// A row before it is named: ordinal, hidden bytes and labels.
-type Row<'a> = (u32, [u8; 32], Labels<'a>);
-
-/// What an audience that the partner holds told it.
-struct Held {
-    members: RoaringBitmap,
-    tags: Vec<FieldRef>,
-    blanked: RoaringBitmap,
-}
-
-impl Held {
-    /// Returns the labels it told of a person, if it has the person.
-    fn told<'a>(&self, person: &Person<'a>, fields: &BTreeSet<FieldRef>) -> Option<Labels<'a>> {
-        let blank = self.blanked.contains(person.ordinal);
-        let labels = || if blank { vec![None; self.tags.len()] } else { person.labels(&self.tags, fields) };
-        self.members.contains(person.ordinal).then(labels)
-    }
-}
 
 /// What the rows of one audience are read from.
 struct Source<'a> {
@@ -171,8 +133,12 @@ impl Vault {
         let blocks = source.epoch.scan_blocks();
         let resolved = super::release::resolve(plan, size, &source.schema, source.epoch.info.as_of)?;
         let found = self.scanner.members(&resolved, &ScanInput { blocks: &blocks, allowed: &allowed })?;
-        let held = self.held(&holder, &allowed)?;
-        let (rows, blanked) = rows(source, &found, &held)?;
+        let held = self.held(&holder, &allowed, &source.schema)?;
+        let fields = question_fields(source, &held);
+        let everyone = held.iter().fold(found.clone(), |all, audience| all | &audience.members);
+        let people = people(source, &everyone, &fields)?;
+        let asked = apart::Asked { who: who(source), found: &found, tags: &source.question.tags, fields: &fields };
+        let (rows, blanked) = apart::rows(&asked, &people, &held, &source.schema)?;
         #[cfg(test)]
         if let Some(act) = self.after_scan.lock().take() {
             act(self);
@@ -210,7 +176,8 @@ impl Vault {
         members -= &erased;
         blanked -= &erased;
         let tags = source.question.tags.clone();
-        let audience = HeldAudience { members: encode(&members), tags, blanked: encode(&blanked) };
+        let who = Some(Box::new(who(source).root().clone()));
+        let audience = HeldAudience { members: encode(&members), tags, blanked: encode(&blanked), who };
         let leaves = vec![(super::Tree::Access, outcome.to_json().into_bytes())];
         let changes = vec![Change::Held { holder, audience }];
         let ticket = self.commit(&mut state, super::commit::Outgoing { leaves, changes, ..Default::default() })?;
@@ -296,16 +263,27 @@ impl Vault {
 
     /// Returns what the partner holds, of people who are still allowed: that someone withdrew is what a later delivery
     /// has to tell.
-    fn held(&self, holder: &str, allowed: &RoaringBitmap) -> Result<Vec<Held>, VaultError> {
+    fn held(&self, holder: &str, allowed: &RoaringBitmap, schema: &Schema) -> Result<Vec<Held>, VaultError> {
         let state = self.lock()?;
         let read = |text: &str| decode(text).ok_or_else(|| VaultError::damaged("held audience", "it does not parse"));
         let held = state.shared.held.get(holder).into_iter().flatten();
         held.map(|audience| {
             let (members, blanked) = (read(&audience.members)? & allowed, read(&audience.blanked)?);
-            Ok(Held { members, tags: audience.tags.clone(), blanked })
+            let who = audience.who.as_ref().map(|who| Segment::from_expr(who.as_ref().clone(), schema));
+            Ok(Held { members, tags: audience.tags.clone(), blanked, who })
         })
         .collect()
     }
+}
+
+/// Who an audience is of, its universe included.
+fn who(source: &Source<'_>) -> Segment {
+    Segment::all_of([&source.question.universe, &source.question.segment], &source.schema)
+}
+
+/// The tags of an audience and of those that its partner holds.
+fn question_fields(source: &Source<'_>, held: &[Held]) -> BTreeSet<FieldRef> {
+    source.question.tags.iter().chain(held.iter().flat_map(|audience| &audience.tags)).copied().collect()
 }
 
 /// Reads the people of a set, with the labels of some attributes.
@@ -338,65 +316,6 @@ fn people<'a>(
     Ok(people)
 }
 
-/// Returns the rows of an audience under the k rules, and whose tags were blanked.
-///
-/// People are put into classes by all that the partner knows of them: for each audience it holds, whether they are in it
-/// and with which labels. A class must be told apart by this audience into parts of 0 or at least [`K`]; within a class,
-/// labels that fewer than [`K`] share are blanked.
-fn rows<'a>(
-    source: &'a Source<'_>,
-    found: &RoaringBitmap,
-    held: &[Held],
-) -> Result<(Vec<Row<'a>>, RoaringBitmap), VaultError> {
-    differs_enough(found, held)?;
-    let tags = &source.question.tags;
-    let fields = tags.iter().chain(held.iter().flat_map(|audience| &audience.tags)).copied().collect();
-    let everyone = held.iter().fold(found.clone(), |all, audience| all | &audience.members);
-    let people = people(source, &everyone, &fields)?;
-    let mut classes: BTreeMap<Vec<Option<Labels<'a>>>, (Vec<&Person<'a>>, usize)> = BTreeMap::new();
-    for person in &people {
-        let known = held.iter().map(|audience| audience.told(person, &fields)).collect();
-        let (inside, outside) = classes.entry(known).or_default();
-        if found.contains(person.ordinal) { inside.push(person) } else { *outside += 1 }
-    }
-    let mut delivered = Vec::with_capacity(people.len());
-    let mut blanked = RoaringBitmap::new();
-    for (inside, outside) in classes.into_values() {
-        if (1..K).contains(&inside.len()) || (1..K).contains(&outside) {
-            let message = format!("fewer than {K} people share what this audience and those you hold say of them");
-            return refuse(Reason::AudienceTooSmall, message, "use the ones you hold, or wait for the next epoch");
-        }
-        let labels = inside.iter().map(|person| person.labels(tags, &fields)).collect();
-        for (person, labels) in inside.into_iter().zip(blank_rare(labels)) {
-            if labels.iter().all(Option::is_none) {
-                blanked.insert(person.ordinal);
-            }
-            delivered.push((person.ordinal, person.hidden, labels));
-        }
-    }
-    if delivered.len() < K {
-        return refuse(
-            Reason::AudienceTooSmall,
-            format!("this audience has fewer than {K} people"),
-            "widen the segment",
-        );
-    }
-    Ok((delivered, blanked))
-}
-
-/// Refuses an audience that differs from a held one by 1 to K-1 people, in either direction.
-fn differs_enough(found: &RoaringBitmap, held: &[Held]) -> Result<(), VaultError> {
-    let few = |people: RoaringBitmap| (1..K as u64).contains(&people.len());
-    if held.iter().any(|audience| few(found - &audience.members) || few(&audience.members - found)) {
-        return refuse(
-            Reason::AudienceTooSmall,
-            format!("this audience differs from one you hold by fewer than {K} people"),
-            "use the one you hold, or wait for the next epoch",
-        );
-    }
-    Ok(())
-}
-
 fn holder(source: &Source<'_>) -> String {
     let purpose = source.permit.purpose().map_or("", |purpose| purpose.as_str());
     format!("{}/{}/{}/{}", source.question.partner, purpose, source.schema.dataset, source.epoch.info.epoch)
@@ -415,30 +334,6 @@ fn code_at(layout: Layout, bytes: &[u8], position: usize) -> Option<u16> {
         }
         Layout::Int64 | Layout::Bytes => None,
     }
-}
-
-/// Blanks the labels that fewer than [`K`] rows share, and goes on with the next smallest class while the blanked rows are
-/// themselves too few.
-fn blank_rare(mut rows: Vec<Labels<'_>>) -> Vec<Labels<'_>> {
-    let mut classes: BTreeMap<Labels<'_>, Vec<usize>> = BTreeMap::new();
-    for (index, row) in rows.iter().enumerate() {
-        classes.entry(row.clone()).or_default().push(index);
-    }
-    let blank = rows.first().map(|row| vec![None; row.len()]).unwrap_or_default();
-    let mut blanked = classes.remove(&blank).unwrap_or_default();
-    let mut sized: Vec<Vec<usize>> = classes.into_values().collect();
-    sized.sort_by_key(Vec::len);
-    for class in sized {
-        if class.len() < K || (!blanked.is_empty() && blanked.len() < K) {
-            blanked.extend(class);
-        }
-    }
-    for index in blanked {
-        if let Some(row) = rows.get_mut(index) {
-            row.fill(None);
-        }
-    }
-    rows
 }
 
 pub(super) fn encode(bitmap: &RoaringBitmap) -> String {

@@ -3,7 +3,7 @@
 use super::*;
 use crate::audience::Member;
 use crate::pseudonym::{PseudonymError, parse_pseudonym, pseudonym};
-use crate::vault::deliver::K;
+use crate::vault::apart::K;
 use std::collections::{BTreeMap, BTreeSet};
 
 const SHARING: [&str; 2] = ["sharing.partner.greenbox", "sharing.partner.acre"];
@@ -192,6 +192,54 @@ fn whatever_a_partner_asks_for_nobody_is_singled_out() {
     assert!(delivered > 8, "{delivered} delivered");
 }
 
+/// A town of kinds of people, 30 of each or none, with and without one person of a kind that there is none of: whatever a partner
+/// asks for, it is refused in both or in neither.
+#[test]
+fn no_refusal_tells_whether_one_person_is_there() {
+    const TEXTS: [&str; 9] = [
+        "true",
+        "children >= 2",
+        "children < 2",
+        "region == \"north\"",
+        "children < 4 && region == \"south\"",
+        "age_band == \"young\" || children >= 3",
+        "age_band == \"old\"",
+        "!(children in [1, 2])",
+        "children == 4 || region == \"south\"",
+    ];
+    const TAGS: [&[&str]; 4] = [&[], &["age_band"], &["region"], &["age_band", "region"]];
+    let mut random = 11_u64;
+    let mut next = |below: u64| {
+        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (random >> 33) % below
+    };
+    let (mut delivered, mut refused) = (0, 0);
+    for town in 0..24 {
+        let kinds: Vec<(u16, i64, u16)> =
+            (0..20_u16).map(|kind| (1 + kind % 2, i64::from(kind / 4), 1 + kind / 2 % 2)).collect();
+        let (there, gone): (Vec<_>, Vec<_>) = kinds.into_iter().partition(|_| next(3) != 0);
+        let one = gone[next(gone.len() as u64) as usize];
+        let build = |with: bool| {
+            let shop = Shop::new();
+            let people = there.iter().flat_map(|kind| std::iter::repeat_n(*kind, 30)).chain(with.then_some(one));
+            let records =
+                people.enumerate().flat_map(|(number, (age, children, region))| person(number, age, children, region));
+            shop.ingest(records.collect());
+            shop.close(20);
+            shop
+        };
+        let (with, without) = (build(true), build(false));
+        for _ in 0..7 {
+            let (text, tags) = (TEXTS[next(9) as usize], TAGS[next(4) as usize]);
+            let [here, there] = [&with, &without].map(|shop| shop.audience_of("greenbox", text, tags).map(|_| ()));
+            assert_eq!(here, there, "town {town}, {one:?}: {text} {tags:?}");
+            delivered += usize::from(here.is_ok());
+            refused += usize::from(here.is_err());
+        }
+    }
+    assert!(delivered > 20 && refused > 20, "{delivered} delivered, {refused} refused");
+}
+
 #[test]
 fn an_audience_that_differs_by_a_few_is_refused() {
     let shop = Shop::new();
@@ -215,6 +263,34 @@ fn an_audience_that_differs_by_a_few_is_refused() {
     shop.ingest(vec![Record::Profile { subject: key(0), values: vec![(ColumnId(2), Value::Int(0))] }]);
     shop.close(21);
     assert_eq!(shop.audience_of("acre", "true", &[]).unwrap().members.len(), 300, "a new epoch, new pseudonyms");
+}
+
+/// What follows from the questions is no secret; what only happens to be so is refused as if somebody were there.
+#[test]
+fn lists_that_meet_nobody_by_their_words_are_delivered_and_those_that_do_by_chance_are_not() {
+    let shop = Shop::new();
+    let few = |number: usize| (number % 5) as i64;
+    let region = |number: usize| 1 + u16::from(number.is_multiple_of(2));
+    shop.ingest((0..600).flat_map(|number| person(number, 1, few(number), region(number))).collect());
+    shop.close(20);
+    let asked = |name: &str, texts: &[(&str, &[&str])]| {
+        let ask = |(text, tags): &(&str, &[&str])| shop.audience_of(name, text, tags).map(|rows| rows.members.len());
+        texts.iter().map(ask).collect::<Vec<_>>()
+    };
+    // The same people again, in other words and with other tags; more people, fewer people, all the others.
+    let texts: [(&str, &[&str]); 6] = [
+        ("children < 3", &[]),
+        ("!(children >= 3)", &["region"]),
+        ("children <= 3", &[]),
+        ("children < 2", &[]),
+        ("children >= 3", &[]),
+        ("children >= 3 && region == \"north\"", &[]),
+    ];
+    assert_eq!(asked("greenbox", &texts), [Ok(360), Ok(360), Ok(480), Ok(240), Ok(240), Ok(120)]);
+    // Nobody has more than four: what is said of seven is as small as can be, but does not follow.
+    let refused = Err(Reason::AudienceTooSmall);
+    let by_chance: [(&str, &[&str]); 3] = [("children < 7", &[]), ("children < 6", &[]), ("true", &[])];
+    assert_eq!(asked("acre", &by_chance), [Ok(600), refused, refused]);
 }
 
 #[test]
