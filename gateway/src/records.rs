@@ -193,8 +193,10 @@ pub struct CutPointsBody {
     pub shares: Vec<[u32; 3]>,
     /// Of whom, in canonical form.
     pub segment: String,
-    /// Who could be in it; empty is everyone.
+    /// Who could be in it, in canonical form.
     pub universe: String,
+    /// Every field that all of that names, as written.
+    pub fields: Vec<String>,
     /// The purpose that they were released for.
     pub purpose: PurposeId,
     /// And the basis.
@@ -203,6 +205,8 @@ pub struct CutPointsBody {
     pub release: String,
     /// The epoch it was read from.
     pub epoch: u32,
+    /// Whether it is of a test dataset.
+    pub not_private: bool,
     /// Who asked.
     pub client: ClientId,
     /// When.
@@ -311,7 +315,7 @@ mod tests {
 
     #[test]
     fn a_record_of_cut_points_of_version_1_stays_readable() {
-        let golden = br#"{"version":1,"number":"order.if_any().sum(amount)","cuts":["50.00","120.00"],"shares":[[3350,3200,3500],[3300,3150,3450],[3350,3200,3500]],"segment":"true","universe":"","purpose":"marketing.segmentation","basis":"consent","release":"00ff","epoch":3,"client":"shop","created":1}"#;
+        let golden = br#"{"version":1,"number":"order.if_any().sum(amount)","cuts":["50.00","120.00"],"shares":[[3350,3200,3500],[3300,3150,3450],[3350,3200,3500]],"segment":"true","universe":"true","fields":["order","order.amount"],"purpose":"marketing.segmentation","basis":"consent","release":"00ff","epoch":3,"not_private":false,"client":"shop","created":1}"#;
         let key = "farm/spend@000002";
         let cuts = StoredCutPoints::decode(key, golden).unwrap();
         assert_eq!(StoredCutPoints::key(&cuts.dataset, &cuts.id, cuts.version), key);

@@ -2,7 +2,7 @@
 //! the caller may count it; what is said and not granted is refused as everywhere.
 
 use super::question::{self, View};
-use super::{cut_points, parts};
+use super::{cut_bands, parts};
 use crate::pipeline::Call;
 use crate::status::Failure;
 use crate::wire::profile::{Panel, Part};
@@ -122,7 +122,7 @@ fn bands(
     panels: &mut Vec<Panel>,
 ) -> Result<Vec<Vec<Segment>>, Failure> {
     let measures = if measures.is_empty() && lists.is_empty() { granted_measures(view) } else { measures };
-    let cut = measures.iter().map(|measure| cut_points::bands(call, view, measure));
+    let cut = measures.iter().map(|measure| cut_bands::bands(call, view, measure));
     let lists = cut.chain(lists.into_iter().map(Ok)).collect::<Result<Vec<_>, Failure>>()?;
     let mut read = |v1::BandList { name, bands }: v1::BandList| {
         parts::few_bands("lists", &bands)?;

@@ -4,13 +4,14 @@
 use super::{plan, synopsis};
 use crate::pace;
 use crate::pipeline::{Call, UsedFor};
-use crate::records::{self, StoredCutPoints, StoredSegment};
+use crate::records::{self, CutPointsBody, StoredCutPoints, StoredSegment};
 use crate::status::Failure;
 use crate::wire::{self, names, release};
 use policy::decide::{Reason, Refusal};
-use policy::id::{CutPointsId, SegmentId};
+use policy::id::{CutPointsId, PurposeId, SegmentId};
 use policy::permit::{Permit, Verb};
 use policy::privacy::NanoRho;
+use policy::purpose::covers;
 use policy::schema::{FieldRef, Schema};
 use policy::segment::{self, Number, Segment, SegmentError, SegmentErrorKind, Span, Stored, StoredCuts, Window};
 use policy::treatment::Treatment;
@@ -69,6 +70,8 @@ pub struct View {
     need: Treatment,
     /// A permit over no field, for its table.
     table: Permit,
+    /// What the caller's token is for.
+    purposes: Vec<PurposeId>,
     /// Where stored segments are.
     vault: Arc<Vault>,
 }
@@ -80,7 +83,8 @@ impl View {
         let used_for = call.used_for(&schema, used)?;
         let table = call.permit(verb, Some(&schema), Some(&used_for), &[])?;
         let need = if verb == Verb::Audience { Treatment::Generalise } else { Treatment::Aggregate };
-        Ok(Self { schema, used_for, verb, need, table, vault: Arc::clone(&call.app.vault) })
+        let (purposes, vault) = (call.principal.purposes.clone(), Arc::clone(&call.app.vault));
+        Ok(Self { schema, used_for, verb, need, table, purposes, vault })
     }
 
     /// Returns the treatment of a field.
@@ -108,6 +112,14 @@ impl View {
     /// Reads a number that can be cut; fields that are not granted are as unknown.
     pub fn number(&self, text: &str) -> Result<Number, Failure> {
         Number::read(text, &self.schema, &|field| self.visible(field)).map_err(|problem| unparsed(&problem))
+    }
+
+    /// Says whether this caller may know of cut points: of what they cut, and of whom, for the purpose that those agreed to. They
+    /// tell of those people.
+    pub fn may_know_of(&self, body: &CutPointsBody) -> bool {
+        let carried = self.purposes.iter().any(|own| covers(own, &body.purpose));
+        let granted = body.fields.iter().all(|path| self.field(path).is_ok());
+        carried && granted && self.number(&body.number).is_ok()
     }
 
     /// Finds a field by its written form.
@@ -175,7 +187,7 @@ impl segment::Find for View {
         let records = self.vault.records(records::CUT_POINTS);
         let (key, bytes) = records.iter().find(|(key, _)| *key == wanted)?;
         let StoredCutPoints { body, .. } = StoredCutPoints::decode(key, bytes).ok()?;
-        Some(StoredCuts { number: body.number, cuts: body.cuts })
+        self.may_know_of(&body).then_some(StoredCuts { number: body.number, cuts: body.cuts })
     }
 }
 

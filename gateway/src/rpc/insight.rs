@@ -4,7 +4,7 @@ use super::Service;
 use super::catalog::reads_catalog;
 use crate::insight::parts;
 use crate::insight::question::{self, Asked, View};
-use crate::insight::{cut_points, profile, story, synopsis};
+use crate::insight::{cut_bands, cut_points, profile, story, synopsis};
 use crate::pace;
 use crate::pipeline;
 use crate::status::Failure;
@@ -167,7 +167,7 @@ impl InsightService for Service {
             let mut names = Vec::new();
             let mut titles = Vec::new();
             let mut answered = question::answer(call, parts::asked(ask), TABLE, |call, view, _| {
-                let cut = measures.iter().map(|measure| cut_points::bands(call, view, measure));
+                let cut = measures.iter().map(|measure| cut_bands::bands(call, view, measure));
                 let lists = cut.chain(lists.into_iter().map(Ok)).collect::<Result<Vec<_>, Failure>>()?;
                 let mut read = |v1::BandList { name, bands }: v1::BandList| {
                     parts::few_bands("lists", &bands)?;
@@ -317,14 +317,14 @@ impl InsightService for Service {
         &self,
         request: Request<v1::GetCutPointsRequest>,
     ) -> Result<Response<v1::GetCutPointsResponse>, Status> {
-        pipeline::unary(&self.0, request, "InsightService/GetCutPoints", cut_points::get).await
+        pipeline::unary(&self.0, request, "InsightService/GetCutPoints", cut_bands::get).await
     }
 
     async fn list_cut_points(
         &self,
         request: Request<v1::ListCutPointsRequest>,
     ) -> Result<Response<v1::ListCutPointsResponse>, Status> {
-        pipeline::unary(&self.0, request, "InsightService/ListCutPoints", cut_points::list).await
+        pipeline::unary(&self.0, request, "InsightService/ListCutPoints", cut_bands::list).await
     }
 
     async fn get_synopsis(

@@ -14,10 +14,12 @@ pub fn encode(stored: &StoredCutPoints, words: Vec<String>) -> v1::CutPoints {
         shares,
         segment,
         universe,
+        fields: _,
         purpose,
         basis,
         release,
         epoch,
+        not_private,
         client,
         created,
     } = body;
@@ -37,6 +39,7 @@ pub fn encode(stored: &StoredCutPoints, words: Vec<String>) -> v1::CutPoints {
         r#use: Some(v1::Use { purpose: purpose.to_string(), basis: consent::of_basis(*basis).into() }),
         release: release.clone(),
         epoch: *epoch,
+        not_private: *not_private,
         client: names::of_client(client),
         create_time: Some(time::encode(*created)),
     }

@@ -8,8 +8,10 @@
 //! This knows nothing of how cut points are chosen. They are as public as a segment: from a charged release, never from data.
 
 use super::candidates::candidates;
+use super::canonical::Context;
 use super::check::{Checker, SegmentError, read};
 use super::events::{Measured, measure};
+use super::limits;
 use super::predicate::{Operator, Scope};
 use super::reference::version_of;
 use super::render::measured;
@@ -24,6 +26,9 @@ use cel::common::ast::{CallExpr, Expr as Cel, IdedExpr, LiteralValue};
 const FORM: &str = "the name and version of cut points would be right, such as `band(\"cutPoints/spend@1\") >= 4`";
 const NO_NUMBER: &str = "what is cut is a number or date attribute, a measure such as `order.last(\"365d\").sum(amount)`, \
      or `rfm.recency`, `rfm.frequency` or `rfm.monetary`";
+
+/// Longest text of what is cut, in bytes.
+const MAX_NUMBER_BYTES: usize = 4 * 1024;
 
 /// What a version of cut points says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -76,12 +81,22 @@ impl Number {
     /// Reads what is to be cut. A field that is not visible gives the error of one that does not exist.
     pub fn read(text: &str, schema: &Schema, visible: &dyn Fn(FieldRef) -> bool) -> Result<Self, SegmentError> {
         let (tree, source) = read(text)?;
-        number(&Checker { text, source: &source, schema, visible, references: None }, &tree)
+        let checker = Checker { text, source: &source, schema, visible, references: None };
+        let number = number(&checker, &tree)?;
+        // As large as an expression that compares it, and short enough to be kept and read again.
+        let fits = limits::check(&number.between(1, 1), limits::WRITTEN);
+        fits.map_err(|problem| checker.error(&tree, problem))?;
+        if number.text.len() > MAX_NUMBER_BYTES {
+            let problem = format!("written out, what is cut is at most {MAX_NUMBER_BYTES} bytes of text");
+            return Err(checker.error(&tree, problem));
+        }
+        Ok(number)
     }
 
     /// A measure of events, of those who have some.
     pub(super) fn of_events(test: EventTest, schema: &Schema) -> Self {
-        let test = EventTest { if_any: !test.measure.may_be_unknown(), ..test };
+        let filter = Context::of(schema).filter(test.event, &test.filter);
+        let test = EventTest { if_any: !test.measure.may_be_unknown(), filter, ..test };
         let field = test.measure.field().map(|column| FieldRef::EventField(test.event, column));
         let ty = field.and_then(|field| schema.field(field)).map(|field| &field.ty);
         let (written, bounds) = match (test.measure, ty) {
@@ -134,9 +149,9 @@ impl Number {
     }
 
     /// Returns where it may be cut, from public facts alone: at most [`super::MAX_CANDIDATES`] rising numbers from `from` to
-    /// `to`, by default between public bounds, or where such numbers usually are. `None` where that is no range of it: the
-    /// first below the second, and above 0 for sizes.
-    pub fn candidates(&self, from: Option<i64>, to: Option<i64>) -> Option<Vec<i64>> {
+    /// `to`, by default between public bounds, or where such numbers usually are, as fine as so many bands want them. `None` where
+    /// that is no range of it: the first not above the second, and above 0 for sizes; within public bounds, where it has such.
+    pub fn candidates(&self, from: Option<i64>, to: Option<i64>, bands: u32) -> Option<Vec<i64>> {
         let one = match self.written {
             Written::Number(scale) => 10_i64.checked_pow(scale.into())?,
             Written::Day => 1,
@@ -148,7 +163,11 @@ impl Number {
             // The lowest would cut nothing off.
             NumberKind::Value => (self.bounds.0.saturating_add(1), self.bounds.1),
         };
-        candidates(self.kind(), from.unwrap_or(usual.0), to.unwrap_or(usual.1))
+        let (mut from, mut to) = (from.unwrap_or(usual.0), to.unwrap_or(usual.1));
+        if self.kind() == NumberKind::Value {
+            (from, to) = (from.max(usual.0), to.min(usual.1));
+        }
+        candidates(self.kind(), (from, to), bands)
     }
 
     /// Returns the segments of the bands between rising cuts, band 1 first.

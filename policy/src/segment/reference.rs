@@ -68,7 +68,7 @@ impl<'a> References<'a> {
     /// Returns what is wrong if a text referred to too many.
     pub(super) fn too_many(&self) -> Option<String> {
         let problem =
-            format!("it names segments within segments, at most {MAX_LEVELS} levels and {MAX_REFERENCES} in all");
+            format!("it names segments or cut points, at most {MAX_LEVELS} levels and {MAX_REFERENCES} in all");
         self.too_many.get().then_some(problem)
     }
 

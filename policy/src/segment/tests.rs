@@ -286,7 +286,7 @@ fn what_is_no_band_is_refused_with_what_would_be() {
         ("band(\"cutPoints/spend@1\") == 4", "bands of `cutPoints/spend@1` are from 1 to 3"),
         ("band(\"cutPoints/spend@1\") in [0]", "bands of `cutPoints/spend@1` are from 1 to 3"),
         ("band(\"cutPoints/spend@1\") == \"high\"", "is compared with a number"),
-        ("order.where(band(\"cutPoints/spend@1\") == 1).any()", ""),
+        ("order.where(band(\"cutPoints/spend@1\") == 1).any()", "a literal is compared with a field or a measure"),
     ] {
         let error = banded(text).unwrap_err();
         assert!(error.problem().contains(part), "{text}: {error}");
@@ -301,10 +301,15 @@ fn what_is_no_band_is_refused_with_what_would_be() {
         "order.last(\"364d\").if_any().sum(amount)",
         "whatever becomes of the description's window"
     );
+    let same = number("order.where(gift && category == \"honey\").sum(amount)").unwrap();
+    assert_eq!(number("order.where(category in [\"honey\"]).where(gift).sum(amount)").unwrap(), same);
+    let many: Vec<String> = (0..70).map(|n| format!("items == {n} && gift")).collect();
+    let long = number(&format!("order.where({}).count()", many.join(" || "))).unwrap_err();
+    assert!(long.problem().contains("at most"), "{long}");
     for text in ["household", "joined", "order.max(due)", "order.last(\"4w\").where(gift).days()", "rfm.recency"] {
         let read = number(text).unwrap();
         assert_eq!(number(read.text()).unwrap(), read, "{text}");
-        let cuts = read.candidates(None, None).unwrap();
+        let cuts = read.candidates(None, None, 10).unwrap();
         assert!(cuts.iter().all(|cut| read.units(&read.show(*cut)) == Some(*cut)), "{text}");
         assert_eq!(read.bands(&cuts, &schema()).len(), cuts.len() + 1);
     }

@@ -6435,8 +6435,8 @@ pub struct ReleaseCutPointsRequest {
     /// Of whom, of which dataset, for what.
     #[prost(message, optional, tag = "1")]
     pub ask: ::core::option::Option<Ask>,
-    /// Their id: 1-63 characters of a-z, 0-9, `_`, `-`, starting with a letter. Required. Of another draw than the newest version
-    /// with this id, they are its next version; of the same, they are that version.
+    /// Their id: 1-63 characters of a-z, 0-9, `_`, `-`, starting with a letter; of what is cut, for good. Required. What no version
+    /// with this id says already, of this very draw, is its next version.
     #[prost(string, tag = "2")]
     pub cut_points_id: ::prost::alloc::string::String,
     /// What is cut: a number or date attribute, a measure of events such as `order.last("365d").sum(amount)`, or `rfm.recency`,
@@ -6447,7 +6447,8 @@ pub struct ReleaseCutPointsRequest {
     /// Into how many bands of about equally many people: 2-10. Required.
     #[prost(uint32, tag = "4")]
     pub bands: u32,
-    /// Between which numbers cuts are looked for, as decimals or days: round ones, up to 127. Public: they must not be taken from
+    /// Between which numbers cuts are looked for, as decimals or days: round ones, up to 127, or up to 64 for five bands and fewer.
+    /// Public: they must not be taken from
     /// the data. A smaller range is more accurate. Empty: between the public bounds of an attribute; of sums from 1 to 100,000, of
     /// numbers of events to 10,000, of days to 20 years.
     #[prost(string, tag = "5")]
@@ -6484,7 +6485,8 @@ pub struct CutPoints {
     /// The bands, number 1 first. Fewer than were asked for where many people have one number.
     #[prost(message, repeated, tag = "4")]
     pub bands: ::prost::alloc::vec::Vec<CutBand>,
-    /// Of whom they were released: a segment in canonical form, and a universe as it was written.
+    /// Of whom they were released: a segment and a universe in canonical form. Who may not ask about these, or for the purpose, may
+    /// not know of the cut points.
     #[prost(string, tag = "5")]
     pub segment: ::prost::alloc::string::String,
     /// Who could be in it.
@@ -6505,6 +6507,9 @@ pub struct CutPoints {
     /// When.
     #[prost(message, optional, tag = "11")]
     pub create_time: ::core::option::Option<::prost_types::Timestamp>,
+    /// True where they are of a test dataset: NOT PRIVATE.
+    #[prost(bool, tag = "12")]
+    pub not_private: bool,
 }
 /// Cut points.
 #[derive(Clone, PartialEq, ::prost::Message)]

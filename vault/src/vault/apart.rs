@@ -4,8 +4,12 @@
 //! which labels. An audience tells every class apart into those in it and the others. What is guaranteed of both parts: at least
 //! [`K`] people, or nobody at all **and that follows from the questions alone**, whoever the people are
 //! ([`Segment::is_within`], [`Segment::has_nobody`]). That a part is empty by chance is refused as if it had a few, or else a
-//! refusal would tell that there is somebody: whether one known person has bought something, for instance. Within a class,
-//! labels that fewer than [`K`] share are blanked.
+//! refusal would tell that there is somebody: whether one known person has bought something, for instance.
+//!
+//! Within a class, labels that fewer than [`K`] share are blanked, if at least [`K`] rows are blank then. Where it would be fewer, a
+//! blank row would tell that there is somebody with a rare label. Of people whom the partner has not seen, those few are left
+//! out, until the next epoch, in whatever audience; of people whom it holds, as many others are blanked as make [`K`], where
+//! there is nobody to hide too.
 //!
 //! What is not: people whom the partner planted count, so that with `K - 1` of its own it tells one person more from none.
 
@@ -43,12 +47,15 @@ impl<'a> Person<'a> {
 pub(super) type Row<'a> = (u32, [u8; 32], Labels<'a>);
 
 /// What an audience that the partner holds told it.
+#[derive(PartialEq)]
 pub(super) struct Held {
     pub(super) members: RoaringBitmap,
     pub(super) tags: Vec<FieldRef>,
     pub(super) blanked: RoaringBitmap,
-    /// Who it is of, if that was remembered.
+    /// Who it is of, if its words still mean the same: they are true of all its members.
     pub(super) who: Option<Segment>,
+    /// Whether it has everybody whom its words are true of and who may be in the audience that is asked for.
+    pub(super) is_whole: bool,
 }
 
 impl Held {
@@ -78,14 +85,22 @@ type Known<'a> = Vec<Option<Labels<'a>>>;
 /// The people of a class who are in the audience, and how many are not.
 type Parts<'p, 'a> = (Vec<&'p Person<'a>>, usize);
 
-/// Returns the rows of an audience under these rules, and whose tags were blanked. `people` are those of the audience and of all
-/// that are held.
+/// What may be delivered.
+pub(super) struct Rows<'a> {
+    pub(super) rows: Vec<Row<'a>>,
+    /// Whose tags are all blank.
+    pub(super) blanked: RoaringBitmap,
+    /// Who is left out, so that no tag is told of so few.
+    pub(super) left_out: RoaringBitmap,
+}
+
+/// Returns the rows of an audience under these rules. `people` are those of the audience and of all that are held.
 pub(super) fn rows<'a>(
     asked: &Asked<'_>,
     people: &[Person<'a>],
     held: &[Held],
     schema: &Schema,
-) -> Result<(Vec<Row<'a>>, RoaringBitmap), VaultError> {
+) -> Result<Rows<'a>, VaultError> {
     differs_enough(asked, held, schema)?;
     let mut classes: BTreeMap<Known<'a>, Parts<'_, 'a>> = BTreeMap::new();
     for person in people {
@@ -96,24 +111,30 @@ pub(super) fn rows<'a>(
     // Those who are in none that is held are a class also where there is nobody; everybody else is outside of it.
     let strangers: Known<'_> = vec![None; held.len()];
     classes.entry(strangers.clone()).or_default();
+    let words = held.iter().filter_map(|audience| audience.who.as_ref()).chain([&asked.who]);
+    let are_few = words.map(|who| who.canonical().len()).sum::<usize>() <= MAX_WORDS;
     let mut delivered = Vec::with_capacity(people.len());
-    let mut blanked = RoaringBitmap::new();
+    let (mut blanked, mut left_out, mut too_few) = (RoaringBitmap::new(), RoaringBitmap::new(), false);
     for (known, (inside, outside)) in classes {
-        let follows = Follows { asked, held, known: &known, schema };
-        let few_inside = inside.len() < K && !(inside.is_empty() && follows.nobody_inside());
-        let few_outside = outside < K && known != strangers && !(outside == 0 && follows.nobody_outside());
-        if few_inside || few_outside {
-            let message =
-                format!("fewer than {K} people, or nobody, share what this audience and those you hold say of them");
-            return refuse(Reason::AudienceTooSmall, message, "use the ones you hold, or wait for the next epoch");
-        }
-        let labels = inside.iter().map(|person| person.labels(asked.tags, asked.fields)).collect();
-        for (person, labels) in inside.into_iter().zip(blank_rare(labels)) {
+        let few = |part: usize, follows: bool| part < K && !(part == 0 && follows);
+        let follows = Follows { asked, held, known: &known, schema, are_few };
+        // What follows is asked of small parts, whether anybody is in them or not, and all classes are gone through.
+        let few_inside = inside.len() < K && few(inside.len(), follows.nobody_inside());
+        let few_outside = outside < K && known != strangers && few(outside, follows.nobody_outside());
+        too_few |= few_inside || few_outside;
+        let (rows, few) = labeled_rows(asked, held, &known, &inside);
+        left_out.extend(few);
+        for (person, labels) in rows {
             if labels.iter().all(Option::is_none) {
                 blanked.insert(person.ordinal);
             }
             delivered.push((person.ordinal, person.hidden, labels));
         }
+    }
+    if too_few {
+        let message =
+            format!("fewer than {K} people, or nobody, share what this audience and those you hold say of them");
+        return refuse(Reason::AudienceTooSmall, message, "use the ones you hold, or wait for the next epoch");
     }
     if delivered.len() < K {
         return refuse(
@@ -122,22 +143,23 @@ pub(super) fn rows<'a>(
             "widen the segment",
         );
     }
-    Ok((delivered, blanked))
+    Ok(Rows { rows: delivered, blanked, left_out })
 }
 
 /// Refuses an audience that differs from a held one by less than K people, in either direction, unless it follows that it does
 /// not differ.
 fn differs_enough(asked: &Asked<'_>, held: &[Held], schema: &Schema) -> Result<(), VaultError> {
-    let few = |people: RoaringBitmap, follows: &dyn Fn(&Segment) -> bool, who: &Option<Segment>| {
-        let nobody = people.is_empty() && who.as_ref().is_some_and(follows);
-        people.len() < K as u64 && !nobody
+    let few = |people: RoaringBitmap, follows: &dyn Fn(&Segment) -> bool, audience: &Held| {
+        let follows = people.len() < K as u64 && audience.is_whole && audience.who.as_ref().is_some_and(follows);
+        people.len() < K as u64 && !(people.is_empty() && follows)
     };
     let near = |audience: &Held| {
         let (found, members) = (asked.found, &audience.members);
-        few(found - members, &|who| asked.who.is_within(who, schema), &audience.who)
-            || few(members - found, &|who| who.is_within(&asked.who, schema), &audience.who)
+        let more = few(found - members, &|who| asked.who.is_within(who, schema), audience);
+        let fewer = few(members - found, &|who| who.is_within(&asked.who, schema), audience);
+        more || fewer
     };
-    if held.iter().any(near) {
+    if held.iter().filter(|audience| near(audience)).count() > 0 {
         return refuse(
             Reason::AudienceTooSmall,
             format!("this audience differs from one you hold by fewer than {K} people, or by nobody"),
@@ -153,27 +175,39 @@ struct Follows<'a> {
     held: &'a [Held],
     known: &'a [Option<Labels<'a>>],
     schema: &'a Schema,
+    /// Whether there are few enough words to conclude anything from.
+    are_few: bool,
 }
+
+/// Most bytes of the words, written out, that anything is concluded from: the work is of their square.
+const MAX_WORDS: usize = 32 * 1024;
 
 impl Follows<'_> {
     /// That nobody of the class is in the audience.
     fn nobody_inside(&self) -> bool {
+        if !self.are_few {
+            return false;
+        }
         let parts = self.words();
         let inside = Segment::all_of(parts.iter().chain([&self.asked.who]), self.schema);
         inside.has_nobody(self.schema) || inside.is_within(&Segment::any_of(self.others(), self.schema), self.schema)
     }
 
-    /// That everybody of it is.
+    /// That everybody of it is: all of them may be, and the words say so.
     fn nobody_outside(&self) -> bool {
+        let mut told = self.held.iter().zip(self.known).filter(|(_, told)| told.is_some());
+        if !self.are_few || !told.any(|(audience, _)| audience.is_whole) {
+            return false;
+        }
         let class = Segment::all_of(&self.words(), self.schema);
         let elsewhere = Segment::any_of(self.others().chain([&self.asked.who]), self.schema);
         class.is_within(&elsewhere, self.schema)
     }
 
-    /// Who is in held audiences that nobody of the class is in.
+    /// Who is in whole audiences that nobody of the class is in.
     fn others(&self) -> impl Iterator<Item = &Segment> {
         let others = self.held.iter().zip(self.known).filter(|(_, told)| told.is_none());
-        others.filter_map(|(audience, _)| audience.who.as_ref())
+        others.filter(|(audience, _)| audience.is_whole).filter_map(|(audience, _)| audience.who.as_ref())
     }
 
     /// What is certain of whoever is in the class, in the words of expressions: who is in the held audiences, and which values
@@ -199,26 +233,55 @@ fn labeled(tag: FieldRef, label: &str, schema: &Schema) -> Option<Segment> {
     Some(Segment::from_expr(Expr::Attribute(column, Test::Codes(codes)), schema))
 }
 
-/// Blanks the labels that fewer than [`K`] rows share, and goes on with the next smallest class while the blanked rows are
-/// themselves too few.
-fn blank_rare(mut rows: Vec<Labels<'_>>) -> Vec<Labels<'_>> {
-    let mut classes: BTreeMap<Labels<'_>, Vec<usize>> = BTreeMap::new();
-    for (index, row) in rows.iter().enumerate() {
-        classes.entry(row.clone()).or_default().push(index);
+/// People with what is told of them.
+type Labeled<'p, 'a> = Vec<(&'p Person<'a>, Labels<'a>)>;
+
+/// Returns the people of a class who are in the audience with the labels that are told of them, and who is left out.
+fn labeled_rows<'p, 'a>(
+    asked: &Asked<'_>,
+    held: &[Held],
+    known: &[Option<Labels<'a>>],
+    inside: &[&'p Person<'a>],
+) -> (Labeled<'p, 'a>, Vec<u32>) {
+    // What was told of all of them before may be told again: it is the same of all.
+    let told = |tag: &FieldRef| {
+        let of = held.iter().zip(known).filter_map(|(audience, labels)| Some((audience, labels.as_ref()?)));
+        let label = |(audience, labels): (&Held, &Labels<'a>)| {
+            let place = audience.tags.iter().position(|known| known == tag)?;
+            labels.get(place).copied().flatten()
+        };
+        of.filter_map(label).next().is_some()
+    };
+    let labels = inside.iter().map(|person| (*person, person.labels(asked.tags, asked.fields))).collect();
+    if asked.tags.iter().all(told) {
+        return (labels, Vec::new());
     }
-    let blank = rows.first().map(|row| vec![None; row.len()]).unwrap_or_default();
-    let mut blanked = classes.remove(&blank).unwrap_or_default();
-    let mut sized: Vec<Vec<usize>> = classes.into_values().collect();
-    sized.sort_by_key(Vec::len);
-    for class in sized {
-        if class.len() < K || (!blanked.is_empty() && blanked.len() < K) {
-            blanked.extend(class);
-        }
+    hide_rare(labels, known.iter().all(Option::is_none))
+}
+
+/// Blanks the labels that fewer than [`K`] rows share. Where fewer than [`K`] rows would be blank, those of strangers are left out
+/// instead; of others, as many more are blanked of the most frequent label, or all of it where fewer than [`K`] would be left.
+/// Which ones is by their hidden bytes, so always the same, and of no meaning.
+fn hide_rare<'p, 'a>(mut rows: Labeled<'p, 'a>, are_strangers: bool) -> (Labeled<'p, 'a>, Vec<u32>) {
+    rows.sort_by_key(|(person, _)| person.hidden);
+    let mut classes: BTreeMap<Labels<'a>, Vec<usize>> = BTreeMap::new();
+    for (index, (_, labels)) in rows.iter().enumerate() {
+        classes.entry(labels.clone()).or_default().push(index);
     }
-    for index in blanked {
-        if let Some(row) = rows.get_mut(index) {
-            row.fill(None);
-        }
+    let is_rare = |labels: &Labels<'a>, rows: &[usize]| rows.len() < K || labels.iter().all(Option::is_none);
+    let (rare, mut frequent): (Vec<_>, Vec<_>) = classes.into_iter().partition(|(labels, rows)| is_rare(labels, rows));
+    let mut hidden: BTreeSet<usize> = rare.into_iter().flat_map(|(_, rows)| rows).collect();
+    if hidden.len() < K && are_strangers {
+        let (few, rows): (Vec<_>, Vec<_>) = rows.into_iter().enumerate().partition(|(row, _)| hidden.contains(row));
+        let few = few.into_iter().map(|(_, (person, _))| person.ordinal);
+        return (rows.into_iter().map(|(_, row)| row).collect(), few.collect());
     }
-    rows
+    frequent.sort_by_key(|(_, rows)| rows.len());
+    if let Some((_, most)) = frequent.pop().filter(|_| hidden.len() < K) {
+        let more = K - hidden.len();
+        let enough_left = most.len() >= more + K;
+        hidden.extend(most.iter().take(if enough_left { more } else { most.len() }));
+    }
+    rows.iter_mut().enumerate().filter(|(row, _)| hidden.contains(row)).for_each(|(_, (_, labels))| labels.fill(None));
+    (rows, Vec::new())
 }

@@ -6,6 +6,7 @@
 use crate::erasure::ErasureReceipt;
 use crate::holds::Ground;
 use crate::release::Synopsis;
+use policy::consent::LawfulBasis;
 use policy::id::{ClientId, DatasetId, PopulationId};
 use policy::privacy::{Extension, Ledger, Month, NanoRho, Quarter};
 use policy::schema::FieldRef;
@@ -173,9 +174,23 @@ pub(crate) struct HeldAudience {
     pub tags: Vec<FieldRef>,
     /// Base64 of the bitmap of the members whose tags were blanked.
     pub blanked: String,
-    /// Who it is of. Older ones do not say.
+    /// What its words meant. Older ones do not say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub who: Option<Box<Expr>>,
+    pub terms: Option<Terms>,
+}
+
+/// Under which its words say who is in an audience: everybody of the epoch's close whom they are true of, but those left out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Terms {
+    /// Who it is of.
+    pub who: Box<Expr>,
+    /// The basis it was delivered on.
+    pub basis: LawfulBasis,
+    /// Hash of the description that it was asked under.
+    pub schema: String,
+    /// Base64 of the bitmap of whom the words are true of, and who had withdrawn since the close, or had tags too rare to be told.
+    pub left_out: String,
 }
 
 /// A hold that stands.

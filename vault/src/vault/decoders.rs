@@ -1,6 +1,6 @@
 //! The decoders of the gateway's own state, to be fed with anything.
 
-use super::change::{Change, HeldAudience, StoredHold};
+use super::change::{Change, HeldAudience, StoredHold, Terms};
 use super::deliver;
 use super::recover::{DatasetRecord, VaultRecord};
 use super::state::Shared;
@@ -38,7 +38,12 @@ pub(crate) fn state_seeds() -> Vec<Vec<u8>> {
         members: deliver::encode(&people),
         tags: Vec::new(),
         blanked: deliver::encode(&RoaringBitmap::new()),
-        who: Some(Box::new(policy::segment::Expr::Const(true))),
+        terms: Some(Terms {
+            who: Box::new(policy::segment::Expr::Const(true)),
+            basis: policy::consent::LawfulBasis::Consent,
+            schema: "00ff".to_owned(),
+            left_out: deliver::encode(&RoaringBitmap::new()),
+        }),
     };
     let mut changes = vec![
         Change::HoldEnded { number: 4 },

@@ -3,13 +3,13 @@
 //! The declared exception of the design: a partner that holds an audience knows who is in it, by pseudonym. What is
 //! guaranteed: only people whose consent to this sharing holds when their row leaves; only fields granted at `generalise` or more,
 //! in the segment and its universe too; no combination of tags and memberships, over all audiences that the partner holds in
-//! the epoch for the purpose, is held by fewer than [`apart::K`] people ([`super::apart`]); a noisy size below [`MINIMUM`], measured for at least
+//! the epoch for whatever purpose, is held by fewer than [`apart::K`] people ([`super::apart`]); a noisy size below [`MINIMUM`], measured for at least
 //! [`LEAST_RHO`], is refused, and paid for.
 //! People who withdraw after that was checked are missing from the rows that had not left and from the next delivery,
 //! which shows that they did; a combination may then be held by fewer.
 
-use super::apart::{self, Held, Person, Row};
-use super::change::{Change, HeldAudience};
+use super::apart::{self, Held, Person, Row, Rows};
+use super::change::{Change, HeldAudience, Terms};
 use super::epochs::ClosedEpoch;
 use super::release::touched;
 use super::write::{leaf_of, place, refuse, require};
@@ -35,6 +35,10 @@ use std::sync::Arc;
 
 /// Smallest noisy size of an audience, in people.
 pub const MINIMUM: i64 = 100;
+/// Most different audiences that a partner holds of an epoch: each is compared with all.
+pub const MAX_HELD: usize = 48;
+/// Most deliveries to a partner in an epoch, the same audience again included: each is remembered.
+pub const MAX_DELIVERED: usize = 500;
 /// Least price of the size that is tested against it: of a cheaper one the noise would decide, as often as somebody asks.
 pub const LEAST_RHO: NanoRho = DEFAULT_SIZE_RHO;
 
@@ -129,16 +133,21 @@ impl Vault {
         // One delivery at a time: each is checked against all before it.
         let _turn = self.delivering.lock();
         let key = self.domain_key(&holder)?;
-        let allowed = self.allowed_now(source, now)?;
+        let Allowed { live, withdrawn } = self.allowed_now(source, now)?;
         let blocks = source.epoch.scan_blocks();
         let resolved = super::release::resolve(plan, size, &source.schema, source.epoch.info.as_of)?;
-        let found = self.scanner.members(&resolved, &ScanInput { blocks: &blocks, allowed: &allowed })?;
-        let held = self.held(&holder, &allowed, &source.schema)?;
+        let members =
+            |allowed: &RoaringBitmap| self.scanner.members(&resolved, &ScanInput { blocks: &blocks, allowed });
+        let (mut found, left_out) = (members(&live)?, members(&withdrawn)?);
+        let Holdings { held, gone } = self.held(source, &live)?;
+        // Who withdrew and agreed again waits for the next epoch: else the same words would say that somebody did.
+        found -= &gone;
         let fields = question_fields(source, &held);
         let everyone = held.iter().fold(found.clone(), |all, audience| all | &audience.members);
         let people = people(source, &everyone, &fields)?;
         let asked = apart::Asked { who: who(source), found: &found, tags: &source.question.tags, fields: &fields };
-        let (rows, blanked) = apart::rows(&asked, &people, &held, &source.schema)?;
+        let Rows { rows, blanked, left_out: few } = apart::rows(&asked, &people, &held, &source.schema)?;
+        let told = Told { members: &found - &few, blanked, left_out: left_out | gone | few };
         #[cfg(test)]
         if let Some(act) = self.after_scan.lock().take() {
             act(self);
@@ -155,29 +164,28 @@ impl Vault {
             epoch: Some(source.epoch.info.epoch),
             ..leaf_of(source.permit, Kind::Audience, "audience delivered", now)
         };
-        self.log_delivery(source, outcome, holder, (found, blanked))?;
+        self.log_delivery(source, outcome, holder, told)?;
         let (purpose, rho) = (source.permit.purpose().cloned(), source.question.rho);
         Ok(Audience { rows: named, dataset: source.number, purpose, leaf, rho })
     }
 
     /// Logs a delivery, and remembers who is in it and whose tags were blanked. Not those who were erased since it began:
     /// their erasure may have gone through all that was remembered already.
-    fn log_delivery(
-        &self,
-        source: &Source<'_>,
-        outcome: Leaf,
-        holder: String,
-        (mut members, mut blanked): (RoaringBitmap, RoaringBitmap),
-    ) -> Result<(), VaultError> {
+    fn log_delivery(&self, source: &Source<'_>, outcome: Leaf, holder: String, told: Told) -> Result<(), VaultError> {
+        let Told { mut members, mut blanked, mut left_out } = told;
         let mut state = self.lock()?;
         let dataset = state.datasets.get(&source.number);
         let dataset = dataset.ok_or_else(|| VaultError::damaged("dataset", "it is gone"))?;
-        let erased = dataset.consent.erased_of(&members);
-        members -= &erased;
-        blanked -= &erased;
+        let erased = dataset.consent.erased_of(&(&members | &left_out));
+        [&mut members, &mut blanked, &mut left_out].into_iter().for_each(|people| *people -= &erased);
+        let terms = source.permit.basis().map(|basis| Terms {
+            who: Box::new(who(source).root().clone()),
+            basis,
+            schema: source.schema.hash(),
+            left_out: encode(&left_out),
+        });
         let tags = source.question.tags.clone();
-        let who = Some(Box::new(who(source).root().clone()));
-        let audience = HeldAudience { members: encode(&members), tags, blanked: encode(&blanked), who };
+        let audience = HeldAudience { members: encode(&members), tags, blanked: encode(&blanked), terms };
         let leaves = vec![(super::Tree::Access, outcome.to_json().into_bytes())];
         let changes = vec![Change::Held { holder, audience }];
         let ticket = self.commit(&mut state, super::commit::Outgoing { leaves, changes, ..Default::default() })?;
@@ -235,7 +243,7 @@ impl Vault {
         Ok(index)
     }
 
-    fn allowed_now(&self, source: &Source<'_>, now: Timestamp) -> Result<RoaringBitmap, VaultError> {
+    fn allowed_now(&self, source: &Source<'_>, now: Timestamp) -> Result<Allowed, VaultError> {
         let (Some(purpose), Some(basis)) = (source.permit.purpose(), source.permit.basis()) else {
             return refuse(Reason::PurposeDenied, "an audience names a purpose and a lawful basis", "name both");
         };
@@ -246,7 +254,8 @@ impl Vault {
         drop(state);
         let live = live.ok_or_else(|| VaultError::damaged("dataset", "it is gone"))?;
         let closed = source.epoch.consent.allowed(purpose, basis, source.epoch.info.as_of, bound);
-        Ok(closed & live.allowed(purpose, basis, now, bound))
+        let live = &closed & live.allowed(purpose, basis, now, bound);
+        Ok(Allowed { withdrawn: closed - &live, live })
     }
 
     /// Returns the key of a partner's pseudonym domain, made at first use and destroyed with the epoch.
@@ -261,19 +270,71 @@ impl Vault {
         Ok(key)
     }
 
-    /// Returns what the partner holds, of people who are still allowed: that someone withdrew is what a later delivery
-    /// has to tell.
-    fn held(&self, holder: &str, allowed: &RoaringBitmap, schema: &Schema) -> Result<Vec<Held>, VaultError> {
+    /// Returns what the partner holds of this epoch, for whatever purpose and on whatever basis: it can count what it can't join.
+    ///
+    /// Of the same purpose, basis and description, people who are still allowed: that someone withdrew is what a later delivery has
+    /// to tell. Of others everybody: the same words may be true of other people there, who agreed to the one and not to the other.
+    fn held(&self, source: &Source<'_>, allowed: &RoaringBitmap) -> Result<Holdings, VaultError> {
+        let (own, schema) = (holder(source), source.schema.hash());
+        let (partner, rest) = (format!("{}/", source.question.partner), epoch_of(source));
         let state = self.lock()?;
-        let read = |text: &str| decode(text).ok_or_else(|| VaultError::damaged("held audience", "it does not parse"));
-        let held = state.shared.held.get(holder).into_iter().flatten();
-        held.map(|audience| {
-            let (members, blanked) = (read(&audience.members)? & allowed, read(&audience.blanked)?);
-            let who = audience.who.as_ref().map(|who| Segment::from_expr(who.as_ref().clone(), schema));
-            Ok(Held { members, tags: audience.tags.clone(), blanked, who })
-        })
-        .collect()
+        let all = state.shared.held.iter().filter(|(name, _)| name.starts_with(&partner) && name.ends_with(&rest));
+        let mut holdings = Holdings { held: Vec::new(), gone: RoaringBitmap::new() };
+        let mut delivered = 0;
+        for (name, audience) in all.flat_map(|(name, of)| of.iter().map(move |audience| (name, audience))) {
+            let terms = audience.terms.as_ref();
+            let is_own = *name == own && terms.map(|terms| terms.basis) == source.permit.basis();
+            if let Some(terms) = terms.filter(|_| is_own) {
+                holdings.gone |= readable(&terms.left_out)?;
+            }
+            let same = terms.filter(|terms| terms.schema == schema);
+            let who = same.map(|terms| Segment::from_expr(terms.who.as_ref().clone(), &source.schema));
+            let is_whole = is_own && who.is_some();
+            let (members, blanked) = (readable(&audience.members)?, readable(&audience.blanked)?);
+            let members = if is_whole { members & allowed } else { members };
+            let held = Held { members, tags: audience.tags.clone(), blanked, who, is_whole };
+            if !holdings.held.contains(&held) {
+                holdings.held.push(held);
+            }
+            delivered += 1;
+        }
+        drop(state);
+        let asked = (Some(who(source)), &source.question.tags);
+        let is_repeated = holdings.held.iter().any(|held| held.is_whole && (held.who.clone(), &held.tags) == asked);
+        if delivered >= MAX_DELIVERED || (holdings.held.len() >= MAX_HELD && !is_repeated) {
+            return refuse(
+                Reason::QuotaExhausted,
+                format!("a partner gets {MAX_HELD} audiences in an epoch, and {MAX_DELIVERED} deliveries of them"),
+                "use the ones you hold, or wait for the next epoch",
+            );
+        }
+        Ok(holdings)
     }
+}
+
+fn readable(text: &str) -> Result<RoaringBitmap, VaultError> {
+    decode(text).ok_or_else(|| VaultError::damaged("held audience", "it does not parse"))
+}
+
+/// Whom a use is allowed of at the epoch's close: those of whom it still is, and those who withdrew since.
+struct Allowed {
+    live: RoaringBitmap,
+    withdrawn: RoaringBitmap,
+}
+
+/// What a delivery told.
+struct Told {
+    members: RoaringBitmap,
+    blanked: RoaringBitmap,
+    /// Who would be in it, had they not withdrawn, or were there more like them.
+    left_out: RoaringBitmap,
+}
+
+/// What a partner holds.
+struct Holdings {
+    held: Vec<Held>,
+    /// Who was left out of some of it, and stays out.
+    gone: RoaringBitmap,
 }
 
 /// Who an audience is of, its universe included.
@@ -318,7 +379,12 @@ fn people<'a>(
 
 fn holder(source: &Source<'_>) -> String {
     let purpose = source.permit.purpose().map_or("", |purpose| purpose.as_str());
-    format!("{}/{}/{}/{}", source.question.partner, purpose, source.schema.dataset, source.epoch.info.epoch)
+    format!("{}/{purpose}{}", source.question.partner, epoch_of(source))
+}
+
+/// How the names of all that is held of an epoch end.
+fn epoch_of(source: &Source<'_>) -> String {
+    format!("/{}/{}", source.schema.dataset, source.epoch.info.epoch)
 }
 
 fn attribute(field: &FieldRef) -> Option<ColumnKey> {

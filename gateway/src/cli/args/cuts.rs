@@ -8,7 +8,7 @@ use clap::{Args, Subcommand};
 #[derive(Debug, Subcommand)]
 pub enum CutsCommand {
     /// Find where a number divides people into equal bands, by one charged answer, and keep it as a version.
-    Release(ReleaseCutsArgs),
+    Release(Box<ReleaseCutsArgs>),
     /// Show cut points: spend, or spend@2.
     Show {
         /// Their name.

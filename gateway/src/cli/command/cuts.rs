@@ -18,7 +18,7 @@ const PURPOSE: &str = "marketing.segmentation";
 /// Runs one of them.
 pub async fn run(command: CutsCommand, session: &Session, canvas: Canvas) -> Result<Shown, CliError> {
     match command {
-        CutsCommand::Release(args) => release(args, session, canvas).await,
+        CutsCommand::Release(args) => release(*args, session, canvas).await,
         CutsCommand::Show { name, of, use_for } => {
             let name = format!("{}/cutPoints/{name}", dataset_name(&of.dataset));
             let request = session.request(GetCutPointsRequest { name, r#use: Some(use_of(&use_for, PURPOSE)) }).await?;
@@ -48,7 +48,8 @@ async fn release(args: ReleaseCutsArgs, session: &Session, canvas: Canvas) -> Re
 
 /// A line for each band, the last number first, and how to use them.
 fn words(found: &CutPoints, canvas: Canvas) -> String {
-    let CutPoints { name, of, bands, epoch, r#use, .. } = found;
+    let CutPoints { name, of, bands, epoch, r#use, not_private, .. } = found;
+    let stamp = if *not_private { "NOT PRIVATE: a test dataset, its answers protect nobody\n" } else { "" };
     let purpose = r#use.as_ref().map(|of| of.purpose.as_str()).unwrap_or_default();
     let name = named(name);
     let row = |band: &proto::v1::CutBand| {
@@ -61,7 +62,7 @@ fn words(found: &CutPoints, canvas: Canvas) -> String {
     let rows: Vec<Vec<String>> = bands.iter().rev().map(row).collect();
     let last = bands.len();
     format!(
-        "{name}: {of}\nof epoch {epoch}, for {purpose}\n\n{}\nIn expressions: band(\"{name}\") == {last}; as bands: --rfm={name}\n",
+        "{name}: {of}\nof epoch {epoch}, for {purpose}\n{stamp}\n{}\nIn expressions: band(\"{name}\") == {last}; as bands: --rfm={name}\n",
         chart::table(&["band", "range", "part of all in a band"], &rows, canvas.width)
     )
 }
@@ -94,7 +95,8 @@ async fn list(dataset: String, r#use: Use, session: &Session, canvas: Canvas) ->
 }
 
 fn cut_points_json(found: &CutPoints) -> Value {
-    let CutPoints { name, of, cuts, bands, segment, universe, r#use, release, epoch, client, create_time } = found;
+    let CutPoints { name, of, cuts, bands, segment, universe, r#use, release, epoch, client, create_time, not_private } =
+        found;
     let band = |band: &proto::v1::CutBand| {
         let share = band.share.as_ref().map(answer::estimate_json);
         json!({ "number": band.number, "words": band.words, "share": share })
@@ -103,6 +105,6 @@ fn cut_points_json(found: &CutPoints) -> Value {
         "name": name, "of": of, "cuts": cuts, "bands": bands.iter().map(band).collect::<Vec<_>>(),
         "segment": segment, "universe": universe, "purpose": r#use.as_ref().map(|of| &of.purpose),
         "basis": r#use.as_ref().map(|of| basis_name(of.basis)), "release": release, "epoch": epoch, "client": client,
-        "create_time": create_time.as_ref().map(answer::instant),
+        "not_private": not_private, "create_time": create_time.as_ref().map(answer::instant),
     })
 }

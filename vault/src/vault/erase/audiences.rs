@@ -29,7 +29,8 @@ impl Vault {
         let held =
             state.shared.held.iter_mut().filter(|(holder, _)| dataset_in(holder) == Some(schema.dataset.as_str()));
         for audience in held.flat_map(|(_, audiences)| audiences) {
-            for text in [&mut audience.members, &mut audience.blanked] {
+            let left_out = audience.terms.as_mut().map(|terms| &mut terms.left_out);
+            for text in [&mut audience.members, &mut audience.blanked].into_iter().chain(left_out) {
                 let people = decode(text).ok_or_else(|| damaged("it does not parse"))?;
                 if !people.is_disjoint(&erasing.people) {
                     *text = encode(&(people - &erasing.people));
