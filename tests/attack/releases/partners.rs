@@ -41,8 +41,12 @@ fn audience(world: &World, text: &str, tags: &[&str]) -> Seen {
 
 /// Asks for an audience whose size test costs `rho`.
 fn audience_at(world: &World, text: &str, tags: &[&str], rho: NanoRho) -> Seen {
+    audience_for(world, SHARING, (text, tags), rho)
+}
+
+fn audience_for(world: &World, purpose: &str, (text, tags): (&str, &[&str]), rho: NanoRho) -> Seen {
     let partner = PartnerId::new("acme").unwrap();
-    let permit = world.permit("acme-crm", "", Role::Partner(partner.clone()), Verb::Audience, Some(SHARING));
+    let permit = world.permit("acme-crm", "", Role::Partner(partner.clone()), Verb::Audience, Some(purpose));
     let (universe, segment) = (Segment::everyone(), world.segment(text));
     let question = AudienceQuestion { partner, universe, segment, tags: world.fields(tags), rho };
     match world.vault.audience(&permit, &question, at(0)) {
@@ -166,6 +170,33 @@ fn a_refusal_does_not_tell_that_there_is_somebody() {
         );
         assert_eq!(with, without, "{first}, {second}");
     }
+}
+
+#[test]
+fn a_blank_row_does_not_tell_of_a_rare_tag() {
+    for few in [0, 1, K - 2] {
+        let (with, without) = (tagged(few + 1), tagged(few));
+        let advantage = advantage(&with, &without);
+        eprintln!("a tag of {few} people or of one more: advantage {advantage:.3}, at most 0");
+        assert_eq!((with.rows(), &with), (CROWD, &without));
+    }
+}
+
+#[test]
+fn two_purposes_of_a_partner_hold_each_others_lists() {
+    let seen = |few: usize| {
+        let world = town(&sybils(few));
+        let ask = |part: &str, text: &str| audience_for(&world, &format!("{SHARING}.{part}"), (text, &[]), RHO);
+        [ask("mail", "children < 9"), ask("call", "children <= 9")]
+    };
+    let ([held, with], [same, without]) = (seen(1), seen(0));
+    assert_eq!((held.rows(), same.rows()), (CROWD, CROWD));
+    assert!(matches!(with, Seen::Refused(Reason::AudienceTooSmall, _)), "{with:?}");
+    eprintln!(
+        "lists for two purposes that differ by one person: advantage {:.3}, at most 0",
+        advantage(&with, &without)
+    );
+    assert_eq!(with, without);
 }
 
 /// What k does not promise. When it is mended, its line in the list of attacks goes too.

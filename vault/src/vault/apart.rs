@@ -8,10 +8,11 @@
 //!
 //! Within a class, labels that fewer than [`K`] share are blanked, if at least [`K`] rows are blank then. Where it would be fewer, a
 //! blank row would tell that there is somebody with a rare label. Of people whom the partner has not seen, those few are left
-//! out, until the next epoch, in whatever audience; of people whom it holds, as many others are blanked as make [`K`], where
+//! out, until the next epoch, in whatever audience; of people whom it holds, as many others are blanked as make [`BLANK`], where
 //! there is nobody to hide too.
 //!
-//! What is not: people whom the partner planted count, so that with `K - 1` of its own it tells one person more from none.
+//! What is not: that [`K`] rare labels together are blank tells that there are so many. Nobody who withdrew is looked at, so a class
+//! of just [`K`] of whom one withdraws is too small for everything until the next epoch. People whom the partner planted count, so that with `K - 1` of its own it tells one person more from none.
 
 use super::VaultError;
 use super::write::refuse;
@@ -23,6 +24,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Fewest rows that may share a combination of tags and memberships.
 pub const K: usize = 20;
+/// So many rows are blanked where fewer have to be: twice as many, so that some may withdraw.
+const BLANK: usize = 2 * K;
 
 /// Coarse labels of one person's tags; `None` for a missing or blanked one.
 pub(super) type Labels<'a> = Vec<Option<&'a str>>;
@@ -247,10 +250,10 @@ fn labeled_rows<'p, 'a>(
     let told = |tag: &FieldRef| {
         let of = held.iter().zip(known).filter_map(|(audience, labels)| Some((audience, labels.as_ref()?)));
         let label = |(audience, labels): (&Held, &Labels<'a>)| {
-            let place = audience.tags.iter().position(|known| known == tag)?;
-            labels.get(place).copied().flatten()
+            // Of a row that is not blank what is missing is missing.
+            labels.iter().any(Option::is_some).then(|| audience.tags.contains(tag))
         };
-        of.filter_map(label).next().is_some()
+        of.filter_map(label).any(|told| told)
     };
     let labels = inside.iter().map(|person| (*person, person.labels(asked.tags, asked.fields))).collect();
     if asked.tags.iter().all(told) {
@@ -260,8 +263,8 @@ fn labeled_rows<'p, 'a>(
 }
 
 /// Blanks the labels that fewer than [`K`] rows share. Where fewer than [`K`] rows would be blank, those of strangers are left out
-/// instead; of others, as many more are blanked of the most frequent label, or all of it where fewer than [`K`] would be left.
-/// Which ones is by their hidden bytes, so always the same, and of no meaning.
+/// instead; of others, as many more as make [`BLANK`] are blanked of the first label, or all of it where fewer than [`K`] would be
+/// left. Which label is by its name and which rows by their hidden bytes, so always the same ones, and of no meaning.
 fn hide_rare<'p, 'a>(mut rows: Labeled<'p, 'a>, are_strangers: bool) -> (Labeled<'p, 'a>, Vec<u32>) {
     rows.sort_by_key(|(person, _)| person.hidden);
     let mut classes: BTreeMap<Labels<'a>, Vec<usize>> = BTreeMap::new();
@@ -269,18 +272,17 @@ fn hide_rare<'p, 'a>(mut rows: Labeled<'p, 'a>, are_strangers: bool) -> (Labeled
         classes.entry(labels.clone()).or_default().push(index);
     }
     let is_rare = |labels: &Labels<'a>, rows: &[usize]| rows.len() < K || labels.iter().all(Option::is_none);
-    let (rare, mut frequent): (Vec<_>, Vec<_>) = classes.into_iter().partition(|(labels, rows)| is_rare(labels, rows));
+    let (rare, frequent): (Vec<_>, Vec<_>) = classes.into_iter().partition(|(labels, rows)| is_rare(labels, rows));
     let mut hidden: BTreeSet<usize> = rare.into_iter().flat_map(|(_, rows)| rows).collect();
     if hidden.len() < K && are_strangers {
         let (few, rows): (Vec<_>, Vec<_>) = rows.into_iter().enumerate().partition(|(row, _)| hidden.contains(row));
         let few = few.into_iter().map(|(_, (person, _))| person.ordinal);
         return (rows.into_iter().map(|(_, row)| row).collect(), few.collect());
     }
-    frequent.sort_by_key(|(_, rows)| rows.len());
-    if let Some((_, most)) = frequent.pop().filter(|_| hidden.len() < K) {
-        let more = K - hidden.len();
-        let enough_left = most.len() >= more + K;
-        hidden.extend(most.iter().take(if enough_left { more } else { most.len() }));
+    if let Some((_, first)) = frequent.into_iter().next().filter(|_| hidden.len() < BLANK) {
+        let more = BLANK - hidden.len();
+        let enough_left = first.len() >= more + K;
+        hidden.extend(first.iter().take(if enough_left { more } else { first.len() }));
     }
     rows.iter_mut().enumerate().filter(|(row, _)| hidden.contains(row)).for_each(|(_, (_, labels))| labels.fill(None));
     (rows, Vec::new())

@@ -280,7 +280,6 @@ impl Vault {
         let state = self.lock()?;
         let all = state.shared.held.iter().filter(|(name, _)| name.starts_with(&partner) && name.ends_with(&rest));
         let mut holdings = Holdings { held: Vec::new(), gone: RoaringBitmap::new() };
-        let mut delivered = 0;
         for (name, audience) in all.flat_map(|(name, of)| of.iter().map(move |audience| (name, audience))) {
             let terms = audience.terms.as_ref();
             let is_own = *name == own && terms.map(|terms| terms.basis) == source.permit.basis();
@@ -292,13 +291,21 @@ impl Vault {
             let is_whole = is_own && who.is_some();
             let (members, blanked) = (readable(&audience.members)?, readable(&audience.blanked)?);
             let members = if is_whole { members & allowed } else { members };
-            let held = Held { members, tags: audience.tags.clone(), blanked, who, is_whole };
-            if !holdings.held.contains(&held) {
-                holdings.held.push(held);
-            }
-            delivered += 1;
+            holdings.held.push(Held { members, tags: audience.tags.clone(), blanked, who, is_whole });
         }
         drop(state);
+        let delivered = holdings.held.len();
+        // Who is left out of this one for having withdrawn meanwhile is not missed in those that have them.
+        let mut held: Vec<Held> = Vec::new();
+        for mut audience in std::mem::take(&mut holdings.held) {
+            if audience.is_whole {
+                audience.members -= &holdings.gone;
+            }
+            if !held.contains(&audience) {
+                held.push(audience);
+            }
+        }
+        holdings.held = held;
         let asked = (Some(who(source)), &source.question.tags);
         let is_repeated = holdings.held.iter().any(|held| held.is_whole && (held.who.clone(), &held.tags) == asked);
         if delivered >= MAX_DELIVERED || (holdings.held.len() >= MAX_HELD && !is_repeated) {
