@@ -10,7 +10,6 @@ use policy::consent::LawfulBasis;
 use policy::id::{ClientId, DatasetId, PopulationId};
 use policy::privacy::{Extension, Ledger, Month, NanoRho, Quarter};
 use policy::schema::FieldRef;
-use policy::segment::Expr;
 use policy::time::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -183,8 +182,8 @@ pub(crate) struct HeldAudience {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Terms {
-    /// Who it is of.
-    pub who: Box<Expr>,
+    /// Who it is of: a [`policy::segment::Expr`] as JSON. What can't be read as one says nothing.
+    pub who: String,
     /// The basis it was delivered on.
     pub basis: LawfulBasis,
     /// Hash of the description that it was asked under.
@@ -227,4 +226,23 @@ pub(crate) struct Resumed {
     pub confirmation: u64,
     /// Whether that was nothing, but for what other holds hold.
     pub confirmed: bool,
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "tests")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn held_audiences_stay_readable_with_and_without_what_their_words_meant() {
+        let without = r#"{"members":"OjAAAAA","tags":[],"blanked":"OjAAAAA"}"#;
+        let with = r#"{"members":"OjAAAAA","tags":[],"blanked":"OjAAAAA","terms":{"who":"{\"Const\":true}","basis":"consent","schema":"00ff","left_out":"OjAAAAA"}}"#;
+        for golden in [without, with] {
+            let audience: HeldAudience = serde_json::from_str(golden).unwrap();
+            assert_eq!(serde_json::to_string(&audience).unwrap(), golden);
+        }
+        let audience: HeldAudience = serde_json::from_str(with).unwrap();
+        let who = serde_json::from_str::<policy::segment::Expr>(&audience.terms.unwrap().who).unwrap();
+        assert_eq!(who, policy::segment::Expr::Const(true));
+    }
 }

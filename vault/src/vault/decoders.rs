@@ -39,7 +39,7 @@ pub(crate) fn state_seeds() -> Vec<Vec<u8>> {
         tags: Vec::new(),
         blanked: deliver::encode(&RoaringBitmap::new()),
         terms: Some(Terms {
-            who: Box::new(policy::segment::Expr::Const(true)),
+            who: r#"{"Const":true}"#.to_owned(),
             basis: policy::consent::LawfulBasis::Consent,
             schema: "00ff".to_owned(),
             left_out: deliver::encode(&RoaringBitmap::new()),

@@ -179,7 +179,7 @@ impl Vault {
         let erased = dataset.consent.erased_of(&(&members | &left_out));
         [&mut members, &mut blanked, &mut left_out].into_iter().for_each(|people| *people -= &erased);
         let terms = source.permit.basis().map(|basis| Terms {
-            who: Box::new(who(source).root().clone()),
+            who: serde_json::to_string(who(source).root()).unwrap_or_default(),
             basis,
             schema: source.schema.hash(),
             left_out: encode(&left_out),
@@ -287,7 +287,8 @@ impl Vault {
                 holdings.gone |= readable(&terms.left_out)?;
             }
             let same = terms.filter(|terms| terms.schema == schema);
-            let who = same.map(|terms| Segment::from_expr(terms.who.as_ref().clone(), &source.schema));
+            let who = same.and_then(|terms| serde_json::from_str(&terms.who).ok());
+            let who = who.map(|who| Segment::from_expr(who, &source.schema));
             let is_whole = is_own && who.is_some();
             let (members, blanked) = (readable(&audience.members)?, readable(&audience.blanked)?);
             let members = if is_whole { members & allowed } else { members };
