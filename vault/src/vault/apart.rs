@@ -162,11 +162,12 @@ fn differs_enough(asked: &Asked<'_>, held: &[Held], schema: &Schema) -> Result<(
         let fewer = few(members - found, &|who| who.is_within(&asked.who, schema), audience);
         more || fewer
     };
+    // All are compared, whichever is near.
     if held.iter().filter(|audience| near(audience)).count() > 0 {
         return refuse(
             Reason::AudienceTooSmall,
             format!("this audience differs from one you hold by fewer than {K} people, or by nobody"),
-            "use the one you hold, ask for people who are in it or not by their very words, or wait for the next epoch",
+            "use the one you hold; or build on its expression, `new && !(held)`; or wait for the next epoch",
         );
     }
     Ok(())
