@@ -327,6 +327,20 @@ fn every_question_of_marketing(desk: &Desk, ask: &[&str], from: &str) {
     assert!(words(&["bands", "--rfm"]).contains("Value 5: 1000.00 and more"));
     let (_, refused) = desk.ends(REFUSED, &[&["bands", "--rfm=money"], ask].concat());
     assert!(refused.contains("`recency`, `frequency` or `monetary`"), "{refused}");
+    assert!(words(&["cuts", "list"]).starts_with("No cut points yet"));
+    let cuts = ["cuts", "release", "spend", "rfm.monetary", "--bands", "2", "--from", "5", "--to", "200"];
+    let preview = words(&[&cuts[..], &["--preview"]].concat());
+    assert!(
+        preview.contains("Nothing was spent") && words(&["cuts", "list"]).starts_with("No cut points"),
+        "{preview}"
+    );
+    let few = words(&cuts);
+    assert!(few.starts_with("No cut points: too few people for 2 bands at this price"), "{few}");
+    assert!(few.contains("or pay about rho ") && few.contains("price    1 % of this quarter's budget"), "{few}");
+    let json = desk.json(&[&cuts[..], ask].concat());
+    assert!(json["cut_points"].is_null() && json["release"]["charged"] == false, "{json}");
+    let (_, refused) = desk.ends(REFUSED, &[&["cuts", "show", "spend"], ask].concat());
+    assert!(refused.contains("these cut points aren't available"), "{refused}");
     let table = words(&["table", "--by", "region", "--bins", "household_size=2,4"]);
     assert!(table.contains("2 to below 4"), "{table}");
     let table = words(&["table", "--count", "order:12", "--count", "order.amount:300.00"]);
