@@ -156,11 +156,10 @@ impl StoredSegment {
     /// Reads a record.
     pub fn decode(key: &str, bytes: &[u8]) -> Result<Self, UnreadableRecord> {
         let unreadable = || UnreadableRecord("segment");
-        let (dataset, rest) = key.split_once('/').ok_or_else(unreadable)?;
-        let (id, version) = rest.split_once('@').ok_or_else(unreadable)?;
+        let (dataset, id, version) = parts(key).ok_or_else(unreadable)?;
         let body: SegmentBody = serde_json::from_slice(bytes).map_err(|_| unreadable())?;
-        match (DatasetId::new(dataset), SegmentId::new(id), version.parse(), body.version) {
-            (Ok(dataset), Ok(id), Ok(version), VERSION) => Ok(Self { dataset, id, version, body }),
+        match (SegmentId::new(id), body.version) {
+            (Ok(id), VERSION) => Ok(Self { dataset, id, version, body }),
             _ => Err(unreadable()),
         }
     }
@@ -227,14 +226,20 @@ impl StoredCutPoints {
     /// Reads a record.
     pub fn decode(key: &str, bytes: &[u8]) -> Result<Self, UnreadableRecord> {
         let unreadable = || UnreadableRecord("cut points");
-        let (dataset, rest) = key.split_once('/').ok_or_else(unreadable)?;
-        let (id, version) = rest.split_once('@').ok_or_else(unreadable)?;
+        let (dataset, id, version) = parts(key).ok_or_else(unreadable)?;
         let body: CutPointsBody = serde_json::from_slice(bytes).map_err(|_| unreadable())?;
-        match (DatasetId::new(dataset), CutPointsId::new(id), version.parse(), body.version) {
-            (Ok(dataset), Ok(id), Ok(version), VERSION) => Ok(Self { dataset, id, version, body }),
+        match (CutPointsId::new(id), body.version) {
+            (Ok(id), VERSION) => Ok(Self { dataset, id, version, body }),
             _ => Err(unreadable()),
         }
     }
+}
+
+/// Reads the key of a version: `dataset/id@000001`.
+fn parts(key: &str) -> Option<(DatasetId, &str, u32)> {
+    let (dataset, rest) = key.split_once('/')?;
+    let (id, version) = rest.split_once('@')?;
+    Some((DatasetId::new(dataset).ok()?, id, version.parse().ok()?))
 }
 
 /// A published policy set.

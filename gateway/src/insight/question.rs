@@ -96,6 +96,10 @@ impl View {
         self.treatment(field) > Treatment::Deny
     }
 
+    fn record(&self, collection: &str, key: &str) -> Option<Arc<[u8]>> {
+        self.vault.records(collection).into_iter().find(|(known, _)| known == key).map(|(_, bytes)| bytes)
+    }
+
     /// Reads an expression; fields that are not granted are as unknown, and so are segments over them.
     pub fn parse(&self, cel: &str) -> Result<Segment, Failure> {
         if cel.len() > MAX_CEL {
@@ -175,18 +179,15 @@ impl View {
 /// What an expression of this caller may refer to.
 impl segment::Find for View {
     fn segment(&self, id: &SegmentId, version: u32) -> Option<Stored> {
-        let wanted = StoredSegment::key(&self.schema.dataset, id, version);
-        let records = self.vault.records(records::SEGMENTS);
-        let (key, bytes) = records.iter().find(|(key, _)| *key == wanted)?;
-        let StoredSegment { body, .. } = StoredSegment::decode(key, bytes).ok()?;
+        let key = StoredSegment::key(&self.schema.dataset, id, version);
+        let StoredSegment { body, .. } = StoredSegment::decode(&key, &self.record(records::SEGMENTS, &key)?).ok()?;
         Some(Stored { cel: body.cel, universe: body.universe })
     }
 
     fn cut_points(&self, id: &CutPointsId, version: u32) -> Option<StoredCuts> {
-        let wanted = StoredCutPoints::key(&self.schema.dataset, id, version);
-        let records = self.vault.records(records::CUT_POINTS);
-        let (key, bytes) = records.iter().find(|(key, _)| *key == wanted)?;
-        let StoredCutPoints { body, .. } = StoredCutPoints::decode(key, bytes).ok()?;
+        let key = StoredCutPoints::key(&self.schema.dataset, id, version);
+        let record = self.record(records::CUT_POINTS, &key)?;
+        let StoredCutPoints { body, .. } = StoredCutPoints::decode(&key, &record).ok()?;
         self.may_know_of(&body).then_some(StoredCuts { number: body.number, cuts: body.cuts })
     }
 }

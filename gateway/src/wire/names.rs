@@ -47,13 +47,8 @@ pub struct SegmentName {
 /// Reads `datasets/{d}/segments/{s}` or `datasets/{d}/segments/{s}@{n}`.
 pub fn segment(name: &str) -> Result<SegmentName, Failure> {
     let wrong = || Failure::invalid("segment", "must be of the form `datasets/{d}/segments/{s}@{n}`");
-    let (owner, rest) = name.split_once("/segments/").ok_or_else(wrong)?;
-    let (segment, version) = match rest.split_once('@') {
-        Some((segment, version)) => (segment, Some(version.parse().map_err(|_| wrong())?)),
-        None => (rest, None),
-    };
-    let dataset = owner.strip_prefix("datasets/").and_then(|id| DatasetId::new(id).ok()).ok_or_else(wrong)?;
-    Ok(SegmentName { dataset, segment: SegmentId::new(segment).map_err(|_| wrong())?, version })
+    let (dataset, id, version) = versioned(name, "/segments/").ok_or_else(wrong)?;
+    Ok(SegmentName { dataset, segment: SegmentId::new(id).map_err(|_| wrong())?, version })
 }
 
 /// Writes `datasets/{d}/segments/{s}@{n}`.
@@ -75,18 +70,23 @@ pub struct CutPointsName {
 /// Reads `datasets/{d}/cutPoints/{c}` or `datasets/{d}/cutPoints/{c}@{n}`.
 pub fn cut_points(name: &str) -> Result<CutPointsName, Failure> {
     let wrong = || Failure::invalid("name", "must be of the form `datasets/{d}/cutPoints/{c}@{n}`");
-    let (owner, rest) = name.split_once("/cutPoints/").ok_or_else(wrong)?;
-    let (id, version) = match rest.split_once('@') {
-        Some((id, version)) => (id, Some(version.parse().map_err(|_| wrong())?)),
-        None => (rest, None),
-    };
-    let dataset = owner.strip_prefix("datasets/").and_then(|id| DatasetId::new(id).ok()).ok_or_else(wrong)?;
+    let (dataset, id, version) = versioned(name, "/cutPoints/").ok_or_else(wrong)?;
     Ok(CutPointsName { dataset, cut_points: CutPointsId::new(id).map_err(|_| wrong())?, version })
 }
 
 /// Writes `datasets/{d}/cutPoints/{c}@{n}`.
 pub fn of_cut_points(dataset: &DatasetId, id: &CutPointsId, version: u32) -> String {
     format!("datasets/{dataset}/cutPoints/{id}@{version}")
+}
+
+/// Reads a dataset, an id and perhaps a version.
+fn versioned<'n>(name: &'n str, collection: &str) -> Option<(DatasetId, &'n str, Option<u32>)> {
+    let (owner, rest) = name.split_once(collection)?;
+    let (id, version) = match rest.split_once('@') {
+        Some((id, version)) => (id, Some(version.parse().ok()?)),
+        None => (rest, None),
+    };
+    Some((DatasetId::new(owner.strip_prefix("datasets/")?).ok()?, id, version))
 }
 
 fn read<T, E>(part: &'static str, form: &str, id: Option<Result<T, E>>) -> Result<T, Failure> {

@@ -188,7 +188,7 @@ pub(crate) struct Terms {
     pub basis: LawfulBasis,
     /// Hash of the description that it was asked under.
     pub schema: String,
-    /// Base64 of the bitmap of whom the words are true of, and who had withdrawn since the close, or had tags too rare to be told.
+    /// Base64 of the bitmap of who had withdrawn since the close, whoever they are, and of whose tags were too rare to be told.
     pub left_out: String,
 }
 

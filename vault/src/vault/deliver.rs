@@ -136,18 +136,17 @@ impl Vault {
         let Allowed { live, withdrawn } = self.allowed_now(source, now)?;
         let blocks = source.epoch.scan_blocks();
         let resolved = super::release::resolve(plan, size, &source.schema, source.epoch.info.as_of)?;
-        let members =
-            |allowed: &RoaringBitmap| self.scanner.members(&resolved, &ScanInput { blocks: &blocks, allowed });
-        let (mut found, left_out) = (members(&live)?, members(&withdrawn)?);
+        let mut found = self.scanner.members(&resolved, &ScanInput { blocks: &blocks, allowed: &live })?;
         let Holdings { held, gone } = self.held(source, &live)?;
         // Who withdrew and agreed again waits for the next epoch: else the same words would say that somebody did.
         found -= &gone;
         let fields = question_fields(source, &held);
-        let everyone = held.iter().fold(found.clone(), |all, audience| all | &audience.members);
+        // Nothing is read of those who do not allow this use, whatever else of them the partner holds: parts only seem smaller.
+        let everyone = held.iter().fold(found.clone(), |all, audience| all | &audience.members) & &live;
         let people = people(source, &everyone, &fields)?;
         let asked = apart::Asked { who: who(source), found: &found, tags: &source.question.tags, fields: &fields };
         let Rows { rows, blanked, left_out: few } = apart::rows(&asked, &people, &held, &source.schema)?;
-        let told = Told { members: &found - &few, blanked, left_out: left_out | gone | few };
+        let told = Told { members: &found - &few, blanked, left_out: withdrawn | gone | few };
         #[cfg(test)]
         if let Some(act) = self.after_scan.lock().take() {
             act(self);
@@ -334,7 +333,7 @@ struct Allowed {
 struct Told {
     members: RoaringBitmap,
     blanked: RoaringBitmap,
-    /// Who would be in it, had they not withdrawn, or were there more like them.
+    /// Who had withdrawn by then, whether or not the words are true of them, and whose tags were too rare.
     left_out: RoaringBitmap,
 }
 
