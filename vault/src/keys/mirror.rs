@@ -146,7 +146,10 @@ pub(super) fn bring_up(
         }
         load::load(&pages, root)?;
         let cell = match found {
-            Some(found) => found.cell,
+            Some(found) => {
+                disk.sync(&cell_path, &found.cell).map_err(at(&cell_path))?;
+                found.cell
+            }
             None => {
                 write_cell(disk, &cell_path, root)?;
                 lock_cell(&cell_path, folder)?

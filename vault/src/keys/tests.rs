@@ -183,8 +183,12 @@ fn dying_at_any_step_of_a_commit_leaves_the_old_generation_or_the_new() {
         for die_at in 0.. {
             let place = Place::new();
             copy_folder(origin.0.path(), place.0.path());
-            let mortal = Mortal::dying_at(die_at, torn);
+            let mortal = Mortal::new();
             let mut tree = place.open_on(&mortal).unwrap();
+            mortal.begin_again(Some(die_at));
+            if torn {
+                mortal.tear();
+            }
             let outcome = tree.commit(switch());
             let died = mortal.is_dead();
             let settled = tree.commit(Changes::default());
@@ -238,11 +242,20 @@ fn dying_while_creating_leaves_nothing_or_a_vault() {
 }
 
 #[test]
+fn the_newer_slot_is_durable_before_the_older_one_goes() {
+    let place = Place::filled();
+    flip(&place.cell(), SLOT_BYTES + 30);
+    let mortal = Mortal::new();
+    place.open_on(&mortal).unwrap();
+    assert_eq!(mortal.steps(), ["sync", "write", "sync"]);
+}
+
+#[test]
 fn dying_while_a_stale_slot_is_repaired_is_repaired_later() {
     let origin = Place::filled();
     let old = content(&origin.open().unwrap());
     for slot in [0, 1] {
-        for (die_at, torn) in [(0, false), (0, true), (1, false)] {
+        for (die_at, torn) in [(0, false), (1, false), (1, true), (2, false)] {
             let place = Place::new();
             copy_folder(origin.0.path(), place.0.path());
             flip(&place.cell(), slot * SLOT_BYTES + 30);

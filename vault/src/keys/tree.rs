@@ -144,6 +144,8 @@ impl KeyTree {
             Mirroring::Without | Mirroring::Forget => None,
         };
         let second = unlocking.finish(&winner.wrap)?;
+        // A killed process may have written the newer slot and not synced it: it is durable before the older one goes.
+        disk.sync(&cell_path, &cell).map_err(at(&cell_path))?;
         for (slot, found) in slots.iter().enumerate() {
             if !found.as_ref().is_ok_and(|found| same(found, &winner)) {
                 write_slot(disk, &cell_path, &cell, slot, &winner)?;

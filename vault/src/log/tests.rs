@@ -204,6 +204,30 @@ fn tiles_without_a_checkpoint_are_not_begun_anew() {
     assert!(matches!(open(dir.path()), Err(LogError::Damaged { .. })));
 }
 
+/// Notes which folders were synced.
+#[derive(Default)]
+struct Synced(parking_lot::Mutex<Vec<PathBuf>>);
+
+impl crate::disk::Observer for Synced {
+    fn before(&self, step: &crate::disk::Step<'_>) -> Result<(), crate::disk::Fault> {
+        if let crate::disk::Step::SyncFolder(path) = step {
+            self.0.lock().push((*path).to_owned());
+        }
+        Ok(())
+    }
+}
+
+#[test]
+fn a_checkpoint_that_a_killed_process_named_is_durable_before_it_counts_as_signed() {
+    let (dir, log) = persisted(5);
+    drop(log);
+    let synced = Arc::<Synced>::default();
+    let disk = Disk::observed(Arc::clone(&synced) as _);
+    let log = Log::open(&disk, dir.path(), ORIGIN, &SecretKey::from_bytes([1; 32]), &[]).unwrap();
+    assert_eq!(log.persisted_size(Tree::Access), 5);
+    assert_eq!(*synced.0.lock(), [dir.path().join("access"), dir.path().join("subject")]);
+}
+
 #[test]
 fn another_key_or_origin_does_not_open_a_log() {
     let (dir, log) = persisted(3);

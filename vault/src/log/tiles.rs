@@ -128,7 +128,8 @@ impl Place {
         self.folders.settle(&self.disk, &self.top, dir).map_err(|error| LogError::io("create", dir, &error))
     }
 
-    fn sync(&self, dir: &Path) -> Result<(), LogError> {
+    /// Makes the names in a folder durable.
+    pub(super) fn sync(&self, dir: &Path) -> Result<(), LogError> {
         self.disk.sync_folder(dir).map_err(|error| LogError::io("sync", dir, &error))
     }
 }

@@ -159,7 +159,12 @@ impl TreeLog {
     ) -> Result<Self, LogError> {
         let path = dir.join("checkpoint");
         let (head, text) = match std::fs::read_to_string(&path) {
-            Ok(text) => (read_checkpoint(&path, &text, &signer, retired, &origin)?, text),
+            Ok(text) => {
+                // A killed process may have given it its name and not made that durable. From here on what it covers counts as
+                // signed, and the frames under it may go.
+                place.sync(&dir)?;
+                (read_checkpoint(&path, &text, &signer, retired, &origin)?, text)
+            }
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => begin(&place, &dir, &path, &signer, &origin)?,
             Err(error) => return Err(LogError::io("read", &path, &error)),
         };

@@ -157,13 +157,15 @@ fn a_vault_that_ended_anyhow_anywhere_is_whole() {
 
 #[test]
 fn a_vault_whose_power_is_cut_after_a_kill_is_whole() {
-    // Each life has about a hundred points of its own: all of them would take an hour.
-    const LIVES: usize = 20;
+    // Killed before a sync: something is done and not durable, which the next life must not take for durable. Each life has
+    // about a hundred points of its own: all of them would take an hour.
+    const LIVES: usize = 8;
     const MOMENTS: usize = 4;
     let cast = Cast::new();
     let run = play(&cast);
     let stride = stride().min(3);
-    let lives: Vec<_> = run.scenes.iter().skip(FIRST).step_by(LIVES * stride).collect();
+    let unsynced = run.scenes.iter().filter(|scene| scene.step.starts_with("Sync"));
+    let lives: Vec<_> = unsynced.skip(FIRST).step_by(LIVES * stride).collect();
     let checked = AtomicUsize::new(0);
     let live = |scene: &&Scene| {
         let Some(second) = second_life(&run, &cast, scene) else { return };
