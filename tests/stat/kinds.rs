@@ -187,6 +187,19 @@ pub(crate) const CASES: &[Case] = &[
         pairs: &[HEAVY, PLAIN],
     },
     Case {
+        name: "norms of sums by channel",
+        asked: Asked {
+            segment: "true",
+            kind: |schema| Kind::Norms {
+                of: fields(schema, &["order.amount"])[0],
+                by: by_field(schema, "order.channel"),
+                window: Window::Ever,
+                edges: vec![1_000, 10_000, 100_000],
+            },
+        },
+        pairs: &[HEAVY, EDGE],
+    },
+    Case {
         name: "retention over three weeks",
         asked: Asked { segment: "true", kind: |_| Kind::Retention { event: ORDER, days: weeks() } },
         pairs: &[HEAVY],

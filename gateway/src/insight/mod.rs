@@ -1,6 +1,7 @@
 //! Questions: composes vault releases and their post-processing only. Nothing here sees a value of a person.
 
 pub mod advice;
+pub mod bounds;
 pub mod cut_bands;
 pub mod cut_points;
 pub mod parts;

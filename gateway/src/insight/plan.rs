@@ -47,6 +47,7 @@ fn default_rho(kind: &Kind) -> NanoRho {
         | Kind::Overlap { .. }
         | Kind::Bands { .. }
         | Kind::Table { .. }
+        | Kind::Norms { .. }
         | Kind::Retention { .. }
         | Kind::Top { .. }
         | Kind::Mean { .. }
@@ -54,7 +55,8 @@ fn default_rho(kind: &Kind) -> NanoRho {
     }
 }
 
-fn unplanned(problem: &PlanError) -> Failure {
+/// Says why a question can't be planned.
+pub fn unplanned(problem: &PlanError) -> Failure {
     let reason = if *problem == PlanError::Price { Reason::PriceAboveCap } else { Reason::RequestInvalid };
     Failure::refused(reason, problem.to_string(), "correct the question and ask again")
 }

@@ -4,7 +4,7 @@ use super::Service;
 use super::catalog::reads_catalog;
 use crate::insight::parts;
 use crate::insight::question::{self, Asked, View};
-use crate::insight::{cut_bands, cut_points, profile, story, synopsis};
+use crate::insight::{bounds, cut_bands, cut_points, profile, story, synopsis};
 use crate::pace;
 use crate::pipeline;
 use crate::status::Failure;
@@ -304,6 +304,13 @@ impl InsightService for Service {
             })
         })
         .await
+    }
+
+    async fn suggest_bound(
+        &self,
+        request: Request<v1::SuggestBoundRequest>,
+    ) -> Result<Response<v1::SuggestBoundResponse>, Status> {
+        pipeline::unary(&self.0, request, "InsightService/SuggestBound", bounds::suggest).await
     }
 
     async fn release_cut_points(

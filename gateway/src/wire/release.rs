@@ -3,7 +3,7 @@
 use super::{budget, consent, time};
 use crate::pipeline::UsedFor;
 use policy::id::ClientId;
-use policy::schema::{FieldRef, Schema};
+use policy::schema::{ColumnId, EventTypeId, FieldRef, Schema};
 use policy::time::{Timestamp, format_day};
 use proto::v1;
 use vault::budget::Statement;
@@ -168,7 +168,13 @@ fn dimension_name(schema: &Schema, dimension: &Dimension) -> String {
         Dimension::Cohort(..) => "first_period".to_owned(),
         Dimension::Hours(_) => "hour".to_owned(),
         Dimension::Weekdays(_) => "weekday".to_owned(),
+        Dimension::Norms(event, column, _) => schema.path(normed(*event, *column)),
     }
+}
+
+/// What a vector is of.
+fn normed(event: EventTypeId, column: Option<ColumnId>) -> FieldRef {
+    column.map_or(FieldRef::Event(event), |column| FieldRef::EventField(event, column))
 }
 
 fn display_words(schema: &Schema, dimension: &Dimension) -> String {
@@ -186,6 +192,7 @@ fn display_words(schema: &Schema, dimension: &Dimension) -> String {
         Dimension::Cohort(of, _) => format!("first {} from", event(*of)),
         Dimension::Hours(of) => format!("{} by hour of day", event(*of)),
         Dimension::Weekdays(of) => format!("{} by weekday", event(*of)),
+        Dimension::Norms(..) => format!("{} of one person", dimension_name(schema, dimension)),
         Dimension::Attribute(_) | Dimension::EventField(..) => {
             let field = dimension.field().and_then(|field| schema.field(field));
             field.map_or_else(|| dimension_name(schema, dimension), |field| field.display.clone())
@@ -209,6 +216,11 @@ pub fn dimension_label(schema: &Schema, dimension: &Dimension, code: u16) -> Str
         Dimension::Hours(_) => format!("{code:02}"),
         Dimension::Weekdays(_) => WEEKDAYS.get(place).copied().unwrap_or_default().to_owned(),
         Dimension::Bins(column, edges) => bin_label(schema, FieldRef::Attribute(*column), edges, place),
+        Dimension::Norms(event, column, edges) => {
+            let edges: Vec<i64> = edges.iter().map(|edge| i64::try_from(*edge).unwrap_or(i64::MAX)).collect();
+            // The first cell is below the first edge: none is missing.
+            bin_label(schema, normed(*event, *column), &edges, place.saturating_add(1))
+        }
     }
 }
 

@@ -40,13 +40,25 @@ fn of_calendar(from: i64, to: i64) -> Vec<i64> {
 
 /// Round numbers, as many in each decade as there is room for.
 fn round(from: i64, to: i64) -> Vec<i64> {
-    let of_every = |nth: usize| {
-        let decades = (0..=18_u32).map(|power| 10_i128.pow(power));
-        let sizes = decades.flat_map(|ten| DECADE.iter().step_by(nth).map(move |tenths| i128::from(*tenths) * ten));
-        let whole = sizes.filter(|tenths| tenths % 10 == 0).filter_map(|tenths| i64::try_from(tenths / 10).ok());
-        whole.filter(|size| (from..=to).contains(size)).collect::<Vec<i64>>()
-    };
+    let of_every = |nth: usize| of_every(nth, from, to);
     [1, 2, 4].into_iter().map(of_every).find(|list| list.len() <= MAX_CANDIDATES).unwrap_or_else(|| of_every(8))
+}
+
+/// Every `nth` of the round numbers of each decade.
+fn of_every(nth: usize, from: i64, to: i64) -> Vec<i64> {
+    let decades = (0..=18_u32).map(|power| 10_i128.pow(power));
+    let sizes = decades.flat_map(|ten| DECADE.iter().step_by(nth).map(move |tenths| i128::from(*tenths) * ten));
+    let whole = sizes.filter(|tenths| tenths % 10 == 0).filter_map(|tenths| i64::try_from(tenths / 10).ok());
+    whole.filter(|size| (from..=to).contains(size)).collect()
+}
+
+/// Returns round sizes from `from` to `to`, six a decade and five up to 10: 1, 2, 3, 5, 7, 10, 15, 22, 33, 50, 70. Rising; none
+/// where `from` is above `to`.
+pub fn round_sizes(from: u64, to: u64) -> Vec<u64> {
+    const SMALL: [i64; 5] = [1, 2, 3, 5, 7];
+    let [from, to] = [from, to].map(|end| i64::try_from(end).unwrap_or(i64::MAX));
+    let sizes = SMALL.into_iter().chain(of_every(4, 10, i64::MAX));
+    sizes.filter(|size| (from..=to).contains(size)).filter_map(|size| u64::try_from(size).ok()).collect()
 }
 
 /// Multiples of the least of 1, 2, 5, 10, 20, .. with which there are few enough.
@@ -96,6 +108,16 @@ mod tests {
         for wrong in [(6, 5), (0, 5), (-3, 5), (14, 14)] {
             assert_eq!(candidates(NumberKind::Amount, wrong, 10), None, "{wrong:?}");
         }
+    }
+
+    #[test]
+    fn sizes_are_round_and_six_a_decade() {
+        assert_eq!(round_sizes(1, 120), [1, 2, 3, 5, 7, 10, 15, 22, 33, 50, 70, 100]);
+        assert_eq!(round_sizes(100, 10_000_000).len(), 31);
+        assert_eq!(round_sizes(8, 9), [0; 0]);
+        assert_eq!(round_sizes(9, 8), [0; 0]);
+        let all = round_sizes(0, u64::MAX);
+        assert!(all.is_sorted_by(|a, b| a < b) && all.len() > 100);
     }
 
     #[test]

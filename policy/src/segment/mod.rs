@@ -32,7 +32,7 @@ mod tests;
 mod tree;
 mod window;
 
-pub use candidates::MAX_CANDIDATES;
+pub use candidates::{MAX_CANDIDATES, round_sizes};
 pub use check::{MAX_CANONICAL_BYTES, MAX_TEXT_BYTES, SegmentError, SegmentErrorKind, parse, parse_with};
 pub use cut_points::{Number, NumberKind, StoredCuts};
 pub use days::{LocalDays, days_since_times};

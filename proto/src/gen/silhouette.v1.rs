@@ -6570,6 +6570,80 @@ pub struct ListCutPointsResponse {
     #[prost(string, tag = "2")]
     pub next_page_token: ::prost::alloc::string::String,
 }
+/// A question for a bound.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct SuggestBoundRequest {
+    /// Of whom, of which dataset, for what, and what the answer may cost.
+    #[prost(message, optional, tag = "1")]
+    pub ask: ::core::option::Option<Ask>,
+    /// What a table will count: an event type, `order`, for numbers of events; a number field of one, `order.amount`, for sums.
+    /// Required.
+    #[prost(string, tag = "2")]
+    pub of: ::prost::alloc::string::String,
+    /// The dimensions of that table, as in Tabulate.
+    #[prost(message, repeated, tag = "3")]
+    pub by: ::prost::alloc::vec::Vec<Dimension>,
+    /// Which events it will count.
+    #[prost(message, optional, tag = "4")]
+    pub window: ::core::option::Option<Window>,
+    /// The periods of a trend besides, as in Trend; unspecified for none.
+    #[prost(enumeration = "Period", tag = "5")]
+    pub period: i32,
+    /// As in Trend.
+    #[prost(string, tag = "6")]
+    pub from: ::prost::alloc::string::String,
+    /// As in Trend.
+    #[prost(string, tag = "7")]
+    pub until: ::prost::alloc::string::String,
+    /// The price of that table, as rho, or of its part that this is counted for; empty: as this answer's.
+    #[prost(string, tag = "8")]
+    pub for_rho: ::prost::alloc::string::String,
+    /// Between which numbers a bound is looked for, six a decade: decimals above 0, from the trade and never from the data. Empty:
+    /// of events from 1 to 10,000, of sums from 1 to 100,000.
+    #[prost(string, tag = "9")]
+    pub least: ::prost::alloc::string::String,
+    /// The upper end.
+    #[prost(string, tag = "10")]
+    pub most: ::prost::alloc::string::String,
+}
+/// A bound for a table of events or sums.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct SuggestedBound {
+    /// The most that one person should count for: `12`, `150.00`.
+    #[prost(string, tag = "1")]
+    pub bound: ::prost::alloc::string::String,
+    /// How many people have as much or more, as an L2 norm over the cells.
+    #[prost(message, optional, tag = "2")]
+    pub reached_by: ::core::option::Option<Estimate>,
+    /// What part of all that people have it cuts off, in per cent: at least so much, since those whom noise hides are left out.
+    #[prost(double, tag = "3")]
+    pub cut_off: f64,
+    /// The half-width of a cell of that table, at 95 %, noise only.
+    #[prost(double, tag = "4")]
+    pub half_width: f64,
+    /// The price that it is for.
+    #[prost(string, tag = "5")]
+    pub for_rho: ::prost::alloc::string::String,
+    /// Whether noise hides who has more, so that a larger bound may be better; a higher price for this answer would tell.
+    #[prost(bool, tag = "6")]
+    pub hidden: bool,
+}
+/// A bound.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct SuggestBoundResponse {
+    /// Price and accuracy.
+    #[prost(message, optional, tag = "1")]
+    pub plan: ::core::option::Option<Plan>,
+    /// One table: people by how much they have; absent with `validate_only`.
+    #[prost(message, optional, tag = "2")]
+    pub release: ::core::option::Option<Release>,
+    /// The bound; absent with `validate_only`, and where noise is all there is.
+    #[prost(message, optional, tag = "3")]
+    pub bound: ::core::option::Option<SuggestedBound>,
+    /// What would help, where there is none.
+    #[prost(string, tag = "4")]
+    pub advice: ::prost::alloc::string::String,
+}
 /// Lengths of periods, in the dataset's calendar.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
@@ -7010,6 +7084,32 @@ pub mod insight_service_client {
                 .insert(GrpcMethod::new("silhouette.v1.InsightService", "Mean"));
             self.inner.unary(req, path, codec).await
         }
+        /// Finds how much one person should count for at the most in a table of events or sums, by one charged release of how much
+        /// people have: a bound under which what it cuts off and the noise that it makes are small together.
+        pub async fn suggest_bound(
+            &mut self,
+            request: impl tonic::IntoRequest<super::SuggestBoundRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::SuggestBoundResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/silhouette.v1.InsightService/SuggestBound",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("silhouette.v1.InsightService", "SuggestBound"));
+            self.inner.unary(req, path, codec).await
+        }
         /// Finds where a number of the members divides them into bands of about equally many, by one charged release, and keeps the
         /// cut points as a version that never changes, for `band("cutPoints/name@1")` in expressions and for bands of questions.
         pub async fn release_cut_points(
@@ -7215,6 +7315,15 @@ pub mod insight_service_server {
             &self,
             request: tonic::Request<super::MeanRequest>,
         ) -> std::result::Result<tonic::Response<super::MeanResponse>, tonic::Status>;
+        /// Finds how much one person should count for at the most in a table of events or sums, by one charged release of how much
+        /// people have: a bound under which what it cuts off and the noise that it makes are small together.
+        async fn suggest_bound(
+            &self,
+            request: tonic::Request<super::SuggestBoundRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::SuggestBoundResponse>,
+            tonic::Status,
+        >;
         /// Finds where a number of the members divides them into bands of about equally many, by one charged release, and keeps the
         /// cut points as a version that never changes, for `band("cutPoints/name@1")` in expressions and for bands of questions.
         async fn release_cut_points(
@@ -7893,6 +8002,51 @@ pub mod insight_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = MeanSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/silhouette.v1.InsightService/SuggestBound" => {
+                    #[allow(non_camel_case_types)]
+                    struct SuggestBoundSvc<T: InsightService>(pub Arc<T>);
+                    impl<
+                        T: InsightService,
+                    > tonic::server::UnaryService<super::SuggestBoundRequest>
+                    for SuggestBoundSvc<T> {
+                        type Response = super::SuggestBoundResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::SuggestBoundRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as InsightService>::suggest_bound(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = SuggestBoundSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(

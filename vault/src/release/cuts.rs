@@ -135,7 +135,7 @@ fn shares(cells: &[i64], sigma: u64, begins: &[usize]) -> Vec<Interval> {
 }
 
 /// The standard deviation of a sum of so many draws, rounded up.
-fn root(sigma: u64, cells: usize) -> u64 {
+pub(super) fn root(sigma: u64, cells: usize) -> u64 {
     let variance = u128::from(sigma).pow(2).saturating_mul(cells as u128);
     let root = variance.isqrt();
     u64::try_from(if root * root < variance { root + 1 } else { root }).unwrap_or(u64::MAX)

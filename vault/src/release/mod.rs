@@ -21,6 +21,7 @@
 //! - *events and sums* (tables, trends): the subject's whole vector of numbers, or of sums, over the table's cells is scaled
 //!   as one to fine units and to a public bound: its integer L2 norm is at most `bound * per_one` (lemma in `scan::clip`). Over
 //!   fields of events a first draw for a part of the price sets weights of the cells before (`pilot`, `scan::weights`);
+//! - *norms of such vectors*: a subject of whom an event counts has one vector, so one cell, that of its length, gets 1,024;
 //! - *means*: two tables of one cell each, one if there is a value, and the value less a public center, scaled as above to
 //!   the public bounds of the field;
 //! - *means with deviations*: a third table of one cell, the square of that value in public units, less the public middle of
@@ -49,6 +50,7 @@
 //! **Not covered.** Timing of the sampler; the accuracy of clipped counts and sums (half-widths are of the noise only);
 //! what several populations say about one person.
 
+pub mod bounds;
 mod combine;
 pub mod cuts;
 pub mod display;
@@ -68,8 +70,8 @@ pub use draw::{DrawError, Drawn};
 pub use loss::{LossError, epsilon_for};
 pub(crate) use pilot::weigh;
 pub use plan::{
-    MAX_BANDS, MAX_CELLS, MAX_COHORTS, MAX_EDGES, MAX_MEASURES, MAX_OVERLAP, MAX_PERIODS, MAX_STEPS, MAX_TABLES,
-    MAX_TOP, Plan, PlanError, plan, price_for,
+    MAX_BANDS, MAX_CELLS, MAX_COHORTS, MAX_EDGES, MAX_MEASURES, MAX_NORMS, MAX_OVERLAP, MAX_PERIODS, MAX_STEPS,
+    MAX_TABLES, MAX_TOP, Plan, PlanError, plan, price_for,
 };
 pub use question::{Answer, By, Cell, Counted, Dimension, Kind, Measure, Part, Question, Table, TableNoise, Times};
 pub use shape::{PROFILE_HOURS, PROFILE_PERIODS, PROFILE_WEEKDAYS};

@@ -38,6 +38,8 @@ pub const MAX_PERIODS: usize = 400;
 
 /// Most edges of bins.
 pub const MAX_EDGES: usize = 1_024;
+/// Most lengths of vectors in a histogram of them.
+pub const MAX_NORMS: usize = 64;
 
 /// Most values that are selected of a field.
 pub const MAX_TOP: usize = 50;
@@ -95,6 +97,9 @@ pub enum PlanError {
     /// Edges are no bins.
     #[error("bins need 1 to {MAX_EDGES} ascending edges")]
     Edges,
+    /// Lengths are no bins.
+    #[error("lengths need 1 to {MAX_NORMS} ascending edges above 0")]
+    Norms,
     /// Too few values, or too many.
     #[error("1 to {MAX_TOP} of a field's values can be selected, and no more than it has; not {0}")]
     Top(usize),

@@ -95,6 +95,18 @@ pub enum Kind {
         #[serde(skip_serializing_if = "std::ops::Not::not")]
         weighed: bool,
     },
+    /// How long people's vectors over the cells of such a table are: a histogram of L2 norms, from which a bound can be chosen.
+    /// Of those of whom an event counts.
+    Norms {
+        /// Whose length: of numbers of events of a type, or of sums of a number field of one.
+        of: FieldRef,
+        /// The dimensions of the table, as there.
+        by: Vec<By>,
+        /// Which events count.
+        window: Window,
+        /// Ascending lengths between which people are counted, in units of what is counted, above 0.
+        edges: Vec<u64>,
+    },
     /// How many of those who did something first in one period did it again in others.
     Retention {
         /// What they did.
@@ -136,6 +148,7 @@ impl Kind {
             Self::Overlap { .. } => "overlap",
             Self::Bands { .. } => "bands",
             Self::Table { .. } => "table",
+            Self::Norms { .. } => "norms",
             Self::Retention { .. } => "retention",
             Self::Top { .. } => "top",
             Self::Mean { .. } => "mean",
@@ -166,6 +179,7 @@ impl Kind {
             Self::Table { measures, by, .. } => {
                 measures.iter().filter_map(|measure| measure.field()).chain(by.iter().map(By::field)).collect()
             }
+            Self::Norms { of, by, .. } => std::iter::once(*of).chain(by.iter().map(By::field)).collect(),
             Self::Retention { event, .. } => vec![FieldRef::Event(*event)],
             Self::Top { field, .. } | Self::Mean { field } | Self::Spread { field } => vec![*field],
         }
@@ -284,6 +298,9 @@ pub enum Dimension {
     Weekdays(EventTypeId),
     /// Below the first of these edges of an attribute is 1, from the last on the highest; 0 is missing.
     Bins(ColumnId, Vec<i64>),
+    /// Below the first of these lengths of vectors is 0, from the last on the highest. Of numbers of events, or of sums of a
+    /// field of theirs.
+    Norms(EventTypeId, Option<ColumnId>, Vec<u64>),
 }
 
 impl Dimension {
@@ -306,7 +323,7 @@ impl Dimension {
             | Self::Bands(_)
             | Self::Cohort(..)
             | Self::Bins(..) => true,
-            Self::EventField(..) | Self::Periods(..) | Self::Hours(_) | Self::Weekdays(_) => false,
+            Self::EventField(..) | Self::Periods(..) | Self::Hours(_) | Self::Weekdays(_) | Self::Norms(..) => false,
         }
     }
 }

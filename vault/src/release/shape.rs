@@ -15,11 +15,11 @@
 //! deviation of a third of the reach.
 
 use super::plan::{
-    MAX_BANDS, MAX_COHORTS, MAX_EDGES, MAX_MEASURES, MAX_OVERLAP, MAX_PERIODS, MAX_STEPS, MAX_TABLES, MAX_TOP,
-    PlanError,
+    MAX_BANDS, MAX_CELLS, MAX_COHORTS, MAX_EDGES, MAX_MEASURES, MAX_NORMS, MAX_OVERLAP, MAX_PERIODS, MAX_STEPS,
+    MAX_TABLES, MAX_TOP, PlanError,
 };
 use super::question::{By, Counted, Dimension, Kind, Measure, Times};
-use crate::scan::{Axis, AxisOf, Clip, Count, Parts, Squares, TableSpec, Weights};
+use crate::scan::{Axis, AxisOf, Clip, Count, Norms, Parts, Squares, TableSpec, Weights};
 use policy::schema::{EventTypeId, Field, FieldRef, FieldType, Schema};
 use policy::segment::{EventFilter, EventTest, Expr, Measure as Measured, Segment, Window};
 
@@ -93,6 +93,7 @@ pub(super) fn shapes(schema: &Schema, kind: &Kind) -> Result<Vec<Shape>, PlanErr
             if axes.is_empty() { Err(PlanError::FieldCount(0)) } else { Ok(vec![Shape::people(axes, Window::Ever)]) }
         }
         Kind::Table { measures, by, window, weighed: _ } => table(schema, measures, by, *window),
+        Kind::Norms { of, by, window, edges } => norms(schema, *of, by, *window, edges),
         Kind::Retention { event, days } => retention(schema, *event, days),
         Kind::Top { field, k, window } => {
             let (mut axis, dimension) = field_axis(schema, *field)?;
@@ -249,6 +250,32 @@ fn table(schema: &Schema, measures: &[Measure], by: &[By], window: Window) -> Re
         }
     };
     measures.iter().map(shape).collect()
+}
+
+/// How long vectors over the cells of a table are.
+fn norms(schema: &Schema, of: FieldRef, by: &[By], window: Window, edges: &[u64]) -> Result<Vec<Shape>, PlanError> {
+    // The table whose vectors they are can be asked for.
+    let (measure, event, sum) = match of {
+        FieldRef::EventField(event, column) => (Measure::Sum { field: of, bound: 1 }, event, Some(column)),
+        FieldRef::Event(event) => (Measure::Events { event, bound: 1 }, event, None),
+        FieldRef::Attribute(_) => return Err(PlanError::NotSummed(schema.path(of))),
+    };
+    let of_table = table(schema, &[measure], by, window)?;
+    let by = of_table.into_iter().next().map(|shape| shape.spec.axes).unwrap_or_default();
+    // As many numbers as these have cells are kept for each person.
+    let cells = by.iter().fold(1, |cells: usize, axis| cells.saturating_mul(axis.cells as usize));
+    if cells > MAX_CELLS {
+        return Err(PlanError::TooManyCells(cells));
+    }
+    let count = counted(edges.len(), MAX_NORMS, |_| PlanError::Norms)?;
+    ascending(edges, PlanError::Norms)?;
+    if edges.first() == Some(&0) {
+        return Err(PlanError::Norms);
+    }
+    let dimension = Dimension::Norms(event, sum, edges.to_vec());
+    let norms = Norms { event, sum, by, edges: edges.to_vec() };
+    let axis = Axis { of: AxisOf::Norms(Box::new(norms)), cells: count + 1, max_distinct: 1 };
+    Ok(vec![Shape::people(vec![(axis, dimension)], window)])
 }
 
 fn count(schema: &Schema, measure: Measure) -> Result<(Count, Counted), PlanError> {

@@ -35,16 +35,33 @@ pub enum AxisOf {
     Hours(EventTypeId),
     /// The weekday of an event in the dataset's zone, Monday first: 7 cells.
     Weekdays(EventTypeId),
+    /// How long a subject's vector over other cells is: `len + 1` cells. The only dimension of its table.
+    Norms(Box<Norms>),
+}
+
+/// A vector over the cells of some dimensions, and lengths it is compared with. A subject of whose events none counts has
+/// none and is in no cell; every other one is in exactly one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Norms {
+    /// Of numbers of events of this type, or of sums over them.
+    pub event: EventTypeId,
+    /// What is summed, missing ones being 0; nothing: each event is one.
+    pub sum: Option<ColumnId>,
+    /// The dimensions of the vector. Those over subjects say in which cells it is and nothing of its length.
+    pub by: Vec<Axis>,
+    /// Ascending lengths: how many of them the L2 norm reaches is the cell.
+    pub edges: Vec<u64>,
 }
 
 impl AxisOf {
-    /// Returns the event type whose events spread a subject over several cells.
+    /// Returns the event type whose events it is about; all but norms may spread a subject over several cells.
     pub fn event(&self) -> Option<EventTypeId> {
         match self {
             Self::Field(FieldRef::EventField(event, _) | FieldRef::Event(event))
             | Self::Periods(event, _)
             | Self::Hours(event)
             | Self::Weekdays(event) => Some(*event),
+            Self::Norms(norms) => Some(norms.event),
             Self::Field(FieldRef::Attribute(_)) | Self::Steps(_) | Self::Flags(_) | Self::Bands(_) | Self::Bins(..) => {
                 None
             }
@@ -169,6 +186,9 @@ pub struct Clip {
 }
 
 impl Clip {
+    /// Of vectors of which nothing but their length is used.
+    pub(super) const NONE: Self = Self { bound: 1, per_one: 1 };
+
     /// Builds a clip at a bound in units of what is summed, for a table that gets such a part of the price; `None` for 0 and
     /// above [`MAX_NORM`].
     pub fn new(bound: u64, parts: Parts) -> Option<Self> {

@@ -1,4 +1,5 @@
-//! Tables of events and of sums: each subject's vector over the cells, clipped as a whole ([`super::Clip`]), then added.
+//! Tables of events and of sums: each subject's vector over the cells, clipped as a whole ([`super::Clip`]), then added. And
+//! tables of how long these vectors are: each subject in one cell.
 //!
 //! A subject's vector is complete before it is clipped: its rows are neighbours, over piece ends too. Clipping after the
 //! sum over subjects would bound nothing.
@@ -21,6 +22,8 @@ pub(super) struct MeasureTable {
     /// What is summed; nothing: each event is one.
     pub(super) sum: Option<Slot>,
     pub(super) scaler: Scaler,
+    /// Ascending squares of lengths: people are counted by how many of them their vector reaches, instead of its being added.
+    pub(super) norms: Option<Vec<u128>>,
     pub(super) weights: Weights,
     pub(super) from: i64,
     pub(super) until: i64,
@@ -108,7 +111,8 @@ impl<'p> Measured<'p> {
                     let amounts = amounts.get(*start..*end).unwrap_or_default();
                     places.iter().zip(amounts).for_each(|(place, amount)| self.add(*place, number(amount)));
                 }
-                // A column that is younger than the piece: nothing but missing amounts, which are 0.
+                // A column that is younger than the piece: nothing but missing amounts, which are 0, and vectors of length 0.
+                Some(_) if self.table.norms.is_some() => places.iter().for_each(|place| self.add(*place, 0)),
                 Some(_) => {}
             }
         }
@@ -131,6 +135,11 @@ impl<'p> Measured<'p> {
         let member = i64::from(members.mask.get(self.subject).copied().unwrap_or(0));
         let first = self.table.axes.offset_of(self.subject, members.views);
         let base = self.table.start + first;
+        if let Some(norms) = &self.table.norms {
+            let cells = cells.get_mut(self.table.start..).unwrap_or_default();
+            self.count_norm(norms, member, cells);
+            return;
+        }
         let distinct = self.distinct.get(..self.count).unwrap_or_default();
         self.entries.clear();
         self.entries.extend(distinct.iter().map(|place| self.totals.get(*place as usize).copied().unwrap_or(0)));
@@ -149,6 +158,24 @@ impl<'p> Measured<'p> {
             if let Some((total, seen)) = self.totals.get_mut(*place as usize).zip(self.seen.get_mut(*place as usize)) {
                 (*total, *seen) = (0, 0);
             }
+        }
+        self.count = 0;
+    }
+}
+
+impl Measured<'_> {
+    /// Adds the current subject, times 0 or 1, to the cell of the length of its vector.
+    fn count_norm(&mut self, norms: &[u128], member: i64, cells: &mut [i64]) {
+        let mut squared = 0_u128;
+        for place in self.distinct.get(..self.count).unwrap_or_default() {
+            if let Some((total, seen)) = self.totals.get_mut(*place as usize).zip(self.seen.get_mut(*place as usize)) {
+                squared = squared.saturating_add(u128::from(total.unsigned_abs()).pow(2));
+                (*total, *seen) = (0, 0);
+            }
+        }
+        let some = i64::from(self.count > 0);
+        if let Some(cell) = cells.get_mut(norms.partition_point(|norm| *norm <= squared)) {
+            *cell += super::UNIT * some * member;
         }
         self.count = 0;
     }

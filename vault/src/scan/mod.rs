@@ -32,7 +32,7 @@ mod view;
 mod weights;
 mod worker;
 
-pub use axis::{Axis, AxisOf, Clip, Count, MAX_NORM, Parts, Squares, TableSpec};
+pub use axis::{Axis, AxisOf, Clip, Count, MAX_NORM, Norms, Parts, Squares, TableSpec};
 pub use partial::Partial;
 pub use plan::Plan;
 pub use weights::Weights;

@@ -1,12 +1,13 @@
 //! From a table's public description to columns, codes and places.
 
-use super::axis::{Axis, AxisOf, Clip, Count, TableSpec};
+use super::axis::{Axis, AxisOf, Clip, Count, Norms, TableSpec};
 use super::clip::Scaler;
 use super::condition::attribute_nodes;
 use super::derive::{Derived, Rule};
 use super::event_axes::{EventAxes, EventAxis, RowCode, SubjectAxis};
 use super::measure::{Adds, MeasureTable, ValueTable};
 use super::plan::{AttributeTable, EventTable, Plan, Slot, slot};
+use super::weights::Weights;
 use crate::blocks::ColumnKey;
 use policy::schema::{ColumnId, EventTypeId, FieldRef};
 use policy::segment::{Expr, Window, WindowError};
@@ -24,21 +25,10 @@ impl Plan {
         let (from, until) = table.window.resolve(as_of, zone)?;
         let (start, event) = (self.cells, table.event());
         self.cells += table.cells();
-        let mut axes = EventAxes::default();
-        let mut stride = table.cells();
-        for axis in &table.axes {
-            stride /= (axis.cells as usize).max(1);
-            match axis.of.event().zip(event) {
-                None => {
-                    let slot = self.subject_slot(axis, as_of, zone)?;
-                    axes.subjects.push(SubjectAxis { slot, cells: axis.cells, stride });
-                }
-                Some((of, event)) => {
-                    let code = self.row_code(axis, of == event, event, as_of, zone)?;
-                    axes.events.push(EventAxis { code, cells: axis.cells, stride });
-                }
-            }
+        if let [Axis { of: AxisOf::Norms(norms), .. }] = table.axes.as_slice() {
+            return self.add_norms(start, norms, (from, until), (as_of, zone));
         }
+        let axes = self.axes(&table.axes, event, as_of, zone)?;
         let weights = table.weights.clone();
         match (table.count, event) {
             (Count::Value { column, center, clip }, _) => {
@@ -54,6 +44,7 @@ impl Plan {
                     axes,
                     sum: None,
                     scaler: Scaler::new(clip),
+                    norms: None,
                     weights,
                     from,
                     until,
@@ -67,6 +58,7 @@ impl Plan {
                     axes,
                     sum,
                     scaler: Scaler::new(clip),
+                    norms: None,
                     weights,
                     from,
                     until,
@@ -79,6 +71,59 @@ impl Plan {
             }
             (_, None) => self.count_subjects(start, axes.subjects),
         }
+        Ok(())
+    }
+
+    /// Resolves the dimensions of a table; the cells are in row-major order.
+    fn axes(
+        &mut self,
+        of_table: &[Axis],
+        event: Option<EventTypeId>,
+        as_of: Timestamp,
+        zone: &str,
+    ) -> Result<EventAxes, WindowError> {
+        let mut axes = EventAxes::default();
+        let mut stride = of_table.iter().map(|axis| axis.cells as usize).product::<usize>();
+        for axis in of_table {
+            stride /= (axis.cells as usize).max(1);
+            match axis.of.event().zip(event) {
+                None => {
+                    let slot = self.subject_slot(axis, as_of, zone)?;
+                    axes.subjects.push(SubjectAxis { slot, cells: axis.cells, stride });
+                }
+                Some((of, event)) => {
+                    let code = self.row_code(axis, of == event, event, as_of, zone)?;
+                    axes.events.push(EventAxis { code, cells: axis.cells, stride });
+                }
+            }
+        }
+        Ok(axes)
+    }
+
+    /// Counts people by how long their vectors are. In which row of the vector's cells a subject is does not matter.
+    fn add_norms(
+        &mut self,
+        start: usize,
+        norms: &Norms,
+        (from, until): (i64, i64),
+        (as_of, zone): (Timestamp, &str),
+    ) -> Result<(), WindowError> {
+        let Norms { event, sum, by, edges } = norms;
+        let over_events: Vec<Axis> = by.iter().filter(|axis| axis.of.event().is_some()).cloned().collect();
+        let axes = self.axes(&over_events, Some(*event), as_of, zone)?;
+        let events = self.event_plan(*event);
+        let sum = sum.map(|column| slot(&mut events.columns, ColumnKey::of(column)));
+        let squares = edges.iter().map(|edge| u128::from(*edge).pow(2)).collect();
+        events.measures.push(MeasureTable {
+            start,
+            axes,
+            sum,
+            scaler: Scaler::new(Clip::NONE),
+            norms: Some(squares),
+            weights: Weights::EVEN,
+            from,
+            until,
+        });
         Ok(())
     }
 
@@ -128,7 +173,8 @@ impl Plan {
             AxisOf::Field(FieldRef::EventField(..) | FieldRef::Event(_))
             | AxisOf::Periods(..)
             | AxisOf::Hours(_)
-            | AxisOf::Weekdays(_) => Ok(Slot::MAX),
+            | AxisOf::Weekdays(_)
+            | AxisOf::Norms(_) => Ok(Slot::MAX),
         }
     }
 

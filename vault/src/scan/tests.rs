@@ -347,7 +347,29 @@ fn subject_axis(dice: &mut Dice) -> (AxisOf, u32) {
     }
 }
 
+/// A table of how long vectors are.
+fn norms(dice: &mut Dice) -> TableSpec {
+    let event = dice.below(2) as usize;
+    let by: Vec<Axis> = (0..dice.below(3))
+        .map(|_| {
+            let of = dice.below(3) > 0;
+            axis(dice, of.then_some(event))
+        })
+        .collect();
+    let mut edges: Vec<u64> = (0..1 + dice.below(6)).map(|_| 1 + dice.below(40)).collect();
+    edges.sort_unstable();
+    edges.dedup();
+    let sum = (event == 0 && dice.below(2) == 0).then_some(ColumnId(1));
+    let cells = edges.len() as u32 + 1;
+    let norms = Norms { event: EventTypeId(event as u16), sum, by, edges };
+    let axis = Axis { of: AxisOf::Norms(Box::new(norms)), cells, max_distinct: 1 };
+    TableSpec::people(vec![axis], window(dice))
+}
+
 fn table(dice: &mut Dice) -> TableSpec {
+    if dice.below(8) == 0 {
+        return norms(dice);
+    }
     let event = dice.below(2) as usize;
     let id = EventTypeId(event as u16);
     let clip = |dice: &mut Dice| Clip::new(1 + dice.below(30), dice.pick(&[Parts::Two, Parts::Three])).unwrap();
@@ -429,8 +451,23 @@ fn code(value: Option<i64>, axis: &Axis) -> usize {
     value.filter(|code| *code < i64::from(axis.cells)).unwrap_or(0) as usize
 }
 
+/// The cell of the length of a member's vector, by the definition.
+fn norm_contribution(row: &Row, table: &TableSpec, norms: &Norms) -> Vec<(usize, i64)> {
+    let huge = Clip::new(crate::scan::MAX_NORM, Parts::Two).unwrap();
+    let count = norms.sum.map_or(Count::Events(norms.event, huge), |sum| Count::Sum(norms.event, sum, huge));
+    let vector = TableSpec { axes: norms.by.clone(), count, ..table.clone() };
+    // One is one unit where the bound is so large.
+    let entries = contribution(row, &vector);
+    let squared: u128 = entries.iter().map(|(_, entry)| u128::from(entry.unsigned_abs()).pow(2)).sum();
+    let reached = norms.edges.iter().filter(|edge| u128::from(**edge).pow(2) <= squared).count();
+    if entries.is_empty() { Vec::new() } else { vec![(reached, UNIT)] }
+}
+
 /// The cells one member adds to a table, by the definition.
 fn contribution(row: &Row, table: &TableSpec) -> Vec<(usize, i64)> {
+    if let [Axis { of: AxisOf::Norms(norms), .. }] = table.axes.as_slice() {
+        return norm_contribution(row, table, norms);
+    }
     let (from, until) = table.window.resolve(AS_OF, ZONE).unwrap();
     let number = |value: Option<i64>| value.unwrap_or(0);
     let amounts: Vec<(Option<&EventRow>, i64)> = match (table.count, table.event()) {

@@ -58,7 +58,7 @@ pub struct Edges {
 const MAX_EDGES: i64 = 2_000;
 
 /// Reads `household=1,3,5`, and `age=15..95/5` for every fifth number.
-fn edges(text: &str) -> Result<Edges, String> {
+pub(super) fn edges(text: &str) -> Result<Edges, String> {
     let wrong = || "must be FIELD=EDGES, such as household=1,3,5 or age=15..95/5".to_owned();
     let (field, list) = text.split_once('=').ok_or_else(wrong)?;
     let some = |edge: &str| match edge.split_once("..") {

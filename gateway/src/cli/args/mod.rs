@@ -3,6 +3,7 @@
 mod ask;
 mod audit;
 mod backup;
+mod bound;
 mod budget;
 mod client;
 pub mod common;
@@ -23,6 +24,7 @@ mod synopsis;
 pub use ask::{AudienceArgs, BreakdownArgs, PortraitArgs, Question, SizeArgs, Spending, Who, WholeArgs, Within};
 pub use audit::{AuditCommand, Decided, Tree};
 pub use backup::{BackupCommand, RestoreArgs};
+pub use bound::BoundArgs;
 pub use budget::{BudgetArgs, BudgetCommand, ExtendArgs};
 pub use client::{ClientCommand, Role};
 pub use common::{Basis, For, Global};
@@ -32,8 +34,8 @@ pub use epoch::EpochCommand;
 pub use feed::{GenerateArgs, ImportArgs};
 pub use hold::{HoldCommand, PlaceArgs, ReleaseArgs};
 pub use insight::{
-    BandsArgs, CompareArgs, Counted, DistributionArgs, Edges, FunnelArgs, MeanArgs, NamedExpression, OverlapArgs,
-    Periods, Picture, RetentionArgs, TableArgs, TopArgs, TrendArgs,
+    BandsArgs, CompareArgs, Counted, DistributionArgs, Edges, FunnelArgs, Length, MeanArgs, NamedExpression,
+    OverlapArgs, Periods, Picture, RetentionArgs, TableArgs, TopArgs, TrendArgs,
 };
 pub use policy::PolicyCommand;
 pub use rotate::RotateArgs;
@@ -106,6 +108,8 @@ pub enum Command {
     Bands(BandsArgs),
     /// People, events or sums of numbers by fields, hours, weekdays and bins.
     Table(TableArgs),
+    /// How much one person should count for at the most in a table of events or sums.
+    Bound(BoundArgs),
     /// The values of a field that most people have, and how many do.
     Top(TopArgs),
     /// Cut points: where a number divides people into equal bands, for segments and bands.

@@ -4,8 +4,8 @@ use super::ask::{heading, plan_shown, released, window_of, write_picture};
 use super::{dataset_name, segment_of, spend_of, use_of};
 use crate::cli::answer;
 use crate::cli::args::{
-    CompareArgs, Counted, Edges, FunnelArgs, NamedExpression, Periods, Picture, Question, RetentionArgs, TableArgs,
-    TrendArgs,
+    CompareArgs, Counted, Edges, FunnelArgs, Length, NamedExpression, Periods, Picture, Question, RetentionArgs,
+    TableArgs, TrendArgs,
 };
 use crate::cli::chart::{self, Canvas, Panel, Sheet};
 use crate::cli::error::CliError;
@@ -45,7 +45,7 @@ pub async fn trend(args: TrendArgs, session: &Session, canvas: Canvas) -> Result
     let TrendArgs { event, question, periods, counts, by, picture } = args;
     let (ask, title) = ask(question, MEASUREMENT, &picture);
     let counted = counts.first().map_or("people".to_owned(), |count| count.of.clone());
-    let (period, word) = length(&periods);
+    let (period, word) = length(&periods.length);
     let Periods { length: _, from, until } = periods;
     let measures = counts.into_iter().map(measure).collect();
     let request = TrendRequest { ask: Some(ask), event, measures, period: period.into(), from, until, by };
@@ -112,19 +112,29 @@ pub async fn compare(args: CompareArgs, session: &Session, canvas: Canvas) -> Re
     finish(words, &release, &plan, canvas, &[("rows", rows), ("text", json!(story))], svg)
 }
 
-/// Counts people, events or sums by fields, times and numbers.
-pub async fn table(args: TableArgs, session: &Session, canvas: Canvas) -> Result<Shown, CliError> {
+/// The dimensions of a table: fields, then times, then numbers.
+pub(super) fn dimensions(
+    by: Vec<String>,
+    hours_of: Option<String>,
+    weekdays_of: Option<String>,
+    bins: Vec<Edges>,
+) -> Vec<Dimension> {
     use dimension::Dimension as Of;
-    let TableArgs { question, counts, by, hours_of, weekdays_of, bins, weighed, window, picture } = args;
-    let (ask, title) = ask(question, MEASUREMENT, &picture);
-    let counted = counts.first().map_or("people".to_owned(), |count| count.of.clone());
     let bins = bins.into_iter().map(|Edges { field, edges }| Of::Bins(Bins { field, edges }));
     let times = hours_of.map(Of::HourOf).into_iter().chain(weekdays_of.map(Of::WeekdayOf));
     let by = by.into_iter().map(Of::Field).chain(times).chain(bins);
+    by.map(|dimension| Dimension { dimension: Some(dimension) }).collect()
+}
+
+/// Counts people, events or sums by fields, times and numbers.
+pub async fn table(args: TableArgs, session: &Session, canvas: Canvas) -> Result<Shown, CliError> {
+    let TableArgs { question, counts, by, hours_of, weekdays_of, bins, weighed, window, picture } = args;
+    let (ask, title) = ask(question, MEASUREMENT, &picture);
+    let counted = counts.first().map_or("people".to_owned(), |count| count.of.clone());
     let request = TabulateRequest {
         ask: Some(ask),
         measures: counts.into_iter().map(measure).collect(),
-        by: by.map(|dimension| Dimension { dimension: Some(dimension) }).collect(),
+        by: dimensions(by, hours_of, weekdays_of, bins),
         window: window_of(&window),
         weighed,
     };
@@ -155,7 +165,7 @@ fn single_lines(release: &Release) -> String {
 pub async fn retention(args: RetentionArgs, session: &Session, canvas: Canvas) -> Result<Shown, CliError> {
     let RetentionArgs { event, question, periods, picture } = args;
     let (ask, title) = ask(question, MEASUREMENT, &picture);
-    let (period, word) = length(&periods);
+    let (period, word) = length(&periods.length);
     let Periods { length: _, from, until } = periods;
     let request = RetentionRequest { ask: Some(ask), event, period: period.into(), from, until };
     let answer = session.insight().retention(session.request(request).await?).await?.into_inner();
@@ -195,8 +205,8 @@ fn measure(Counted { of, bound }: Counted) -> Measure {
     Measure { of, bound }
 }
 
-fn length(periods: &Periods) -> (Period, &'static str) {
-    match (periods.length.by_day, periods.length.by_month) {
+pub(super) fn length(length: &Length) -> (Period, &'static str) {
+    match (length.by_day, length.by_month) {
         (true, _) => (Period::Day, "day"),
         (_, true) => (Period::Month, "month"),
         _ => (Period::Week, "week"),

@@ -4,6 +4,7 @@ mod ask;
 pub(super) mod audience;
 pub(super) mod audit;
 mod backup;
+mod bound;
 mod budget;
 mod consent;
 mod cuts;
@@ -94,6 +95,7 @@ async fn remote(command: Command, context: &Context, session: &Session) -> Resul
         Command::Bands(args) => groups::bands(args, session, context.out.canvas()).await,
         Command::Top(args) => groups::top(args, session, context.out.canvas()).await,
         Command::Table(args) => insight::table(args, session, context.out.canvas()).await,
+        Command::Bound(args) => bound::run(args, session, context.out.canvas()).await,
         Command::Cuts(command) => cuts::run(command, session, context.out.canvas()).await,
         Command::Distribution(args) => numbers::distribution(args, session, context.out.canvas()).await,
         Command::Mean(args) => numbers::mean(args, session, context.out.canvas()).await,

@@ -82,7 +82,7 @@ fn kind(dice: &mut Dice, schema: &Schema) -> Kind {
         fields
     };
     let segments = |dice: &mut Dice| (0..1 + dice.below(3)).map(|_| segment(dice, schema)).collect::<Vec<_>>();
-    match dice.below(19) {
+    match dice.below(20) {
         0 => Kind::Size,
         1 => Kind::Breakdown { by: some(dice, 1), window },
         2 | 3 => {
@@ -119,7 +119,18 @@ fn kind(dice: &mut Dice, schema: &Schema) -> Kind {
                 window,
             }
         }
-        _ => Kind::Spread { field: FieldRef::Attribute(ColumnId(3)) },
+        18 => Kind::Spread { field: FieldRef::Attribute(ColumnId(3)) },
+        _ => {
+            let Kind::Table { measures, by, window, .. } = table(dice, &fields, window) else {
+                unreachable!("a table")
+            };
+            let of = match measures.first() {
+                Some(Measure::Sum { field, .. }) => *field,
+                Some(Measure::Events { event, .. }) => FieldRef::Event(*event),
+                _ => FieldRef::Event(EventTypeId(dice.below(2) as u16)),
+            };
+            Kind::Norms { of, by, window, edges: vec![1, 3, 20, 300] }
+        }
     }
 }
 
@@ -295,7 +306,7 @@ fn moved(kind: &Kind, here: &[i64], gone: &[i64]) -> u128 {
 }
 
 /// What questions are told apart by.
-const NAMES: [&str; 19] = [
+const NAMES: [&str; 20] = [
     "bands",
     "breakdown by a field",
     "breakdown by an event",
@@ -305,6 +316,7 @@ const NAMES: [&str; 19] = [
     "funnel",
     "mean",
     "mean and deviation",
+    "norms",
     "overlap",
     "pilot",
     "portrait",
@@ -335,6 +347,7 @@ fn name(kind: &Kind) -> &'static str {
         Kind::Bands { .. } => "bands",
         Kind::Table { measures, .. } if *measures == [Measure::People] => "table of people",
         Kind::Table { .. } => "table of events or sums",
+        Kind::Norms { .. } => "norms",
         Kind::Retention { .. } => "retention",
         Kind::Top { .. } => "top values",
         Kind::Mean { .. } => "mean",

@@ -56,6 +56,13 @@ fn events_and_sums_are_counted_up_to_a_bound_a_person() {
             assert!((counted - expected).abs() <= 6 * sigma, "{counted} for {expected} at {sigma}");
         }
     }
+    // How long vectors are: of the one member, 41 events in all, and by category the length of 40 and 1.
+    let category = shop.schema.resolve("order.category").unwrap();
+    let norms = |of, by: Vec<By>, edges| tables(&shop, Kind::Norms { of, by, window: Window::Ever, edges });
+    let orders = FieldRef::Event(event);
+    assert_eq!(norms(orders, vec![], vec![2, 40, 41]), [[99, 0, 0, 1]]);
+    assert_eq!(norms(orders, vec![By::Field(category)], vec![2, 40, 41]), [[99, 0, 1, 0]]);
+    assert_eq!(norms(amount, vec![By::Field(age)], vec![1_250, 1_251]), [[0, 99, 1]]);
 }
 
 #[test]

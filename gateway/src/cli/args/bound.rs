@@ -1,0 +1,49 @@
+//! `bound`.
+
+use super::ask::Question;
+use super::insight::{Edges, Length, edges};
+use clap::Args;
+
+/// `bound`.
+#[derive(Debug, Args)]
+pub struct BoundArgs {
+    /// What a table will count: order for events, order.amount for a sum.
+    #[arg(value_name = "WHAT")]
+    pub of: String,
+    /// Of whom.
+    #[command(flatten)]
+    pub question: Question,
+    /// By which fields it will: order.category.
+    #[arg(long, value_name = "FIELD")]
+    pub by: Vec<String>,
+    /// By the hour of day of events.
+    #[arg(long, value_name = "EVENT")]
+    pub hours_of: Option<String>,
+    /// By the weekday of events.
+    #[arg(long, value_name = "EVENT")]
+    pub weekdays_of: Option<String>,
+    /// By a number attribute, cut at edges: household=1,3,5.
+    #[arg(long, value_name = "FIELD=EDGES", value_parser = edges)]
+    pub bins: Vec<Edges>,
+    /// How long the periods of a trend are.
+    #[command(flatten)]
+    pub length: Length,
+    /// By periods from this day on, as a trend: 2026-01-05.
+    #[arg(long, value_name = "DAY", conflicts_with = "last")]
+    pub from: Option<String>,
+    /// Count events of the last so long, 30d.
+    #[arg(long, value_name = "LENGTH")]
+    pub last: Option<String>,
+    /// With --from, the day after the last one, 2026-04-01; with --last, the near end, 30d.
+    #[arg(long, value_name = "DAY|LENGTH", default_value = "", hide_default_value = true)]
+    pub until: String,
+    /// The price of that table, as rho; as of this answer if not given.
+    #[arg(long, value_name = "RHO", default_value = "", hide_default_value = true)]
+    pub for_rho: String,
+    /// Look for a bound from here on; a smaller range is more accurate. Must not be taken from the data.
+    #[arg(long, value_name = "NUMBER", default_value = "", hide_default_value = true)]
+    pub least: String,
+    /// Look for a bound up to here.
+    #[arg(long, value_name = "NUMBER", default_value = "", hide_default_value = true)]
+    pub most: String,
+}
