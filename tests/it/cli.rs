@@ -342,7 +342,7 @@ fn every_question_of_marketing(desk: &Desk, ask: &[&str], from: &str) {
     let (_, refused) = desk.ends(REFUSED, &[&["cuts", "show", "spend"], ask].concat());
     assert!(refused.contains("these cut points aren't available"), "{refused}");
     let few = words(&["bound", "order.amount", "--rho", "0.0001"]);
-    assert!(few.starts_with("No bound: noise is all there is: ask of more people"), "{few}");
+    assert!(few.starts_with("No bound: noise is all there is, where 1,575 people could be seen: ask of more"), "{few}");
     let bound = ["bound", "view", "--by", "view.category", "--rho", "0.01", "--most", "100"];
     let preview = words(&[&bound[..], &["--preview"]].concat());
     assert!(preview.contains("Nothing was spent"), "{preview}");

@@ -15,7 +15,7 @@ use policy::privacy::NanoRho;
 use policy::schema::{EventTypeId, FieldRef, FieldType, Schema};
 use policy::segment::{Segment, Window, round_sizes};
 use proto::v1;
-use vault::release::bounds::{self, bound};
+use vault::release::bounds::{self, bound, people_needed_1024};
 use vault::release::display::Estimate;
 use vault::release::{Answer, By, Kind, MAX_NORMS, Measure, Plan, Question, plan};
 
@@ -46,7 +46,7 @@ pub fn suggest(call: &mut Call, request: v1::SuggestBoundRequest) -> Result<v1::
     let v1::SuggestBoundRequest { ask, of, by, window, period, from, until, for_rho, least, most } = request;
     let rho = if for_rho.is_empty() { None } else { Some(decimal::decode("for_rho", &for_rho)?) };
     let mut known = None;
-    let answered = question::answer(call, parts::asked(ask), pace::Kind::Table, |call, view, _| {
+    let mut answered = question::answer(call, parts::asked(ask), pace::Kind::Table, |call, view, _| {
         let counted = Counted::read(view, &of)?;
         let mut by = parts::dimensions(view, by)?;
         if period != i32::from(v1::Period::Unspecified) {
@@ -62,19 +62,28 @@ pub fn suggest(call: &mut Call, request: v1::SuggestBoundRequest) -> Result<v1::
         Ok(Kind::Norms { of: counted.field, by, window, edges })
     })?;
     let table = known.ok_or(Failure::Defect("no bound was looked for"))?;
+    answered.plan.readable_from = readable_from(&answered.plan, table.edges.len());
     let found = answered.answer.as_ref().map(|answer| table.suggested(&answered.schema, answer)).transpose()?;
     let advice = match found {
-        Some(None) => {
-            "noise is all there is: ask of more people, pay more for this answer, or name a smaller range (least, most)"
-        }
-        _ => "",
+        Some(None) => format!(
+            "noise is all there is, where {} people could be seen: ask of more people, pay more for this answer, or name \
+             a smaller range (least, most)",
+            decimal::grouped(&answered.plan.readable_from.to_string())
+        ),
+        _ => String::new(),
     };
     Ok(v1::SuggestBoundResponse {
         plan: Some(answered.plan),
         release: answered.release,
         bound: found.flatten(),
-        advice: advice.to_owned(),
+        advice,
     })
+}
+
+/// How many people a bound takes, from the price alone.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a standard deviation that was an integer")]
+fn readable_from(plan: &v1::Plan, candidates: usize) -> u64 {
+    people_needed_1024(candidates, (plan.sigma * 1_024.0).round() as u64).div_ceil(1_024)
 }
 
 impl Counted {

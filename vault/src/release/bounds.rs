@@ -74,6 +74,11 @@ pub fn bound(cells: &[i64], sigma: u64, edges: &[u64], asked: Asked) -> Option<B
     Some(Bound { edge, reached_by: *tails.get(edge)?, cut_off, hidden: edge == end })
 }
 
+/// How many people it takes, in 1/1024 of one, so that noise in a histogram between so many candidates does not hide them all.
+pub fn people_needed_1024(candidates: usize, sigma: u64) -> u64 {
+    super::cuts::root(sigma, candidates).saturating_mul(SURELY.unsigned_abs().try_into().unwrap_or(u64::MAX))
+}
+
 /// For each candidate, how many people's vectors reach it.
 fn tails(cells: &[i64], sigma: u64, edges: usize) -> Vec<Estimate> {
     let tail = |place: usize| {
@@ -217,6 +222,13 @@ mod tests {
         assert_eq!(bound(&vec![0; edges.len() + 1], 20 * 1_024, &edges, asked), None);
         assert_eq!(bound(&vec![PERSON; edges.len() + 1], 20 * 1_024, &edges, asked), None);
         assert_eq!(bound(&[], 1, &[], asked), None);
+        let needed = people_needed_1024(edges.len(), 20 * 1_024).div_ceil(1_024);
+        assert_eq!(needed, 446, "four times 20 times the root of 31");
+        let mut just = vec![0; edges.len() + 1];
+        just[1] = 446 * PERSON;
+        assert!(bound(&just, 20 * 1_024, &edges, asked).is_some());
+        just[1] = 445 * PERSON;
+        assert_eq!(bound(&just, 20 * 1_024, &edges, asked), None);
         let all = histogram(&lengths(1_000, 50.0, 2.0), &edges);
         assert!(bound(&all, 1_024, &edges, asked).is_some());
         for nothing in [Asked { cells: 0, ..asked }, Asked { rho: NanoRho::ZERO, ..asked }] {
