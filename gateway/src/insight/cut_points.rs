@@ -3,9 +3,8 @@
 //! What is kept follows from released numbers alone. It stands when people withdraw or are erased, as the release does; the next
 //! version is of those who are left. Whatever can be refused is refused before anything is paid.
 
-use super::cut_bands;
-use super::parts;
 use super::question::{self, View};
+use super::{cut_bands, parts, plan};
 use crate::pace;
 use crate::pipeline::{Call, UsedFor};
 use crate::records::{self, CutPointsBody, StoredCutPoints};
@@ -118,9 +117,8 @@ fn asked(
 }
 
 /// How many people cutting takes, from the price alone.
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a standard deviation that was an integer")]
 fn readable_from(plan: &v1::Plan, cells: usize, bands: u32) -> u64 {
-    people_needed_1024(cells, (plan.sigma * 1_024.0).round() as u64, bands).div_ceil(1_024)
+    people_needed_1024(cells, plan::sigma_1024(plan), bands).div_ceil(1_024)
 }
 
 fn candidates(number: &Number, (from, to): (&str, &str), bands: u32) -> Result<Vec<i64>, Failure> {

@@ -57,11 +57,11 @@ fn measure(view: &View, v1::Measure { of, bound }: v1::Measure) -> Result<Measur
     }
     let field = view.field(&of)?;
     match field {
-        FieldRef::Event(event) => Ok(Measure::Events { event, bound: units("measures", &bound, 0)? }),
+        FieldRef::Event(event) => Ok(Measure::Events { event, bound: bound_in_units(&bound, 0)? }),
         FieldRef::EventField(..) => match view.schema.field(field).map(|field| &field.ty) {
-            Some(FieldType::Integer { .. }) => Ok(Measure::Sum { field, bound: units("measures", &bound, 0)? }),
+            Some(FieldType::Integer { .. }) => Ok(Measure::Sum { field, bound: bound_in_units(&bound, 0)? }),
             Some(FieldType::Decimal { scale, .. }) => {
-                Ok(Measure::Sum { field, bound: units("measures", &bound, *scale)? })
+                Ok(Measure::Sum { field, bound: bound_in_units(&bound, *scale)? })
             }
             _ => Err(Failure::invalid("measures", "names a field that is no number")),
         },
@@ -71,12 +71,16 @@ fn measure(view: &View, v1::Measure { of, bound }: v1::Measure) -> Result<Measur
     }
 }
 
-/// Reads a bound, in units of its field.
-pub fn units(part: &'static str, bound: &str, scale: u8) -> Result<u64, Failure> {
+/// Reads a bound of a measure, in units of its field.
+fn bound_in_units(bound: &str, scale: u8) -> Result<u64, Failure> {
     let wrong = "needs a bound above 0: the most that one person counts for, such as `12` or `500.00`";
-    let units = FieldType::Decimal { scale, min: 0, max: i64::MAX }.units(bound);
-    let units = units.and_then(|units| u64::try_from(units).ok()).filter(|units| *units > 0);
-    units.ok_or_else(|| Failure::invalid(part, wrong))
+    units(bound, scale).ok_or_else(|| Failure::invalid("measures", wrong))
+}
+
+/// Reads a number above 0, in units of so many digits after the point.
+pub fn units(text: &str, scale: u8) -> Option<u64> {
+    let units = FieldType::Decimal { scale, min: 0, max: i64::MAX }.units(text);
+    units.and_then(|units| u64::try_from(units).ok()).filter(|units| *units > 0)
 }
 
 /// Reads the dimensions of a table.

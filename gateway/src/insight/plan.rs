@@ -77,6 +77,12 @@ pub fn encode(plan: &Plan, schema: &Schema, deadline_millis: u32) -> v1::Plan {
     }
 }
 
+/// Returns the standard deviation that a plan states, in 1/1024 of a person, as the vault has it.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a standard deviation that was an integer")]
+pub fn sigma_1024(plan: &v1::Plan) -> u64 {
+    (plan.sigma * 1_024.0).round() as u64
+}
+
 /// About how many people a segment needs for the cells of the largest table to be read.
 fn readable_from(plan: &Plan) -> u64 {
     let Some(cells) = plan.most_people_cells().filter(|cells| *cells > 1) else { return 0 };

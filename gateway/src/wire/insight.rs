@@ -252,7 +252,7 @@ fn people(units: i64) -> u64 {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "for display")]
-fn people_around(Estimate { value, sigma }: Estimate) -> v1::Estimate {
+pub(crate) fn people_around(Estimate { value, sigma }: Estimate) -> v1::Estimate {
     let (value, half) = (value as f64 / UNIT, 1.96 * sigma as f64 / UNIT);
     v1::Estimate { value, low: value - half, high: value + half }
 }

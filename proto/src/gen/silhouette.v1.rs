@@ -109,8 +109,8 @@ pub struct Plan {
     /// its content.
     #[prost(uint32, tag = "6")]
     pub deadline_millis: u32,
-    /// About how many people a segment needs for its average cell to be four half-widths, in the largest table; 0 where that
-    /// counts something else, or has one cell. From public numbers only.
+    /// About how many people a segment needs for its average cell to be four half-widths, in the largest table; of cut points and
+    /// bounds, for there to be some. 0 where the table counts something else, or has one cell. From public numbers only.
     #[prost(uint64, tag = "7")]
     pub readable_from: u64,
     /// What it would be charged now, or was, a decimal: `rho`, unless this was asked before in this epoch; then the difference to
@@ -6586,7 +6586,7 @@ pub struct SuggestBoundRequest {
     /// Which events it will count.
     #[prost(message, optional, tag = "4")]
     pub window: ::core::option::Option<Window>,
-    /// The periods of a trend besides, as in Trend; unspecified for none.
+    /// The periods of a trend besides, as in Trend; unspecified for none, and then without days.
     #[prost(enumeration = "Period", tag = "5")]
     pub period: i32,
     /// As in Trend.
@@ -6595,7 +6595,7 @@ pub struct SuggestBoundRequest {
     /// As in Trend.
     #[prost(string, tag = "7")]
     pub until: ::prost::alloc::string::String,
-    /// The price of that table, as rho, or of its part that this is counted for; empty: as this answer's.
+    /// The price of that table, as rho, or of its part that this is counted for; empty: as this question's.
     #[prost(string, tag = "8")]
     pub for_rho: ::prost::alloc::string::String,
     /// Between which numbers a bound is looked for, six a decade: decimals above 0, from the trade and never from the data. Empty:
@@ -6612,21 +6612,22 @@ pub struct SuggestedBound {
     /// The most that one person should count for: `12`, `150.00`.
     #[prost(string, tag = "1")]
     pub bound: ::prost::alloc::string::String,
-    /// How many people have as much or more, as an L2 norm over the cells.
+    /// How many people have as much or more: the L2 norm of all they have over the cells.
     #[prost(message, optional, tag = "2")]
     pub reached_by: ::core::option::Option<Estimate>,
-    /// What part of all that people have it cuts off, in per cent: at least so much, since those whom noise hides are left out.
+    /// About which part it cuts off of the sum of all norms, in per cent; in one total, of the total. Whom noise hides, or who
+    /// is beyond the range, is not in it.
     #[prost(double, tag = "3")]
-    pub cut_off: f64,
+    pub cut_off_percent: f64,
     /// The half-width of a cell of that table, at 95 %, noise only.
     #[prost(double, tag = "4")]
     pub half_width: f64,
     /// The price that it is for.
     #[prost(string, tag = "5")]
     pub for_rho: ::prost::alloc::string::String,
-    /// Whether noise hides who has more, so that a larger bound may be better; a higher price for this answer would tell.
-    #[prost(bool, tag = "6")]
-    pub hidden: bool,
+    /// What keeps it from being larger.
+    #[prost(enumeration = "BoundLimit", tag = "6")]
+    pub limit: i32,
 }
 /// A bound.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -6677,6 +6678,39 @@ impl Period {
             "PERIOD_DAY" => Some(Self::Day),
             "PERIOD_WEEK" => Some(Self::Week),
             "PERIOD_MONTH" => Some(Self::Month),
+            _ => None,
+        }
+    }
+}
+/// What keeps a suggested bound from being larger.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum BoundLimit {
+    /// Nothing: it is the best of the candidates.
+    Unspecified = 0,
+    /// Noise hides who has more, so that a larger bound may be better; a higher price for this answer would tell.
+    Noise = 1,
+    /// The range ends there, and people have more: a larger `most` would tell.
+    Range = 2,
+}
+impl BoundLimit {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "BOUND_LIMIT_UNSPECIFIED",
+            Self::Noise => "BOUND_LIMIT_NOISE",
+            Self::Range => "BOUND_LIMIT_RANGE",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "BOUND_LIMIT_UNSPECIFIED" => Some(Self::Unspecified),
+            "BOUND_LIMIT_NOISE" => Some(Self::Noise),
+            "BOUND_LIMIT_RANGE" => Some(Self::Range),
             _ => None,
         }
     }

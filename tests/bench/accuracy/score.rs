@@ -74,6 +74,12 @@ impl Error {
         }
     }
 
+    /// Adds those of others.
+    pub(super) fn merge(&mut self, other: Self) {
+        self.squares += other.squares;
+        self.answers += other.answers;
+    }
+
     /// Not a number for no answers.
     pub(super) fn root_mean_square(&self) -> f64 {
         (self.squares / f64::from(self.answers)).sqrt()

@@ -147,6 +147,7 @@ pub(super) fn bring_up(
         load::load(&pages, root)?;
         let cell = match found {
             Some(found) => {
+                // As of home's: the newer slot is durable before the older one goes.
                 disk.sync(&cell_path, &found.cell).map_err(at(&cell_path))?;
                 found.cell
             }

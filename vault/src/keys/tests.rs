@@ -242,12 +242,12 @@ fn dying_while_creating_leaves_nothing_or_a_vault() {
 }
 
 #[test]
-fn the_newer_slot_is_durable_before_the_older_one_goes() {
+fn a_cell_and_its_newer_slot_are_durable_before_the_older_one_goes() {
     let place = Place::filled();
     flip(&place.cell(), SLOT_BYTES + 30);
     let mortal = Mortal::new();
     place.open_on(&mortal).unwrap();
-    assert_eq!(mortal.steps(), ["sync", "write", "sync"]);
+    assert_eq!(mortal.steps(), ["sync folder", "sync", "write", "sync"]);
 }
 
 #[test]
@@ -255,7 +255,7 @@ fn dying_while_a_stale_slot_is_repaired_is_repaired_later() {
     let origin = Place::filled();
     let old = content(&origin.open().unwrap());
     for slot in [0, 1] {
-        for (die_at, torn) in [(0, false), (1, false), (1, true), (2, false)] {
+        for (die_at, torn) in [(0, false), (1, false), (2, false), (2, true), (3, false)] {
             let place = Place::new();
             copy_folder(origin.0.path(), place.0.path());
             flip(&place.cell(), slot * SLOT_BYTES + 30);

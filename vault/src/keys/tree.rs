@@ -144,7 +144,9 @@ impl KeyTree {
             Mirroring::Without | Mirroring::Forget => None,
         };
         let second = unlocking.finish(&winner.wrap)?;
-        // A killed process may have written the newer slot and not synced it: it is durable before the older one goes.
+        // A killed process may have named the cell, or written the newer slot, and not synced it. Both are durable before the older
+        // slot goes, and before anything is served.
+        disk.sync_folder(root).map_err(at(root))?;
         disk.sync(&cell_path, &cell).map_err(at(&cell_path))?;
         for (slot, found) in slots.iter().enumerate() {
             if !found.as_ref().is_ok_and(|found| same(found, &winner)) {

@@ -7,11 +7,12 @@
 //! (Amin, Kulesza, Munoz Medina and Vassilvitskii 2019, "Bounding User Contributions", weigh the two alike).
 //!
 //! `T` is the sum of the draws from a cell on, of deviation `s sqrt(n)` for `n` cells. As long vectors are rare, noise is all there
-//! is from some length on: where `T` is below two deviations, or below four with fewer people next to it than noise makes.
-//! From there on nobody is taken to be, and no bound above is. Where it is nowhere four, there is no bound to be told.
+//! is from some length on: where `T` is below two deviations, or below four with less than one and a half deviations in the next
+//! three cells. From there on, and beyond the last candidate, nobody is counted, and no larger bound is suggested. Where `T` is
+//! nowhere four deviations, there is no bound to be told.
 //!
 //! Guarantees: the same draws, the same bound; one of the candidates. What is cut off is said to be at least so much, since those
-//! whom noise hides are left out. Not guaranteed: that no other bound would be better.
+//! whom noise hides or the candidates do not reach are left out. Not guaranteed: that no other bound would be better.
 
 use super::display::Estimate;
 use policy::privacy::NanoRho;
@@ -20,9 +21,14 @@ use policy::privacy::NanoRho;
 const SURELY: i128 = 4;
 /// Deviations of noise below which there may be nobody.
 const PERHAPS: i128 = 2;
+/// Deviations of noise that people are seen behind nearly always.
+const PLAINLY: u64 = 6;
 
-/// How many cells next to a length must hold more than noise where its tail is hardly more.
+/// How many cells next to a length must hold more than noise where its tail is hardly more, and how much: so many halves of a
+/// deviation.
 const NEAR: usize = 3;
+/// See [`NEAR`].
+const HALVES: i128 = 3;
 
 /// A bound that suits.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -33,8 +39,19 @@ pub struct Bound {
     pub reached_by: Estimate,
     /// Which part of the sum of all lengths is cut off at the least, from 0 to 1.
     pub cut_off: f64,
-    /// Whether noise hid who has more, so that a larger bound may be better.
-    pub hidden: bool,
+    /// What kept it from being larger.
+    pub limit: Limit,
+}
+
+/// What keeps a bound from being larger.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Limit {
+    /// Nothing: it is the best of the candidates.
+    None,
+    /// Noise hides who has more.
+    Noise,
+    /// It is the last of the candidates.
+    Range,
 }
 
 /// What the bound is for: so many cells, for such a price.
@@ -46,18 +63,22 @@ pub struct Asked {
     pub cells: usize,
 }
 
-/// Chooses among candidates, given the draws of the histogram between them, one more, and the standard deviation of each, both in
-/// 1/1024 of a person. `None` where noise is all there is.
+/// Chooses among rising candidates. `cells` are the draws of the histogram, one more than there are candidates: cell `i` is from
+/// `edges[i - 1]` to below `edges[i]`; `sigma` is the standard deviation of each, both in 1/1024 of a person. `None` where noise is
+/// all there is, and for a table of no cells or no price.
 #[expect(clippy::cast_precision_loss, reason = "for display")]
 pub fn bound(cells: &[i64], sigma: u64, edges: &[u64], asked: Asked) -> Option<Bound> {
+    if asked.cells == 0 || asked.rho == NanoRho::ZERO {
+        return None;
+    }
     let tails = tails(cells, sigma, edges.len());
     // What is below the first length that surely many reach, noise hides nothing of.
     let start = tails.iter().position(|tail| deviations(*tail, SURELY))?;
     let beyond = tails.iter().enumerate().skip(start).find(|(place, tail)| is_noise(cells, sigma, *place, **tail));
-    let end = beyond.map_or_else(|| edges.len().saturating_sub(1), |(place, _)| place);
-    if asked.cells == 0 || asked.rho == NanoRho::ZERO {
-        return None;
-    }
+    let (end, at_the_end) = match beyond {
+        Some((place, _)) => (place, Limit::Noise),
+        None => (edges.len().saturating_sub(1), Limit::Range),
+    };
     let people = falling(&tails, end);
     let lost = lost(&people, edges);
     let per_one = 1e9 / (2.0 * asked.rho.0 as f64);
@@ -71,12 +92,13 @@ pub fn bound(cells: &[i64], sigma: u64, edges: &[u64], asked: Asked) -> Option<B
     let first = (*edges.first()? as f64) * all.midpoint(*people.first()?);
     let total = first + lost.first()?;
     let cut_off = if total > 0.0 { (lost.get(edge)? / total).clamp(0.0, 1.0) } else { 0.0 };
-    Some(Bound { edge, reached_by: *tails.get(edge)?, cut_off, hidden: edge == end })
+    let limit = if edge == end { at_the_end } else { Limit::None };
+    Some(Bound { edge, reached_by: *tails.get(edge)?, cut_off, limit })
 }
 
-/// How many people it takes, in 1/1024 of one, so that noise in a histogram between so many candidates does not hide them all.
+/// How many people it takes, in 1/1024 of one, so that noise in a histogram between so many candidates hardly ever hides them all.
 pub fn people_needed_1024(candidates: usize, sigma: u64) -> u64 {
-    super::cuts::root(sigma, candidates).saturating_mul(SURELY.unsigned_abs().try_into().unwrap_or(u64::MAX))
+    super::cuts::root(sigma, candidates).saturating_mul(PLAINLY)
 }
 
 /// For each candidate, how many people's vectors reach it.
@@ -96,7 +118,7 @@ fn is_noise(cells: &[i64], sigma: u64, place: usize, tail: Estimate) -> bool {
     }
     let near = cells.iter().skip(place.saturating_add(1)).take(NEAR);
     let (near, count) = near.fold((0_i128, 0), |(sum, count), cell| (sum + i128::from(*cell), count + 1));
-    !deviations(tail, SURELY) && 2 * near < 3 * i128::from(super::cuts::root(sigma, count))
+    !deviations(tail, SURELY) && 2 * near < HALVES * i128::from(super::cuts::root(sigma, count))
 }
 
 /// Says whether an estimate is at least so many of its deviations.
@@ -104,7 +126,7 @@ fn deviations(Estimate { value, sigma }: Estimate, many: i128) -> bool {
     i128::from(value) >= many * i128::from(sigma) && value > 0
 }
 
-/// Tails up to the last one that counts as they must be, falling: at least as many as any that follows. In people.
+/// Tails in people, made never to rise, each as large as any that follows; none from `end` on.
 #[expect(clippy::cast_precision_loss, reason = "for display")]
 fn falling(tails: &[Estimate], end: usize) -> Vec<f64> {
     let mut most = 0;
@@ -142,10 +164,8 @@ mod tests {
 
     const PERSON: i64 = 1_024;
 
-    /// Six a decade, from 1 to 100,000.
     fn edges() -> Vec<u64> {
-        let decade = |ten: u32| [10, 15, 22, 33, 50, 70].map(|tenths| tenths * 10_u64.pow(ten) / 10);
-        (1..6).flat_map(decade).chain([1_000_000 / 10]).map(|edge| edge.max(1)).collect()
+        policy::segment::round_sizes(10, 1_000_000)
     }
 
     /// People whose vectors all point the same way, the `n`th as long as `scale / ((n + 1/2) / people)^(1 / alpha)`.
@@ -165,12 +185,6 @@ mod tests {
         let lost: f64 = lengths.iter().map(|x| (x - edge as f64).max(0.0)).sum();
         let noise = edge as f64 * (1e9 / (2.0 * asked.rho.0 as f64)).sqrt();
         (lost * lost / asked.cells as f64 + noise * noise).sqrt()
-    }
-
-    /// About normal, of a standard deviation in 1/1024.
-    fn noise(dice: &mut Dice, sigma: u64) -> i64 {
-        let sum: i64 = (0..12).map(|_| dice.below(2_001) as i64 - 1_000).sum();
-        sum * sigma as i64 / 2_000
     }
 
     #[test]
@@ -207,7 +221,7 @@ mod tests {
         let sigma = 1_024 * 16;
         let mut far = 0;
         for _ in 0..N {
-            let drawn: Vec<i64> = cells.iter().map(|cell| cell + noise(&mut dice, sigma)).collect();
+            let drawn: Vec<i64> = cells.iter().map(|cell| cell + dice.noise(sigma)).collect();
             let found = bound(&drawn, sigma, &edges, asked);
             far += usize::from(found.is_none_or(|found| error(&lengths, edges[found.edge], asked) > 1.6 * least));
         }
@@ -223,10 +237,10 @@ mod tests {
         assert_eq!(bound(&vec![PERSON; edges.len() + 1], 20 * 1_024, &edges, asked), None);
         assert_eq!(bound(&[], 1, &[], asked), None);
         let needed = people_needed_1024(edges.len(), 20 * 1_024).div_ceil(1_024);
-        assert_eq!(needed, 446, "four times 20 times the root of 31");
+        assert_eq!(needed, 669, "six times 20 times the root of 31");
         let mut just = vec![0; edges.len() + 1];
         just[1] = 446 * PERSON;
-        assert!(bound(&just, 20 * 1_024, &edges, asked).is_some());
+        assert!(bound(&just, 20 * 1_024, &edges, asked).is_some(), "four times");
         just[1] = 445 * PERSON;
         assert_eq!(bound(&just, 20 * 1_024, &edges, asked), None);
         let all = histogram(&lengths(1_000, 50.0, 2.0), &edges);
@@ -240,15 +254,18 @@ mod tests {
     }
 
     #[test]
-    fn what_noise_hides_is_said() {
-        // Fifty people far beyond a thousand others, and noise of as many.
+    fn what_noise_hides_and_where_the_candidates_end_is_said() {
+        // Twenty people far beyond a thousand others, and noise of as many.
         let edges = edges();
         let mut cells = vec![0; edges.len() + 1];
         (cells[10], cells[25]) = (1_000 * PERSON, 20 * PERSON);
         let asked = Asked { rho: NanoRho(100_000_000), cells: 12 };
         let found = bound(&cells, 20 * 1_024, &edges, asked).unwrap();
-        assert!(found.hidden && found.edge <= 11, "{found:?}");
+        assert!(found.limit == Limit::Noise && found.edge <= 11, "{found:?}");
         let found = bound(&cells, 1, &edges, asked).unwrap();
-        assert!(!found.hidden, "{found:?}");
+        assert_eq!(found.limit, Limit::None, "{found:?}");
+        let few = edges.get(..5).unwrap();
+        let found = bound(&[0, 0, 0, 0, 0, 1_000 * PERSON], 1_024, few, asked).unwrap();
+        assert_eq!((found.edge, found.limit), (4, Limit::Range));
     }
 }

@@ -149,12 +149,6 @@ mod tests {
 
     const PERSON: i64 = 1_024;
 
-    /// About normal, of a standard deviation in 1/1024.
-    fn noise(dice: &mut Dice, sigma: u64) -> i64 {
-        let sum: i64 = (0..12).map(|_| dice.below(2_001) as i64 - 1_000).sum();
-        sum * sigma as i64 / 2_000
-    }
-
     #[test]
     fn people_are_cut_into_equal_parts() {
         let cells = [100 * PERSON; 50];
@@ -223,7 +217,7 @@ mod tests {
         for (name, town) in towns() {
             for bands in 2..=10 {
                 for _ in 0..100 {
-                    let drawn: Vec<i64> = town.iter().map(|cell| cell + noise(&mut dice, 10 * 1_024)).collect();
+                    let drawn: Vec<i64> = town.iter().map(|cell| cell + dice.noise(10 * 1_024)).collect();
                     let Ok(found) = cuts(&drawn, 10 * 1_024, bands) else { continue };
                     assert!(found.begins.is_sorted_by(|a, b| a < b), "{name} {bands}: {found:?}");
                     assert_eq!(found.begins.len() + 1, found.shares.len());
@@ -248,7 +242,7 @@ mod tests {
                 let sigma = 1_024 * all as u64 / one;
                 let mut far = vec![0; bands as usize];
                 for _ in 0..N {
-                    let drawn: Vec<i64> = town.iter().map(|cell| cell + noise(&mut dice, sigma)).collect();
+                    let drawn: Vec<i64> = town.iter().map(|cell| cell + dice.noise(sigma)).collect();
                     let Ok(found) = cuts(&drawn, sigma, bands) else { continue };
                     for nth in 1..bands {
                         let wanted = all * i64::from(nth) / i64::from(bands);

@@ -64,6 +64,7 @@ mod shape;
 mod synopsis;
 mod top;
 
+pub use crate::scan::MAX_NORM;
 pub(crate) use combine::combine;
 pub(crate) use draw::draw;
 pub use draw::{DrawError, Drawn};

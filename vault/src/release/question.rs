@@ -148,7 +148,7 @@ impl Kind {
             Self::Overlap { .. } => "overlap",
             Self::Bands { .. } => "bands",
             Self::Table { .. } => "table",
-            Self::Norms { .. } => "norms",
+            Self::Norms { .. } => "histogram of norms",
             Self::Retention { .. } => "retention",
             Self::Top { .. } => "top",
             Self::Mean { .. } => "mean",

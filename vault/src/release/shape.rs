@@ -262,7 +262,7 @@ fn norms(schema: &Schema, of: FieldRef, by: &[By], window: Window, edges: &[u64]
     };
     let of_table = table(schema, &[measure], by, window)?;
     let by = of_table.into_iter().next().map(|shape| shape.spec.axes).unwrap_or_default();
-    // As many numbers as these have cells are kept for each person.
+    // The scan keeps a number for each of these cells.
     let cells = by.iter().fold(1, |cells: usize, axis| cells.saturating_mul(axis.cells as usize));
     if cells > MAX_CELLS {
         return Err(PlanError::TooManyCells(cells));

@@ -198,6 +198,8 @@ fn each_kind_has_its_cells_and_its_bound() {
         (orders(vec![Measure::People], vec![By::Field(age), By::Field(newsletter), By::Field(category)]), 75, 3),
         (orders(vec![Measure::People], vec![By::Bins { field: household, edges: vec![1, 3] }]), 4, 1),
         (Kind::Retention { event: order, days: days.clone() }, 4 * 3, 3),
+        (Kind::Norms { of: amount, by: vec![By::Field(age), periods()], window, edges: vec![1, 50, 400] }, 4, 1),
+        (Kind::Norms { of: FieldRef::Event(order), by: vec![], window, edges: vec![3] }, 2, 1),
     ];
     for (kind, cells, bound) in bounds {
         let plan = planned(kind, 1_000_000).unwrap();
@@ -284,6 +286,16 @@ fn new_kinds_that_have_no_plan_say_why() {
         let top = Kind::Top { field: age, k, window: Window::Ever };
         assert_eq!(refused(top), PlanError::Top(k as usize), "there are four bands");
     }
+    let norms = |of, by, edges: &[u64]| Kind::Norms { of, by, window: Window::Ever, edges: edges.to_vec() };
+    let many: Vec<u64> = (1..66).collect();
+    for wrong in [&[][..], &[0, 1], &[2, 1], &[1, 1], &many] {
+        assert_eq!(refused(norms(amount, vec![], wrong)), PlanError::Norms);
+    }
+    assert_eq!(refused(norms(age, vec![], &[1])), PlanError::NotSummed("age_band".into()));
+    assert_eq!(refused(norms(amount, vec![By::Hours(viewed)], &[1])), PlanError::TwoEvents);
+    let long = By::Periods { event: ordered, days: (0..400).collect() };
+    let huge = vec![long, By::Hours(ordered), By::Weekdays(ordered)];
+    assert_eq!(refused(norms(order, huge, &[1])), PlanError::TooManyCells(399 * 24 * 7));
     assert_eq!(refused(Kind::Spread { field: amount }), PlanError::NotSummed("order.amount".into()));
     assert_eq!(refused(Kind::Mean { field: age }), PlanError::NotSummed("age_band".into()));
     let edges = By::Bins { field: fields(&["household"])[0], edges: vec![3, 3] };

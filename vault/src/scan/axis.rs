@@ -186,9 +186,6 @@ pub struct Clip {
 }
 
 impl Clip {
-    /// Of vectors of which nothing but their length is used.
-    pub(super) const NONE: Self = Self { bound: 1, per_one: 1 };
-
     /// Builds a clip at a bound in units of what is summed, for a table that gets such a part of the price; `None` for 0 and
     /// above [`MAX_NORM`].
     pub fn new(bound: u64, parts: Parts) -> Option<Self> {

@@ -14,19 +14,26 @@ use super::view::{View, number};
 use super::weights::Weights;
 use zeroize::Zeroize;
 
-/// A table of numbers of events, or of sums over them.
+/// A table of numbers of events, or of sums over them, or of how long vectors of these are.
 #[derive(Debug, Clone)]
 pub(super) struct MeasureTable {
     pub(super) start: usize,
+    /// The cells of a subject's vector.
     pub(super) axes: EventAxes,
     /// What is summed; nothing: each event is one.
     pub(super) sum: Option<Slot>,
-    pub(super) scaler: Scaler,
-    /// Ascending squares of lengths: people are counted by how many of them their vector reaches, instead of its being added.
-    pub(super) norms: Option<Vec<u128>>,
-    pub(super) weights: Weights,
+    pub(super) then: Then,
     pub(super) from: i64,
     pub(super) until: i64,
+}
+
+/// What is done with a subject's vector.
+#[derive(Debug, Clone)]
+pub(super) enum Then {
+    /// It is weighed, clipped, and added to the cells.
+    Add { scaler: Scaler, weights: Weights },
+    /// The subject is counted by how many of these ascending squares of lengths its vector reaches.
+    Count(Vec<u128>),
 }
 
 impl MeasureTable {
@@ -112,7 +119,9 @@ impl<'p> Measured<'p> {
                     places.iter().zip(amounts).for_each(|(place, amount)| self.add(*place, number(amount)));
                 }
                 // A column that is younger than the piece: nothing but missing amounts, which are 0, and vectors of length 0.
-                Some(_) if self.table.norms.is_some() => places.iter().for_each(|place| self.add(*place, 0)),
+                Some(_) if matches!(self.table.then, Then::Count(_)) => {
+                    places.iter().for_each(|place| self.add(*place, 0))
+                }
                 Some(_) => {}
             }
         }
@@ -130,54 +139,55 @@ impl<'p> Measured<'p> {
         }
     }
 
-    /// Clips the current subject's vector and adds it, times 0 or 1 for membership.
+    /// Adds or counts the current subject's vector, times 0 or 1 for membership, and forgets it.
     pub(super) fn flush(&mut self, members: &Members<'_>, cells: &mut [i64]) {
         let member = i64::from(members.mask.get(self.subject).copied().unwrap_or(0));
-        let first = self.table.axes.offset_of(self.subject, members.views);
-        let base = self.table.start + first;
-        if let Some(norms) = &self.table.norms {
-            let cells = cells.get_mut(self.table.start..).unwrap_or_default();
-            self.count_norm(norms, member, cells);
-            return;
-        }
-        let distinct = self.distinct.get(..self.count).unwrap_or_default();
-        self.entries.clear();
-        self.entries.extend(distinct.iter().map(|place| self.totals.get(*place as usize).copied().unwrap_or(0)));
-        if self.table.weights != Weights::EVEN {
-            let offset = |place: &u32| self.offsets.get(*place as usize).copied().unwrap_or(usize::MAX);
-            let weight = |place: &u32| self.table.weights.at(first.saturating_add(offset(place)));
-            let weights = distinct.iter().map(weight).map(|weight| weight.unwrap_or(Weights::ONE).into());
-            self.entries.iter_mut().zip(weights).for_each(|(entry, weight)| *entry = entry.saturating_mul(weight));
-        }
-        self.table.scaler.scale(&mut self.entries);
-        for (place, entry) in distinct.iter().zip(&self.entries) {
-            let offset = self.offsets.get(*place as usize).copied().unwrap_or(usize::MAX);
-            if let Some(cell) = base.checked_add(offset).and_then(|at| cells.get_mut(at)) {
-                *cell += entry * member;
+        match &self.table.then {
+            Then::Add { scaler, weights } => {
+                let first = self.table.axes.offset_of(self.subject, members.views);
+                self.add_clipped(scaler, weights, first, member, cells);
             }
+            Then::Count(squares) => self.count_length(squares, member, cells),
+        }
+        for place in self.distinct.get(..self.count).unwrap_or_default() {
             if let Some((total, seen)) = self.totals.get_mut(*place as usize).zip(self.seen.get_mut(*place as usize)) {
                 (*total, *seen) = (0, 0);
             }
         }
         self.count = 0;
     }
-}
 
-impl Measured<'_> {
-    /// Adds the current subject, times 0 or 1, to the cell of the length of its vector.
-    fn count_norm(&mut self, norms: &[u128], member: i64, cells: &mut [i64]) {
-        let mut squared = 0_u128;
-        for place in self.distinct.get(..self.count).unwrap_or_default() {
-            if let Some((total, seen)) = self.totals.get_mut(*place as usize).zip(self.seen.get_mut(*place as usize)) {
-                squared = squared.saturating_add(u128::from(total.unsigned_abs()).pow(2));
-                (*total, *seen) = (0, 0);
+    /// Clips the vector, whose first place is so far from the table's first cell, and adds it.
+    fn add_clipped(&mut self, scaler: &Scaler, weights: &Weights, first: usize, member: i64, cells: &mut [i64]) {
+        let base = self.table.start + first;
+        let distinct = self.distinct.get(..self.count).unwrap_or_default();
+        self.entries.clear();
+        self.entries.extend(distinct.iter().map(|place| self.totals.get(*place as usize).copied().unwrap_or(0)));
+        if weights != &Weights::EVEN {
+            let offset = |place: &u32| self.offsets.get(*place as usize).copied().unwrap_or(usize::MAX);
+            let weight = |place: &u32| weights.at(first.saturating_add(offset(place)));
+            let weights = distinct.iter().map(weight).map(|weight| weight.unwrap_or(Weights::ONE).into());
+            self.entries.iter_mut().zip(weights).for_each(|(entry, weight)| *entry = entry.saturating_mul(weight));
+        }
+        scaler.scale(&mut self.entries);
+        for (place, entry) in distinct.iter().zip(&self.entries) {
+            let offset = self.offsets.get(*place as usize).copied().unwrap_or(usize::MAX);
+            if let Some(cell) = base.checked_add(offset).and_then(|at| cells.get_mut(at)) {
+                *cell += entry * member;
             }
         }
-        let some = i64::from(self.count > 0);
-        if let Some(cell) = cells.get_mut(norms.partition_point(|norm| *norm <= squared)) {
-            *cell += super::UNIT * some * member;
+    }
+
+    /// Adds the subject to the cell of the length of its vector, if it has any.
+    fn count_length(&self, squares: &[u128], member: i64, cells: &mut [i64]) {
+        let distinct = self.distinct.get(..self.count).unwrap_or_default();
+        let square =
+            |place: &u32| self.totals.get(*place as usize).map_or(0, |total| u128::from(total.unsigned_abs()).pow(2));
+        let squared = distinct.iter().map(square).fold(0, u128::saturating_add);
+        let reached = squares.partition_point(|square| *square <= squared);
+        if let Some(cell) = self.table.start.checked_add(reached).and_then(|at| cells.get_mut(at)) {
+            *cell += super::UNIT * i64::from(!distinct.is_empty()) * member;
         }
-        self.count = 0;
     }
 }
 

@@ -5,9 +5,8 @@ use super::clip::Scaler;
 use super::condition::attribute_nodes;
 use super::derive::{Derived, Rule};
 use super::event_axes::{EventAxes, EventAxis, RowCode, SubjectAxis};
-use super::measure::{Adds, MeasureTable, ValueTable};
+use super::measure::{Adds, MeasureTable, Then, ValueTable};
 use super::plan::{AttributeTable, EventTable, Plan, Slot, slot};
-use super::weights::Weights;
 use crate::blocks::ColumnKey;
 use policy::schema::{ColumnId, EventTypeId, FieldRef};
 use policy::segment::{Expr, Window, WindowError};
@@ -43,9 +42,7 @@ impl Plan {
                     start,
                     axes,
                     sum: None,
-                    scaler: Scaler::new(clip),
-                    norms: None,
-                    weights,
+                    then: Then::Add { scaler: Scaler::new(clip), weights },
                     from,
                     until,
                 });
@@ -57,9 +54,7 @@ impl Plan {
                     start,
                     axes,
                     sum,
-                    scaler: Scaler::new(clip),
-                    norms: None,
-                    weights,
+                    then: Then::Add { scaler: Scaler::new(clip), weights },
                     from,
                     until,
                 });
@@ -100,7 +95,8 @@ impl Plan {
         Ok(axes)
     }
 
-    /// Counts people by how long their vectors are. In which row of the vector's cells a subject is does not matter.
+    /// Counts people by how long their vectors are. Dimensions over subjects are left out: they say where a vector lies, and
+    /// nothing of its length.
     fn add_norms(
         &mut self,
         start: usize,
@@ -114,16 +110,7 @@ impl Plan {
         let events = self.event_plan(*event);
         let sum = sum.map(|column| slot(&mut events.columns, ColumnKey::of(column)));
         let squares = edges.iter().map(|edge| u128::from(*edge).pow(2)).collect();
-        events.measures.push(MeasureTable {
-            start,
-            axes,
-            sum,
-            scaler: Scaler::new(Clip::NONE),
-            norms: Some(squares),
-            weights: Weights::EVEN,
-            from,
-            until,
-        });
+        events.measures.push(MeasureTable { start, axes, sum, then: Then::Count(squares), from, until });
         Ok(())
     }
 

@@ -27,6 +27,12 @@ impl Dice {
         (self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 33) % n
     }
 
+    /// About normal, of a standard deviation.
+    pub(crate) fn noise(&mut self, sigma: u64) -> i64 {
+        let sum: i64 = (0..12).map(|_| self.below(2_001) as i64 - 1_000).sum();
+        sum * sigma as i64 / 2_000
+    }
+
     pub(crate) fn pick<T: Clone>(&mut self, list: &[T]) -> T {
         list[self.below(list.len() as u64) as usize].clone()
     }

@@ -13,7 +13,7 @@ pub struct BoundArgs {
     /// Of whom.
     #[command(flatten)]
     pub question: Question,
-    /// By which fields it will: order.category.
+    /// A field that the table is by: order.category.
     #[arg(long, value_name = "FIELD")]
     pub by: Vec<String>,
     /// By the hour of day of events.
@@ -37,13 +37,13 @@ pub struct BoundArgs {
     /// With --from, the day after the last one, 2026-04-01; with --last, the near end, 30d.
     #[arg(long, value_name = "DAY|LENGTH", default_value = "", hide_default_value = true)]
     pub until: String,
-    /// The price of that table, as rho; as of this answer if not given.
+    /// The price that the table will be asked at, as rho; that of this question if not given.
     #[arg(long, value_name = "RHO", default_value = "", hide_default_value = true)]
     pub for_rho: String,
-    /// Look for a bound from here on; a smaller range is more accurate. Must not be taken from the data.
+    /// Smallest bound to consider, as WHAT is written: 20, or 20.00; 1 if not given. A smaller range is more accurate. Must not be taken from the data.
     #[arg(long, value_name = "NUMBER", default_value = "", hide_default_value = true)]
     pub least: String,
-    /// Look for a bound up to here.
+    /// Largest bound to consider; 10,000 of events and 100,000 of sums if not given.
     #[arg(long, value_name = "NUMBER", default_value = "", hide_default_value = true)]
     pub most: String,
 }
