@@ -162,7 +162,7 @@ fn a_vault_that_ended_anyhow_anywhere_is_whole() {
 fn a_vault_whose_power_is_cut_after_a_kill_is_whole() {
     // Killed before a sync: something is done and not durable, which the next life must not take for durable. Each life has
     // about a hundred points of its own: all of them would take an hour.
-    const EVERY: usize = 8;
+    const EVERY: usize = 12;
     const MOMENTS: usize = 4;
     let cast = Cast::new();
     let run = play(&cast);
