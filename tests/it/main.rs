@@ -5,6 +5,7 @@
 mod attack;
 mod audiences;
 mod backups;
+mod bounds;
 mod cli;
 mod consent;
 mod consent_gate;
