@@ -149,15 +149,12 @@ impl<'p> Measured<'p> {
             }
             Then::Count(squares) => self.count_length(squares, member, cells),
         }
-        for place in self.distinct.get(..self.count).unwrap_or_default() {
-            if let Some((total, seen)) = self.totals.get_mut(*place as usize).zip(self.seen.get_mut(*place as usize)) {
-                (*total, *seen) = (0, 0);
-            }
-        }
         self.count = 0;
     }
 
-    /// Clips the vector, whose first place is so far from the table's first cell, and adds it.
+    /// Clips the vector, whose first place is so far from the table's first cell, and adds it. What is forgotten is forgotten on the
+    /// way, while it is near.
+    #[inline]
     fn add_clipped(&mut self, scaler: &Scaler, weights: &Weights, first: usize, member: i64, cells: &mut [i64]) {
         let base = self.table.start + first;
         let distinct = self.distinct.get(..self.count).unwrap_or_default();
@@ -175,15 +172,21 @@ impl<'p> Measured<'p> {
             if let Some(cell) = base.checked_add(offset).and_then(|at| cells.get_mut(at)) {
                 *cell += entry * member;
             }
+            if let Some((total, seen)) = self.totals.get_mut(*place as usize).zip(self.seen.get_mut(*place as usize)) {
+                (*total, *seen) = (0, 0);
+            }
         }
     }
 
     /// Adds the subject to the cell of the length of its vector, if it has any.
-    fn count_length(&self, squares: &[u128], member: i64, cells: &mut [i64]) {
-        let distinct = self.distinct.get(..self.count).unwrap_or_default();
-        let square =
-            |place: &u32| self.totals.get(*place as usize).map_or(0, |total| u128::from(total.unsigned_abs()).pow(2));
-        let squared = distinct.iter().map(square).fold(0, u128::saturating_add);
+    fn count_length(&mut self, squares: &[u128], member: i64, cells: &mut [i64]) {
+        let (mut squared, distinct) = (0_u128, self.distinct.get(..self.count).unwrap_or_default());
+        for place in distinct {
+            if let Some((total, seen)) = self.totals.get_mut(*place as usize).zip(self.seen.get_mut(*place as usize)) {
+                squared = squared.saturating_add(u128::from(total.unsigned_abs()).pow(2));
+                (*total, *seen) = (0, 0);
+            }
+        }
         let reached = squares.partition_point(|square| *square <= squared);
         if let Some(cell) = self.table.start.checked_add(reached).and_then(|at| cells.get_mut(at)) {
             *cell += super::UNIT * i64::from(!distinct.is_empty()) * member;
