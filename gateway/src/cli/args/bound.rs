@@ -1,7 +1,7 @@
 //! `bound`.
 
 use super::ask::Question;
-use super::insight::{Edges, Length, edges};
+use super::insight::{Dimensions, Length};
 use clap::Args;
 
 /// `bound`.
@@ -13,18 +13,9 @@ pub struct BoundArgs {
     /// Of whom.
     #[command(flatten)]
     pub question: Question,
-    /// A field that the table is by: order.category.
-    #[arg(long, value_name = "FIELD")]
-    pub by: Vec<String>,
-    /// By the hour of day of events.
-    #[arg(long, value_name = "EVENT")]
-    pub hours_of: Option<String>,
-    /// By the weekday of events.
-    #[arg(long, value_name = "EVENT")]
-    pub weekdays_of: Option<String>,
-    /// By a number attribute, cut at edges: household=1,3,5.
-    #[arg(long, value_name = "FIELD=EDGES", value_parser = edges)]
-    pub bins: Vec<Edges>,
+    /// What the table is by.
+    #[command(flatten)]
+    pub dimensions: Dimensions,
     /// How long the periods of a trend are.
     #[command(flatten)]
     pub length: Length,

@@ -58,7 +58,7 @@ pub struct Edges {
 const MAX_EDGES: i64 = 2_000;
 
 /// Reads `household=1,3,5`, and `age=15..95/5` for every fifth number.
-pub(super) fn edges(text: &str) -> Result<Edges, String> {
+fn edges(text: &str) -> Result<Edges, String> {
     let wrong = || "must be FIELD=EDGES, such as household=1,3,5 or age=15..95/5".to_owned();
     let (field, list) = text.split_once('=').ok_or_else(wrong)?;
     let some = |edge: &str| match edge.split_once("..") {
@@ -223,15 +223,9 @@ pub struct BandsArgs {
     pub picture: Picture,
 }
 
-/// `table`.
+/// What a table is by.
 #[derive(Debug, Args)]
-pub struct TableArgs {
-    /// Who.
-    #[command(flatten)]
-    pub question: Question,
-    /// What is counted: people, which is the default; order:12 for events, order.amount:500.00 for a sum, with the most that one person counts for. Both together give the mean per event.
-    #[arg(long = "count", value_name = "WHAT[:BOUND]", value_parser = counted)]
-    pub counts: Vec<Counted>,
+pub struct Dimensions {
     /// By a field with a list of values: age_band, order.category.
     #[arg(long, value_name = "FIELD")]
     pub by: Vec<String>,
@@ -244,6 +238,20 @@ pub struct TableArgs {
     /// By a number attribute, cut at edges: household=1,3,5.
     #[arg(long, value_name = "FIELD=EDGES", value_parser = edges)]
     pub bins: Vec<Edges>,
+}
+
+/// `table`.
+#[derive(Debug, Args)]
+pub struct TableArgs {
+    /// Who.
+    #[command(flatten)]
+    pub question: Question,
+    /// What is counted: people, which is the default; order:12 for events, order.amount:500.00 for a sum, with the most that one person counts for. Both together give the mean per event.
+    #[arg(long = "count", value_name = "WHAT[:BOUND]", value_parser = counted)]
+    pub counts: Vec<Counted>,
+    /// What it is by.
+    #[command(flatten)]
+    pub dimensions: Dimensions,
     /// Tell rare values more finely and frequent ones more coarsely, where a field of events is uneven: errors are 20-30 % smaller on the whole. Bounds hold in the same measure.
     #[arg(long)]
     pub weighed: bool,

@@ -34,8 +34,8 @@ pub use epoch::EpochCommand;
 pub use feed::{GenerateArgs, ImportArgs};
 pub use hold::{HoldCommand, PlaceArgs, ReleaseArgs};
 pub use insight::{
-    BandsArgs, CompareArgs, Counted, DistributionArgs, Edges, FunnelArgs, Length, MeanArgs, NamedExpression,
-    OverlapArgs, Periods, Picture, RetentionArgs, TableArgs, TopArgs, TrendArgs,
+    BandsArgs, CompareArgs, Counted, Dimensions, DistributionArgs, Edges, FunnelArgs, Length, MeanArgs,
+    NamedExpression, OverlapArgs, Periods, Picture, RetentionArgs, TableArgs, TopArgs, TrendArgs,
 };
 pub use policy::PolicyCommand;
 pub use rotate::RotateArgs;

@@ -13,21 +13,7 @@ use serde_json::{Value, json};
 
 /// Suggests a bound.
 pub async fn run(args: BoundArgs, session: &Session, canvas: Canvas) -> Result<Shown, CliError> {
-    let BoundArgs {
-        of,
-        question,
-        by,
-        hours_of,
-        weekdays_of,
-        bins,
-        length: lengths,
-        from,
-        last,
-        until,
-        for_rho,
-        least,
-        most,
-    } = args;
+    let BoundArgs { of, question, dimensions: by, length: lengths, from, last, until, for_rho, least, most } = args;
     let (ask, _) = ask(question, MEASUREMENT, &Picture { svg: None, title: None });
     let is_trend = lengths.by_day || lengths.by_week || lengths.by_month;
     // The end is that of what it was given with.
@@ -51,7 +37,7 @@ pub async fn run(args: BoundArgs, session: &Session, canvas: Canvas) -> Result<S
     let request = SuggestBoundRequest {
         ask: Some(ask),
         of: of.clone(),
-        by: dimensions(by, hours_of, weekdays_of, bins),
+        by: dimensions(by),
         window,
         period: period.into(),
         from,

@@ -4,8 +4,8 @@ use super::ask::{heading, plan_shown, released, window_of, write_picture};
 use super::{dataset_name, segment_of, spend_of, use_of};
 use crate::cli::answer;
 use crate::cli::args::{
-    CompareArgs, Counted, Edges, FunnelArgs, Length, NamedExpression, Periods, Picture, Question, RetentionArgs,
-    TableArgs, TrendArgs,
+    CompareArgs, Counted, Dimensions, Edges, FunnelArgs, Length, NamedExpression, Periods, Picture, Question,
+    RetentionArgs, TableArgs, TrendArgs,
 };
 use crate::cli::chart::{self, Canvas, Panel, Sheet};
 use crate::cli::error::CliError;
@@ -113,12 +113,7 @@ pub async fn compare(args: CompareArgs, session: &Session, canvas: Canvas) -> Re
 }
 
 /// The dimensions of a table: fields, then times, then numbers.
-pub(super) fn dimensions(
-    by: Vec<String>,
-    hours_of: Option<String>,
-    weekdays_of: Option<String>,
-    bins: Vec<Edges>,
-) -> Vec<Dimension> {
+pub(super) fn dimensions(Dimensions { by, hours_of, weekdays_of, bins }: Dimensions) -> Vec<Dimension> {
     use dimension::Dimension as Of;
     let bins = bins.into_iter().map(|Edges { field, edges }| Of::Bins(Bins { field, edges }));
     let times = hours_of.map(Of::HourOf).into_iter().chain(weekdays_of.map(Of::WeekdayOf));
@@ -128,13 +123,13 @@ pub(super) fn dimensions(
 
 /// Counts people, events or sums by fields, times and numbers.
 pub async fn table(args: TableArgs, session: &Session, canvas: Canvas) -> Result<Shown, CliError> {
-    let TableArgs { question, counts, by, hours_of, weekdays_of, bins, weighed, window, picture } = args;
+    let TableArgs { question, counts, dimensions: by, weighed, window, picture } = args;
     let (ask, title) = ask(question, MEASUREMENT, &picture);
     let counted = counts.first().map_or("people".to_owned(), |count| count.of.clone());
     let request = TabulateRequest {
         ask: Some(ask),
         measures: counts.into_iter().map(measure).collect(),
-        by: dimensions(by, hours_of, weekdays_of, bins),
+        by: dimensions(by),
         window: window_of(&window),
         weighed,
     };
