@@ -78,7 +78,8 @@ async fn the_line_from_ingest_to_portrait_and_log_holds() {
         segment: shop::cel("order.any()"),
         fields: vec!["age_band".into(), "region".into(), "order.category".into()],
         r#use: shop::used("marketing.portrait"),
-        spend: shop::rho("100"),
+        // So that a wrong rounding has probability under 1e-6: the noise of a cell is less than a tenth of a person.
+        spend: shop::rho("300"),
         ..Default::default()
     };
     let portrait = InsightServiceClient::new(insights.line()).portrait(request).await.unwrap().into_inner();
